@@ -1,0 +1,36 @@
+# make demo    install if needed, then train on drawn faces and compare with plain cross-entropy
+# make test    install if needed, then run the tests; make test-slow runs those marked slow
+# make lint    ruff, formatting included
+# make venv    only install, into .venv; PYTHON=/path/to/python3.11 chooses the interpreter
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' \
+	2>/dev/null && { echo $$p; exit; }; done; echo python3)
+BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: venv demo test test-slow lint clean
+
+venv: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml .ci/install.py
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make venv: no Python found. Install Python 3.10 or 3.11, or name one by PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) .ci/install.py
+	@touch $@
+
+demo: venv
+	@$(BIN)/python -m ldl_fer.demo
+
+test: venv
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: venv
+	$(BIN)/python -m pytest -m slow
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
