@@ -1,0 +1,348 @@
+"""Every setting with its default, the presets, and the command-line flags made from them.
+
+`Config` is the only place that holds defaults. A preset is a `Config`; a flag is a field, with
+the field's name and help; a flag left alone keeps the preset's value. Library code receives a
+`Config` (or one of its groups) and never reads a flag.
+"""
+
+import dataclasses
+import json
+from dataclasses import field
+from typing import Any
+
+from absl import flags
+
+CLASS_NAMES = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
+
+
+def _setting(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is read."""
+
+    train_data_path: str = _setting(
+        "", "Annotation CSV of the training images, or a folder of shards made from one."
+    )
+    train_image_dir: str = _setting("", "Folder that the paths in the training CSV start from.")
+    val_data_path: str = _setting(
+        "",
+        "Annotation CSV (or shards) to choose the best epoch on. Empty: a part of the training "
+        "set is held out, see --validation_fraction.",
+    )
+    val_image_dir: str = _setting("", "Folder that the paths in the validation CSV start from.")
+    validation_fraction: float = _setting(
+        0.1, "Part of the training CSV held out, stratified by class, when there is no --val_data_path."
+    )
+    select_on_test: bool = _setting(
+        False,
+        "Choose the best epoch on the set given as --val_data_path although it is the test set, as "
+        "many papers do. Recorded in the results.",
+    )
+    records_dir: str = _setting(
+        "data/records", "Where shards made from CSV files are kept and found again."
+    )
+    image_size: int = _setting(224, "Height and width of the network's input, pixels.")
+    neighbors: int = _setting(8, "K, the number of valence-arousal neighbors of a sample (Eq. 2).")
+    class_names: tuple[str, ...] = _setting(
+        CLASS_NAMES, "Names of the classes, comma separated, in the order of `expression`."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationConfig:
+    """How training images vary. Pixels are normalized as (x - 127.5) / 127.5 afterwards."""
+
+    pad: int = _setting(16, "Black pixels added to each side before the random crop.")
+    flip: bool = _setting(True, "Mirror half of the images.")
+    erase_probability: float = _setting(
+        0.0, "Chance that a rectangle of a main image is replaced by uniform noise."
+    )
+    erase_area: tuple[float, ...] = _setting(
+        (0.02, 0.3), "Smallest and largest erased part of the image area."
+    )
+    erase_aspect: tuple[float, ...] = _setting(
+        (0.3, 1 / 0.3), "Smallest and largest height-to-width ratio of the erased rectangle."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodConfig:
+    """LDLVA itself. All four switches off is plain cross-entropy training."""
+
+    label_distribution: bool = _setting(
+        True, "Learn Eq. 6's target distribution; off: the given label."
+    )
+    adaptive_similarity: bool = _setting(
+        True, "Correct the local similarity by the calibration score (Eq. 3); off: zeta = 1."
+    )
+    sample_uncertainty: bool = _setting(
+        True, "Train lambda per sample (Eq. 6-9); off: --fixed_uncertainty for all."
+    )
+    discriminative_loss: bool = _setting(True, "Add Eq. 10 to the loss.")
+    fixed_uncertainty: float = _setting(
+        0.5, "lambda where it is not trained (--nosample_uncertainty)."
+    )
+
+    similarity_kernel: str = _setting("gaussian", "Form of Eq. 2.", ("gaussian", "laplace"))
+    delta: float = _setting(0.5, "Width of the local similarity in the valence-arousal plane.")
+    calibration_normalization: str = _setting(
+        "layer", "Normalization inside g (Eq. 3).", ("layer", "batch")
+    )
+    calibration_floor: float | None = _setting(None, "Lower bound of g's logit; none if empty.")
+    uncertainty_form: str = _setting(
+        "direct",
+        "direct: lambda is the variable, projected to [0, 1]; logit: 1 - lambda = sigmoid(variable).",
+        ("direct", "logit"),
+    )
+    uncertainty_init: float = _setting(0.0, "First value of that variable.")
+    log_epsilon: float = _setting(0.0, "Added to probabilities inside the logarithm of Eq. 1.")
+    class_weights: str = _setting(
+        "none",
+        "Weight of a sample's classification loss; balanced: N / (C N_c).",
+        ("none", "balanced"),
+    )
+
+    gamma: float = _setting(0.1, "Weight of the discriminative loss (Eq. 11).")
+    center_rows: str = _setting(
+        "main",
+        "Rows that enter the center loss and move the centers: the batch, or its neighbors too. "
+        "With the latter the centers' step is divided by the number of rows.",
+        ("main", "main_and_neighbors"),
+    )
+    center_rate: float = _setting(0.5, "Step size of the centers.")
+    separation_kernel: str = _setting(
+        "ordered_sqrt", "Form of Eq. 10's second term.", ("ordered_sqrt", "unordered")
+    )
+    separation_in_loss: bool = _setting(
+        True, "Report Eq. 10's second term in the loss (it moves the centers either way)."
+    )
+    separation_weight: float = _setting(
+        1.0, "Factor of the second term's gradient in the centers' step."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The network that is trained, and all that is left at test time."""
+
+    backbone: str = _setting(
+        "resnet50",
+        "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, small_cnn, or the path "
+        "of a .h5, .keras or SavedModel whose output is a feature vector or map.",
+    )
+    weights: str = _setting(
+        "none", "imagenet: start from Keras' ImageNet weights, where it has them (download).",
+        ("none", "imagenet"),
+    )
+    dropout: float = _setting(0.0, "Dropout between the features and the logits.")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """Schedules and step sizes."""
+
+    batch_size: int = _setting(32, "Images per step, over all devices.")
+    epochs: int = _setting(30, "Passes over the training set.")
+    learning_rate: float = _setting(1e-3, "Adam's step size for network and calibrator.")
+    decay_epochs: tuple[int, ...] = _setting(
+        (), "Epochs after which the learning rate is multiplied by --decay_factor, comma separated."
+    )
+    decay_factor: float = _setting(0.1, "See --decay_epochs.")
+    uncertainty_learning_rate: float = _setting(
+        10.0, "SGD step size for lambda. The gradient is that of the batch mean, hence the large number."
+    )
+    uncertainty_momentum: float = _setting(0.0, "SGD momentum for lambda; touched rows only.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Where and how a run happens."""
+
+    run_dir: str = _setting("checkpoints/run", "Folder of the run: checkpoints, logs, results.")
+    seed: int = _setting(0, "Seed of initial weights, split, order and augmentation.")
+    strategy: str = _setting(
+        "auto",
+        "auto: all visible GPUs by MirroredStrategy, else the CPU.",
+        ("auto", "mirrored", "none"),
+    )
+
+
+_GROUPS = {
+    "data": DataConfig,
+    "augmentation": AugmentationConfig,
+    "method": MethodConfig,
+    "network": NetworkConfig,
+    "optimizer": OptimizerConfig,
+    "run": RunConfig,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run, in groups. Field names are unique across groups: they are flags."""
+
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    method: MethodConfig = MethodConfig()
+    network: NetworkConfig = NetworkConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
+
+    def replace(self, **settings: Any) -> "Config":
+        """A copy with the named settings changed, whatever their group.
+
+        Raises:
+          ValueError: for an unknown name, or a value that is not among a setting's choices.
+        """
+        changed = {}
+        for name, value in settings.items():
+            group = _group_of(name)
+            choices = _fields(group)[name].metadata["choices"]
+            if choices and value not in choices:
+                raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+            changed.setdefault(group, {})[name] = value
+        return dataclasses.replace(
+            self,
+            **{g: dataclasses.replace(getattr(self, g), **c) for g, c in changed.items()},
+        )
+
+    def to_json(self) -> str:
+        """The settings as indented JSON; `from_json` reads it back."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Inverse of `to_json`; settings that the text lacks keep their defaults.
+
+        Raises:
+          ValueError: for text that is not such JSON, or holds a name that is not a setting.
+        """
+        settings = {}
+        for group in json.loads(text).values():
+            for name, value in group.items():
+                settings[name] = tuple(value) if isinstance(value, list) else value
+        return cls().replace(**settings)
+
+
+def _fields(group: str) -> dict[str, dataclasses.Field]:
+    return {f.name: f for f in dataclasses.fields(_GROUPS[group])}
+
+
+def _group_of(name: str) -> str:
+    for group in _GROUPS:
+        if name in _fields(group):
+            return group
+    raise ValueError(f"there is no setting {name!r}")
+
+
+_PAPER = Config()
+_RELEASED = _PAPER.replace(
+    erase_probability=0.5,
+    similarity_kernel="laplace",
+    calibration_normalization="batch",
+    calibration_floor=-1.3,
+    uncertainty_form="logit",
+    uncertainty_init=0.5,
+    log_epsilon=1e-10,
+    gamma=0.01,
+    center_rows="main_and_neighbors",
+    separation_kernel="unordered",
+    separation_in_loss=False,
+    separation_weight=0.1,
+    epochs=60,
+)
+PRESETS = {
+    "paper": _PAPER,
+    "released_raf_resnet50": _RELEASED.replace(
+        image_size=112, pad=4, learning_rate=1e-4, decay_epochs=(10, 30)
+    ),
+    "released_raf_resnet18": _RELEASED.replace(
+        backbone="resnet18", pad=8, decay_epochs=(10, 20, 40)
+    ),
+    "released_affectnet_resnet18": _RELEASED.replace(
+        backbone="resnet18",
+        pad=8,
+        learning_rate=3e-4,
+        decay_epochs=(5, 10, 20),
+        decay_factor=0.2,
+        uncertainty_init=0.8,
+        uncertainty_momentum=0.9,
+        class_weights="balanced",
+    ),
+}
+
+
+def define_flags(*groups: str, preset: str = "paper") -> None:
+    """Defines an absl flag per setting of the named groups, and `--preset`.
+
+    A flag's default is None, "as the preset has it"; its help tells what that is. The flags count
+    as the calling module's, so that `--help` shows them.
+
+    Args:
+      *groups: names of `Config`'s groups; all of them if none is named.
+      preset: the preset if the user names none.
+    """
+    flags.DEFINE_enum(
+        "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
+    )
+    for group in groups or _GROUPS:
+        for setting in dataclasses.fields(_GROUPS[group]):
+            _define_flag(group, setting)
+
+
+flags.disclaim_key_flags()
+
+
+def _define_flag(group: str, setting: dataclasses.Field) -> None:
+    by_preset = {name: getattr(getattr(c, group), setting.name) for name, c in PRESETS.items()}
+    first = next(iter(by_preset.values()))
+    if all(value == first for value in by_preset.values()):
+        defaults = f"default: {_as_flag(first)}"
+    else:
+        defaults = "; ".join(f"{name}: {_as_flag(value)}" for name, value in by_preset.items())
+    text = f"{setting.metadata['help']} ({defaults})"
+    choices = setting.metadata["choices"]
+    if choices:
+        flags.DEFINE_enum(setting.name, None, list(choices), text)
+    elif isinstance(setting.default, bool):
+        flags.DEFINE_bool(setting.name, None, text)
+    elif isinstance(setting.default, tuple):
+        flags.DEFINE_list(setting.name, None, text)
+    elif isinstance(setting.default, int):
+        flags.DEFINE_integer(setting.name, None, text)
+    elif isinstance(setting.default, float) or setting.default is None:
+        flags.DEFINE_float(setting.name, None, text)
+    else:
+        flags.DEFINE_string(setting.name, None, text)
+
+
+def _as_flag(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in value) or "none"
+    return "none" if value in ("", None) else str(value).lower() if value in (True, False) else str(value)
+
+
+def config_from_flags(base: Config | None = None) -> Config:
+    """The preset, or `base` where one is given, with every flag that the user set.
+
+    Raises:
+      ValueError: for a list flag whose items are not numbers.
+    """
+    config = base or PRESETS[flags.FLAGS.preset]
+    given = {}
+    for group in _GROUPS:
+        for name, setting in _fields(group).items():
+            value = flags.FLAGS[name].value if name in flags.FLAGS else None
+            if value is None:
+                continue
+            if isinstance(value, list):
+                kind = {"decay_epochs": int, "class_names": str}.get(name, float)
+                try:
+                    value = tuple(kind(item) for item in value)
+                except ValueError as error:
+                    raise ValueError(f"--{name}: {error}") from error
+            given[setting.name] = value
+    return config.replace(**given)
