@@ -34,7 +34,8 @@ class DataConfig:
     )
     val_image_dir: str = _setting("", "Folder that the paths in the validation CSV start from.")
     validation_fraction: float = _setting(
-        0.1, "Part of the training CSV held out, stratified by class, when there is no --val_data_path."
+        0.1,
+        "Part of the training CSV held out, stratified by class, when there is no --val_data_path.",
     )
     select_on_test: bool = _setting(
         False,
@@ -134,7 +135,8 @@ class NetworkConfig:
         "of a .h5, .keras or SavedModel whose output is a feature vector or map.",
     )
     weights: str = _setting(
-        "none", "imagenet: start from Keras' ImageNet weights, where it has them (download).",
+        "none",
+        "imagenet: start from Keras' ImageNet weights, where it has them (download).",
         ("none", "imagenet"),
     )
     dropout: float = _setting(0.0, "Dropout between the features and the logits.")
@@ -152,7 +154,8 @@ class OptimizerConfig:
     )
     decay_factor: float = _setting(0.1, "See --decay_epochs.")
     uncertainty_learning_rate: float = _setting(
-        10.0, "SGD step size for lambda. The gradient is that of the batch mean, hence the large number."
+        10.0,
+        "SGD step size for lambda. The gradient is that of the batch mean, hence the large number.",
     )
     uncertainty_momentum: float = _setting(0.0, "SGD momentum for lambda; touched rows only.")
 
@@ -322,7 +325,13 @@ def _define_flag(group: str, setting: dataclasses.Field) -> None:
 def _as_flag(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in value) or "none"
-    return "none" if value in ("", None) else str(value).lower() if value in (True, False) else str(value)
+    return (
+        "none"
+        if value in ("", None)
+        else str(value).lower()
+        if value in (True, False)
+        else str(value)
+    )
 
 
 def config_from_flags(base: Config | None = None) -> Config:
