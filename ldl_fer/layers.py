@@ -1,0 +1,177 @@
+"""What remembers or learns beside the network: uncertainty, calibrator, class centers."""
+
+import tensorflow as tf
+
+from ldl_fer import equations
+
+
+class SampleUncertainty(tf.keras.layers.Layer):
+    """lambda, one trainable number per training sample (Eq. 6).
+
+    Attributes:
+      value: [N], the trained variable.
+    """
+
+    def __init__(self, num_samples: int, form: str, init: float, **kwargs):
+        """Makes the layer.
+
+        Args:
+          num_samples: N.
+          form: "direct", lambda = clip(value, 0, 1), which `optimizers.UncertaintySGD` keeps
+            inside; or "logit", 1 - lambda = sigmoid(value).
+          init: first value of the variable, for every sample.
+          **kwargs: as for any Keras layer.
+
+        Raises:
+          ValueError: for another form.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        if form not in ("direct", "logit"):
+            raise ValueError(f"form is 'direct' or 'logit', not {form!r}")
+        self.form = form
+        self.value = self.add_weight(
+            "value", [num_samples], initializer=tf.keras.initializers.Constant(init)
+        )
+
+    def call(self, sample_ids: tf.Tensor) -> tf.Tensor:
+        """lambda in [0, 1] of the samples, any shape; its gradient is sparse."""
+        value = tf.gather(self.value, sample_ids)
+        return value if self.form == "direct" else tf.sigmoid(-value)
+
+
+class SimilarityCalibrator(tf.keras.layers.Layer):
+    """g of Eq. 3: an MLP 512-256-1 on [v^i, v^k], normalization and ReLU after the first two.
+
+    The first layer is a sum of two products, W [v^i, v^k] = W_i v^i + W_k v^k, so that the main
+    sample's half is computed once and not once per neighbor.
+    """
+
+    def __init__(self, normalization: str, **kwargs):
+        """Makes the layer.
+
+        Args:
+          normalization: "layer", or "batch" with statistics over B and K in training.
+          **kwargs: as for any Keras layer.
+
+        Raises:
+          ValueError: for another normalization.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        kinds = {
+            "layer": tf.keras.layers.LayerNormalization,
+            "batch": tf.keras.layers.BatchNormalization,
+        }
+        if normalization not in kinds:
+            raise ValueError(f"normalization is 'layer' or 'batch', not {normalization!r}")
+        self.dense1 = tf.keras.layers.Dense(512, name="dense1")
+        self.norm1 = kinds[normalization](name="norm1")
+        self.dense2 = tf.keras.layers.Dense(256, name="dense2")
+        self.norm2 = kinds[normalization](name="norm2")
+        self.dense3 = tf.keras.layers.Dense(1, name="dense3")
+
+    def build(self, input_shape):
+        size = input_shape[-1]
+        self.dense1.build([None, 2 * size])
+        self.norm1.build([None, None, 512])
+        self.dense2.build([None, None, 512])
+        self.norm2.build([None, None, 256])
+        self.dense3.build([None, None, 256])
+        super().build(input_shape)
+
+    def call(
+        self, features: tf.Tensor, neighbor_features: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """The logit of the calibration score.
+
+        Args:
+          features: [B, V], v^i.
+          neighbor_features: [B, K, V], v^k.
+          training: whether batch normalization takes the batch's statistics and moves its own.
+
+        Returns:
+          [B, K], any real number.
+        """
+        main_kernel, neighbor_kernel = tf.split(self.dense1.kernel, 2)
+        main = tf.matmul(features, main_kernel) + self.dense1.bias
+        hidden = tf.einsum("bkv,vh->bkh", neighbor_features, neighbor_kernel) + main[:, tf.newaxis]
+        hidden = tf.nn.relu(self.norm1(hidden, training=training))
+        hidden = tf.nn.relu(self.norm2(self.dense2(hidden), training=training))
+        return tf.squeeze(self.dense3(hidden), axis=-1)
+
+
+class ClassCenters(tf.keras.layers.Layer):
+    """mu, one center per class in feature space (Eq. 10), moved by its own rule.
+
+    Attributes:
+      centers: [C, V], zeros at first; no optimizer touches it.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        size: int,
+        rate: float,
+        separation_kernel: str,
+        separation_weight: float,
+        divide_by_rows: bool,
+        **kwargs,
+    ):
+        """Makes the layer.
+
+        Args:
+          num_classes: C.
+          size: V.
+          rate: step size of both steps of `update`.
+          separation_kernel: as `equations.center_separation` takes it.
+          separation_weight: factor of the second step's gradient.
+          divide_by_rows: whether the first step is divided by the number of rows, as the
+            released code has it.
+          **kwargs: as for any Keras layer.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        self.rate = rate
+        self.separation_kernel = separation_kernel
+        self.separation_weight = separation_weight
+        self.divide_by_rows = divide_by_rows
+        self.centers = self.add_weight(
+            "centers",
+            [num_classes, size],
+            initializer="zeros",
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def call(self, labels: tf.Tensor) -> tf.Tensor:
+        """The centers of the labels' classes, [M] -> [M, V]."""
+        return tf.gather(self.centers, labels)
+
+    def separation(self) -> tf.Tensor:
+        """Eq. 10's second term, a scalar."""
+        return equations.center_separation(self.centers, self.separation_kernel)
+
+    def update(self, features: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> None:
+        """Moves the centers toward their classes' features, then away from each other.
+
+          mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_direction
+          mu   <- mu - rate separation_weight grad center_separation(mu)
+
+        Sums, counts and rows are those of all replicas together.
+
+        Args:
+          features: [M, V].
+          labels: [M], integers in [0, C).
+          weight: [M] in [0, 1], 1 - lambda.
+        """
+        classes = self.centers.shape[0]
+        sums, counts = equations.center_direction(features, self(labels), weight, labels, classes)
+        replica = tf.distribute.get_replica_context()
+        sums, counts = replica.all_reduce(tf.distribute.ReduceOp.SUM, [sums, counts])
+        step = sums / (counts[:, tf.newaxis] + 1.0)
+        if self.divide_by_rows:
+            step /= tf.reduce_sum(counts)
+        centers = self.centers - self.rate * step
+        with tf.GradientTape() as tape:
+            tape.watch(centers)
+            separation = equations.center_separation(centers, self.separation_kernel)
+        push = self.separation_weight * tape.gradient(separation, centers)
+        self.centers.assign(centers - self.rate * push)

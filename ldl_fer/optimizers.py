@@ -1,0 +1,55 @@
+"""Optimizers of a run: Adam for the network, SGD on touched rows for the uncertainty."""
+
+import tensorflow as tf
+
+from ldl_fer.config import OptimizerConfig
+
+
+class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
+    """SGD for a variable of which a step touches a few rows: the others, momentum too, rest.
+
+    (The newer Keras SGD lets the momentum of untouched rows decay and move them.)
+    """
+
+    def __init__(
+        self, learning_rate: float, momentum: float = 0.0, project: bool = False, **kwargs
+    ):
+        """Makes the optimizer.
+
+        Args:
+          learning_rate: step size.
+          momentum: in [0, 1).
+          project: whether touched rows are clipped to [0, 1] after the step.
+          **kwargs: as for any Keras optimizer.
+        """
+        super().__init__(learning_rate, momentum, **kwargs)
+        self._project = project
+
+    def _resource_apply_sparse_duplicate_indices(self, grad, handle, indices, **kwargs):
+        step = super()._resource_apply_sparse_duplicate_indices(grad, handle, indices, **kwargs)
+        if not self._project:
+            return step
+        with tf.control_dependencies([step]):
+            rows = tf.clip_by_value(tf.gather(handle, indices), 0.0, 1.0)
+            return handle.scatter_update(tf.IndexedSlices(rows, indices))
+
+
+def network_optimizer(config: OptimizerConfig) -> tf.keras.optimizers.Optimizer:
+    """Adam with the configured first learning rate; `learning_rate` gives the later ones."""
+    return tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+
+
+def uncertainty_optimizer(config: OptimizerConfig, form: str) -> UncertaintySGD:
+    """SGD for lambda; the direct form is projected to [0, 1]."""
+    return UncertaintySGD(
+        config.uncertainty_learning_rate, config.uncertainty_momentum, project=form == "direct"
+    )
+
+
+def learning_rate(config: OptimizerConfig, epoch: int) -> float:
+    """The network's learning rate in an epoch, counted from 0.
+
+    learning_rate * decay_factor ^ (number of decay epochs that have passed)
+    """
+    passed = sum(epoch >= boundary for boundary in config.decay_epochs)
+    return config.learning_rate * config.decay_factor**passed

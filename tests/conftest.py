@@ -1,0 +1,26 @@
+"""Shared by all tests: quiet TensorFlow, the folder of golden files, the folder of real faces."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        default=str(SHARED / "golden"),
+        help="Folder of released_*.npz files, DESIGN.md section 6.",
+    )
+
+
+@pytest.fixture(scope="session")
+def ferplus():
+    """Folder of the real development faces; skips where it is absent."""
+    folder = SHARED / "data" / "ferplus"
+    if not folder.exists():
+        pytest.skip(f"the development faces are not at {folder}")
+    return folder
