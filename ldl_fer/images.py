@@ -1,0 +1,101 @@
+"""A picture file as records hold it: JPEG or PNG, 8 bits, gray or RGB, upright, square."""
+
+import io
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+JPEG_QUALITY = 95
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+_PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
+
+
+def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
+    """What is stored of a picture file: the same bytes if they will do, else a re-encoded picture.
+
+    They will do if they are JPEG or PNG, image_size x image_size, 8-bit, gray or RGB, without
+    transparency and without an EXIF rotation. Any other picture is decoded once and made so: EXIF
+    rotation applied, transparency dropped (the colors beneath it stay), 16 bits scaled to 8, gray
+    kept gray, resized to the square without keeping its aspect ratio, and encoded again, a JPEG as
+    JPEG of quality 95, all else as PNG (lossless).
+
+    Args:
+      content: a file in any format that OpenCV reads.
+      image_size: height and width, pixels; None keeps the picture's own.
+
+    Returns:
+      The encoded picture, and whether it is `content` itself. `tf.io.decode_image` reads it.
+
+    Raises:
+      ValueError: if the picture cannot be decoded; the text says why.
+    """
+    if not content:
+        raise ValueError("the file is empty")
+    if _is_fit(content, image_size):
+        _check_decodes(content)
+        return content, True
+    picture = _to_8_bits(_resize(_decode(content), image_size))
+    is_jpeg = content.startswith(b"\xff\xd8")
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+    _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
+    return encoded.tobytes(), False
+
+
+def _is_fit(content: bytes, image_size: int | None) -> bool:
+    """Whether the header promises what records hold; pixels are not decoded."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as header:
+            if image_size and header.size != (image_size, image_size):
+                return False
+            if header.mode not in ("L", "RGB"):
+                return False
+            if header.format == "PNG":
+                plain = b"tRNS" not in content and b"eXIf" not in content
+                return plain and content[_PNG_BIT_DEPTH] == 8
+            return header.format == "JPEG" and header.getexif().get(_ORIENTATION, 1) == 1
+    except Exception:  # Pillow raises many kinds on damaged headers: let the decoder judge them.
+        return False
+
+
+def _check_decodes(content: bytes) -> None:
+    """Raises ValueError unless training will be able to decode the bytes."""
+    try:
+        tf.io.decode_image(content, expand_animations=False)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError("the picture is damaged or cut short") from error
+
+
+def _decode(content: bytes) -> np.ndarray:
+    """Pixels [H, W] or [H, W, 3] (BGR), uint8 or uint16, upright, without transparency."""
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV cannot decode it ({error.err})") from error
+    if picture is None:
+        raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
+    return picture
+
+
+def _resize(picture: np.ndarray, image_size: int | None) -> np.ndarray:
+    """Shrinks by area averaging the sides that are too long, enlarges by cubics those too short."""
+    if not image_size:
+        return picture
+    height, width = picture.shape[:2]
+    if max(height, width) > image_size:
+        shrunk = (min(width, image_size), min(height, image_size))
+        picture = cv2.resize(picture, shrunk, interpolation=cv2.INTER_AREA)
+    if min(height, width) < image_size:
+        picture = cv2.resize(picture, (image_size, image_size), interpolation=cv2.INTER_CUBIC)
+    return picture
+
+
+def _to_8_bits(picture: np.ndarray) -> np.ndarray:
+    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are."""
+    if picture.dtype == np.uint8:
+        return picture
+    return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)

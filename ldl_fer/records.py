@@ -1,0 +1,247 @@
+"""Makes and reads records: a data set as TFRecord shards, any sample of which is one read away.
+
+    python -m ldl_fer.records --annotations=train.csv --image_dir=images \\
+        --output_dir=data/records/train --image_size=48 --neighbors=8
+
+The CSV has the columns subDirectory_filePath, expression, valence, arousal and, optionally, knn and
+votes_*. Pictures that already are image_size x image_size, 8-bit, gray or RGB, upright JPEG or PNG
+are copied byte by byte; others are resized to that square once (their aspect ratio is not kept) and
+encoded again. The folder appears when it is complete: it holds .tfrecord files of standard framing,
+an offset index beside each, manifest.json and annotations.csv.
+
+`train.py` and `evaluate.py` make records themselves when they are given a CSV.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from ldl_fer import command_line
+from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.config import DataConfig
+from ldl_fer.errors import InputError
+from ldl_fer.examples import SCHEMA_VERSION, decode_examples, encode_example
+from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
+from ldl_fer.neighbors import nearest_neighbors
+from ldl_fer.record_writer import write_records
+from ldl_fer.shards import ShardReader
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Manifest",
+    "Records",
+    "decode_examples",
+    "encode_example",
+    "neighbors_of",
+    "prepare_records",
+    "write_records",
+]
+
+
+class Records:
+    """A folder of records, open for reading by sample_id.
+
+    Nothing is loaded: the index is memory-mapped and records are read where they lie, so memory
+    does not grow with N. Reading is safe from several threads at once.
+
+    Attributes:
+      folder: where they are.
+      manifest: what they are.
+    """
+
+    def __init__(self, folder: str | Path):
+        """Opens a folder that `write_records` made.
+
+        Raises:
+          InputError: if it is no such folder, of another schema version, or not complete.
+        """
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder)
+        self._shards = ShardReader(self.folder, self.manifest.shards)
+
+    def __len__(self) -> int:
+        return self.manifest.count
+
+    @property
+    def num_neighbors(self) -> int:
+        """K."""
+        return self.manifest.num_neighbors
+
+    @property
+    def image_size(self) -> int | None:
+        """Height and width of every picture, pixels; None: each has its own."""
+        return self.manifest.image_size
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names."""
+        return self.manifest.class_names
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """C numbers of samples, adding up to N."""
+        return self.manifest.class_counts
+
+    def annotations(self) -> Annotations:
+        """The table of all samples, neighbors included; read when first asked for."""
+        return self._annotations
+
+    @functools.cached_property
+    def _annotations(self) -> Annotations:
+        path = self.folder / ANNOTATIONS
+        return read_annotations(path, class_names=self.class_names, min_rows=1, progress=False)
+
+    def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Reads records, in the order asked for; the same one may be asked for repeatedly.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+
+        Returns:
+          [M] objects, the serialized examples (bytes) that `decode_examples` parses.
+
+        Raises:
+          ValueError: for a sample_id outside [0, N).
+          OSError: if the files changed under the reader.
+        """
+        return self._shards.fetch(sample_ids)
+
+    def fetch_op(self, sample_ids: tf.Tensor) -> tf.Tensor:
+        """`fetch` inside a graph, [M] integers to [M] strings: one Python call for a batch."""
+        records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
+        records.set_shape(sample_ids.shape)
+        return records
+
+
+def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
+    """The first K neighbors of the table's knn column if it has so many, else computed ones.
+
+    Returns:
+      [N, K] sample_ids, int32, nearest first.
+
+    Raises:
+      InputError: if there are not more than K rows.
+    """
+    if not num_neighbors:
+        return np.zeros([len(annotations), 0], np.int32)
+    given = annotations.neighbors
+    if given is not None and given.shape[1] >= num_neighbors:
+        return given[:, :num_neighbors]
+    return nearest_neighbors(annotations.valence_arousal, num_neighbors)
+
+
+def prepare_records(
+    csv_path: str | Path,
+    image_dir: str | Path,
+    records_dir: str | Path,
+    *,
+    image_size: int | None,
+    num_neighbors: int,
+    class_names: tuple[str, ...],
+    annotations: Annotations | None = None,
+    progress: bool = True,
+) -> Records:
+    """Records of a CSV: those of an earlier call with the same content and settings, or new ones.
+
+    The folder's name is the CSV's with a hash of the annotations, the image folder's path, the
+    settings and the schema version. Pictures replaced under the same name are not noticed.
+
+    Args:
+      csv_path: annotations; read unless `annotations` are given, and then only a name.
+      image_dir: where their paths start.
+      records_dir: where such folders are kept.
+      image_size: height and width of the stored pictures, pixels; None or 0 keeps each its own.
+      num_neighbors: K.
+      class_names: C names in the order of `expression`.
+      annotations: take these instead of what `csv_path` holds, for a part of it.
+      progress: show a bar while writing.
+
+    Raises:
+      InputError: as `read_annotations`, `neighbors_of`, `write_records` and `Records` do.
+    """
+    if annotations is None:
+        rows = num_neighbors + 1
+        annotations = read_annotations(csv_path, None, class_names, rows, progress)
+    identity = [
+        annotations.fingerprint(),
+        str(Path(image_dir).resolve()),
+        image_size or None,
+        num_neighbors,
+        SCHEMA_VERSION,
+    ]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    folder = Path(records_dir) / f"{Path(csv_path).stem}-{digest}"
+    if not (folder / MANIFEST).is_file():
+        try:
+            write_records(
+                annotations,
+                image_dir,
+                folder,
+                image_size=image_size,
+                neighbors=neighbors_of(annotations, num_neighbors),
+                progress=progress,
+            )
+        except InputError:  # or another run has made the same records meanwhile
+            if not (folder / MANIFEST).is_file():
+                raise
+    return Records(folder)
+
+
+def main() -> None:
+    settings = flags.FLAGS
+    annotations = read_annotations(
+        settings.annotations, None, tuple(settings.class_names), settings.neighbors + 1
+    )
+    manifest = write_records(
+        annotations,
+        settings.image_dir,
+        settings.output_dir,
+        image_size=settings.image_size,
+        neighbors=neighbors_of(annotations, settings.neighbors),
+        shard_bytes=settings.shard_megabytes * 1_000_000,
+        workers=settings.workers,
+        overwrite=settings.overwrite,
+    )
+    print(_summary(manifest, settings.output_dir))
+
+
+def _summary(manifest: Manifest, folder: str) -> str:
+    size = f"{manifest.image_size}x{manifest.image_size} pixels" if manifest.image_size else "as is"
+    megabytes = sum(shard.bytes for shard in manifest.shards) / 1e6
+    counts = zip(manifest.class_names, manifest.class_counts, strict=True)
+    return "\n".join(
+        [
+            f"{folder}: {manifest.count} samples, {manifest.num_neighbors} neighbors each",
+            f"  images   {size}, {manifest.images_copied} copied, "
+            f"{manifest.count - manifest.images_copied} re-encoded",
+            f"  shards   {len(manifest.shards)}, {megabytes:.1f} MB",
+            f"  classes  {', '.join(f'{name} {count}' for name, count in counts)}",
+            f"  votes    {'yes' if manifest.has_votes else 'none'}",
+        ]
+    )
+
+
+def _define_flags() -> None:
+    data = DataConfig()
+    flags.DEFINE_string("annotations", None, "CSV of the samples.", required=True)
+    flags.DEFINE_string("image_dir", None, "Folder that the CSV's paths start from.", required=True)
+    flags.DEFINE_string("output_dir", None, "Folder to make.", required=True)
+    flags.DEFINE_integer(
+        "image_size", data.image_size, "Height and width, pixels; 0 keeps pictures.", 0
+    )
+    flags.DEFINE_integer("neighbors", data.neighbors, "K, neighbors per sample.", 0)
+    flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
+    flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
+    flags.DEFINE_integer("workers", os.cpu_count(), "Threads that read and convert pictures.", 1)
+    flags.DEFINE_bool("overwrite", False, "Replace records that are in --output_dir already.")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command_line.start(main)
