@@ -1,0 +1,408 @@
+"""The annotation CSV: one row per image, checked whole before anything is done with it.
+
+  subDirectory_filePath   path of the image under the image folder, with /
+  expression              class number, in the order of `CLASS_NAMES`
+  valence, arousal        in [-1, 1]
+  knn                     may be absent; row numbers of the neighbors, nearest first, joined by ;
+  votes_neutral, ...      may be absent; human votes per class, counts or shares
+
+Rows are numbered from 0 in file order without the header: that number is the sample_id, and what
+`knn` holds. Further columns are carried along.
+"""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+from tqdm import tqdm
+
+from ldl_fer.config import CLASS_NAMES
+from ldl_fer.errors import InputError
+
+PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
+    "subDirectory_filePath",
+    "expression",
+    "valence",
+    "arousal",
+    "knn",
+)
+_SHOWN = 20
+_CHUNK = 64  # images per task given to a thread
+_KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
+
+Problem = tuple[int | None, str]
+
+
+class AnnotationError(InputError):
+    """What is wrong with an annotation CSV, all of it.
+
+    Attributes:
+      problems: list of (row number or None, text), by row; None is for the file as a whole.
+    """
+
+    def __init__(self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()):
+        """`lines`: the line in the file where each row starts, counted from 1."""
+        self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
+        count = len(self.problems)
+        text = [f"{path}: {count} problem{'s' if count > 1 else ''}"]
+        for row, problem in self.problems[:_SHOWN]:
+            text.append(f"  {'' if row is None else f'row {row} (line {lines[row]}): '}{problem}")
+        if count > _SHOWN:
+            text.append(f"  and {count - _SHOWN} more")
+        text.append("Correct the file (or the flag that names it) and run again.")
+        if any(problem.startswith(NEIGHBORS) for _, problem in self.problems):
+            text.append("`python -m ldl_fer.neighbors` makes the column knn anew.")
+        super().__init__("\n".join(text))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Annotations:
+    """A checked annotation table. Letters: N rows, C classes, K neighbors.
+
+    Attributes:
+      table: every column of the CSV; the row number is the sample_id.
+      class_names: C names, in the order of `expression`.
+    """
+
+    table: pd.DataFrame
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.table)
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the images under the image folder, N of them."""
+        return self.table[PATH].tolist()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Int32 [N] in [0, C)."""
+        return self.table[LABEL].to_numpy(np.int32)
+
+    @property
+    def valence_arousal(self) -> np.ndarray:
+        """Float32 [N, 2] in [-1, 1]."""
+        return self.table[[VALENCE, AROUSAL]].to_numpy(np.float32)
+
+    @property
+    def votes(self) -> np.ndarray | None:
+        """Float32 [N, C], >= 0, counts or shares as they stand (a row may be all zero).
+
+        None unless every class has its column votes_<class name in lower case>.
+        """
+        names = _vote_columns(self.class_names)
+        if not set(names) <= set(self.table.columns):
+            return None
+        return self.table[names].to_numpy(np.float32)
+
+    @functools.cached_property
+    def neighbors(self) -> np.ndarray | None:
+        """Int32 [N, K] row numbers from the column knn, nearest first; None without it."""
+        if NEIGHBORS not in self.table:
+            return None
+        rows = [row.split(";") for row in self.table[NEIGHBORS]]
+        return np.array(rows, dtype=object).astype(np.int32)
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of all columns and the class names; the same in any process."""
+        names = json.dumps(self.class_names).encode()
+        return hashlib.sha256(names + b"\n" + self._csv().encode()).hexdigest()
+
+    def write(self, path: str | Path) -> None:
+        """Writes the table as CSV, whole or not at all.
+
+        Raises:
+          InputError: the file cannot be written.
+        """
+        write_whole(path, self._csv())
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> "Annotations":
+        """The given rows in the given order, renumbered from 0, without `knn` (old numbers)."""
+        rows = np.asarray(rows, None if len(rows) else int)
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Annotations(table.drop(columns=NEIGHBORS, errors="ignore"), self.class_names)
+
+    def _csv(self) -> str:
+        return self.table.to_csv(index=False, lineterminator="\n")
+
+
+def read_annotations(
+    csv_path: str | Path,
+    image_dir: str | Path | None = None,
+    class_names: Sequence[str] = CLASS_NAMES,
+    min_rows: int = 2,
+    progress: bool = True,
+    knn: bool = True,
+) -> Annotations:
+    """Reads an annotation CSV (UTF-8, with or without BOM, any line ends) and checks all of it.
+
+    Args:
+      csv_path: the file.
+      image_dir: folder that the paths start from; every image is opened and decoded.
+        None: images are not looked at.
+      class_names: C names, in the order of `expression`.
+      min_rows: fewest rows accepted: K + 1 where neighbors are needed.
+      progress: show a bar where decoding takes longer than two seconds.
+      knn: False drops a knn column unread, for callers that make it anew.
+
+    Raises:
+      AnnotationError: anything is wrong; it lists all that is.
+    """
+    texts, lines, problems = _parse(csv_path)
+    if not knn:
+        texts.pop(NEIGHBORS, None)
+    ragged = {row for row, _ in problems}
+    count, found = len(lines), ", ".join(texts)
+    for name in COLUMNS[:4]:
+        if name not in texts:
+            problems.append((None, f"column {name} is missing (there are: {found})"))
+    if count < min_rows:
+        problems.append((None, f"{count} rows where at least {min_rows} are needed"))
+    cells = _check_numbers(texts, class_names)
+    if PATH in texts:
+        cells += _check_paths(texts[PATH], image_dir, progress)
+    if NEIGHBORS in texts:
+        cells += _check_neighbors(texts[NEIGHBORS])
+    problems += [problem for problem in cells if problem[0] not in ragged]
+    if problems:
+        raise AnnotationError(csv_path, problems, lines)
+    kinds = {PATH: list, NEIGHBORS: list, VALENCE: _numbers, AROUSAL: _numbers}
+    kinds[LABEL] = lambda cells: _numbers(cells).astype(np.int64)
+    columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
+    return Annotations(pd.DataFrame(columns), tuple(class_names))
+
+
+def split_annotations(
+    annotations: Annotations, fraction: float, seed: int
+) -> tuple[Annotations, Annotations]:
+    """Holds out a part of the rows, stratified by class.
+
+    Args:
+      annotations: what is split.
+      fraction: of the rows, between 0 and 1, that are held out.
+      seed: >= 0; the same seed is the same split.
+
+    Returns:
+      training and validation part, each in the order of the rows and with their former numbers
+      in the column `source_row`. A class with less than one row for either part stays whole in
+      the training part.
+
+    Raises:
+      InputError: the fraction is not between 0 and 1, or no class is large enough.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise InputError(f"the held-out fraction is {fraction}; it must lie between 0 and 1.")
+    labels = annotations.labels
+    counts = np.bincount(labels, minlength=len(annotations.class_names))
+    large = counts * min(fraction, 1.0 - fraction) >= 1.0
+    rows, classes = np.flatnonzero(large[labels]), int(large.sum())
+    if not classes:
+        raise InputError(
+            f"no class has enough rows to hold out {fraction} of them (the largest has "
+            f"{counts.max()}). Give a validation CSV or a larger fraction."
+        )
+    size = min(max(round(fraction * len(rows)), classes), len(rows) - classes)
+    _, held_out = train_test_split(rows, test_size=size, random_state=seed, stratify=labels[rows])
+    mask = np.zeros(len(annotations), bool)
+    mask[held_out] = True
+    numbered = annotations.table.assign(source_row=np.arange(len(annotations)))
+    whole = Annotations(numbered, annotations.class_names)
+    return whole.subset(np.flatnonzero(~mask)), whole.subset(np.flatnonzero(mask))
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all, making its folder where there is none.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}. Name another file.") from error
+
+
+def same_file(first: str | Path, second: str | Path) -> bool:
+    """Whether both paths exist and lead to one file."""
+    return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)
+
+
+def _parse(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+    """Cells as text by column, the line where each row starts, rows of a wrong length."""
+    try:
+        data = Path(path).read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text")]) from error
+    rows, lines, line = [], [], 1
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise AnnotationError(path, [(None, f"line {line} is not CSV: {error}")]) from error
+    if not rows:
+        raise AnnotationError(path, [(None, "is empty")])
+    header, *rows = rows
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
+    width, problems = len(header), []
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            problems.append((number, f"has {len(row)} fields where the header has {width}"))
+            rows[number] = (row + [""] * width)[:width]
+    columns = zip(*rows, strict=True) if rows else [()] * width
+    return dict(zip(header, columns, strict=True)), lines[1:], problems
+
+
+def _check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> list[Problem]:
+    classes = len(class_names)
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
+    unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
+    rules = {
+        LABEL: (
+            lambda x: (x >= 0) & (x < classes) & (x == np.floor(x)),
+            f"the number of a class ({names})",
+        ),
+        VALENCE: unit,
+        AROUSAL: unit,
+    }
+    votes = _vote_columns(class_names)
+    if set(votes) <= set(texts):
+        rule = (lambda x: np.isfinite(x) & (x >= 0), "a number of votes >= 0")
+        rules.update(dict.fromkeys(votes, rule))
+    problems = []
+    for name, (fits, wanted) in rules.items():
+        for row in np.flatnonzero(~fits(_numbers(texts.get(name, ())))).tolist():
+            problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
+    return problems
+
+
+def _check_paths(
+    paths: Sequence[str], image_dir: str | Path | None, progress: bool
+) -> list[Problem]:
+    problems, first = [], {}
+    for row, path in enumerate(paths):
+        normal = posixpath.normpath(path)
+        if not path.strip():
+            problems.append((row, f"{PATH} is empty"))
+        elif posixpath.isabs(path) or normal.split("/")[0] == "..":
+            problems.append((row, f"{path} leads out of the image folder"))
+        elif first.setdefault(normal, row) != row:
+            problems.append((row, f"{path} is already in row {first[normal]}"))
+    if image_dir is None:
+        return problems
+    if not Path(image_dir).is_dir():
+        return [*problems, (None, f"the image folder {image_dir} does not exist")]
+    return problems + _check_images(first, Path(image_dir), progress)
+
+
+def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[Problem]:
+    def check(chunk: list[str]) -> list[Problem]:
+        found = ((row_of[path], _image_problem(folder / path)) for path in chunk)
+        return [(row, problem) for row, problem in found if problem]
+
+    paths = list(row_of)
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
+    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), []
+    try:
+        for chunk, found in zip(chunks, pool.map(check, chunks), strict=True):
+            problems += found
+            bar.update(len(chunk))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+    return problems
+
+
+def _image_problem(file: Path) -> str | None:
+    try:
+        data = file.read_bytes()
+        if not data:
+            return f"{file} is empty"
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+    except cv2.error:
+        image = None
+    return f"{file} is damaged or not an image" if image is None else None
+
+
+def _check_neighbors(texts: Sequence[str]) -> list[Problem]:
+    fits = np.array([_KNN.fullmatch(text) is not None for text in texts], bool)
+    problems = [
+        (row, f"{NEIGHBORS} is {texts[row]!r}, not row numbers joined by ;")
+        for row in np.flatnonzero(~fits).tolist()
+    ]
+    sizes = np.array([text.count(";") + 1 for text in texts], int)
+    usual = np.bincount(sizes[fits], minlength=1).argmax()
+    for row in np.flatnonzero(fits & (sizes != usual)).tolist():
+        problems.append((row, f"{NEIGHBORS} has {sizes[row]} neighbors, most rows have {usual}"))
+    for row in np.flatnonzero(fits).tolist():
+        neighbors = [int(number) for number in texts[row].split(";")]
+        outside = [number for number in neighbors if number >= len(texts)]
+        if outside:
+            problems.append((row, f"{NEIGHBORS} names row {outside[0]} of {len(texts)} rows"))
+        if row in neighbors:
+            problems.append((row, f"{NEIGHBORS} names the row itself"))
+        if len(set(neighbors)) < len(neighbors):
+            problems.append((row, f"{NEIGHBORS} names a row twice"))
+    return problems
+
+
+def _vote_columns(class_names: Sequence[str]) -> list[str]:
+    return [f"votes_{name.lower()}" for name in class_names]
+
+
+def _numbers(texts: Sequence[str]) -> np.ndarray:
+    """Float64 [N]; NaN where the text is no number."""
+
+    def number(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+    return np.array([number(text) for text in texts], np.float64)
+
+
+def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
+    """Numbers where the cells are plain numbers or empty; else (007, 2.20.1, names) the text."""
+    present = {text for text in texts if text}
+    if not present or not all(_PLAIN_NUMBER.fullmatch(text) for text in present):
+        return texts
+    if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
+        return np.array([int(text) for text in texts], np.int64)
+    return _numbers(texts)
