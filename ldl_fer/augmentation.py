@@ -70,7 +70,8 @@ def erase(
       [M, H, W, 3], float32 in [-1, 1].
     """
     count, height, width = (tf.shape(images)[axis] for axis in range(3))
-    draws = tf.random.stateless_uniform([5, count], seed)
+    box_seed, noise_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    draws = tf.random.stateless_uniform([5, count], box_seed)
     high, wide = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     part = (area[0] + draws[0] * (area[1] - area[0])) * high * wide
     log_low, log_high = tf.math.log(float(aspect[0])), tf.math.log(float(aspect[1]))
@@ -87,7 +88,7 @@ def erase(
         & column_inside[:, tf.newaxis]
         & touched[:, tf.newaxis, tf.newaxis]
     )
-    noise = tf.random.stateless_uniform(tf.shape(images), seed + 1, -1.0, 1.0)
+    noise = tf.random.stateless_uniform(tf.shape(images), noise_seed, -1.0, 1.0)
     return tf.where(box[..., tf.newaxis], noise, images)
 
 
@@ -111,9 +112,10 @@ def augment(
     Returns:
       [M, H, W, 3], float32 in [-1, 1].
     """
-    images = normalize(pad_crop_flip(images, seed, config.pad, config.flip))
+    place_seed, erase_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    images = normalize(pad_crop_flip(images, place_seed, config.pad, config.flip))
     if erasing and config.erase_probability > 0.0:
         images = erase(
-            images, seed + 2, config.erase_probability, config.erase_area, config.erase_aspect
+            images, erase_seed, config.erase_probability, config.erase_area, config.erase_aspect
         )
     return images

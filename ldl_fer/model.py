@@ -26,6 +26,29 @@ class Construction(NamedTuple):
     target: tf.Tensor  # [B, C], d
 
 
+class Confusion(tf.keras.metrics.Metric):
+    """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
+
+    def __init__(self, num_classes: int, name: str = "confusion"):
+        """Starts from zeros."""
+        super().__init__(name)
+        self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
+
+    def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
+        """Adds a batch: labels [B], logits [B, C]."""
+        predictions = tf.argmax(logits, axis=-1)
+        size = self.counts.shape[0]
+        self.counts.assign_add(tf.math.confusion_matrix(labels, predictions, size, dtype=tf.float32))
+
+    def reset_state(self) -> None:
+        """Back to zeros."""
+        self.counts.assign(tf.zeros_like(self.counts))
+
+    def result(self) -> tf.Tensor:
+        """[C, C]."""
+        return tf.convert_to_tensor(self.counts)
+
+
 class LDLVA(tf.keras.Model):
     """Trains `network`; everything else here serves only that.
 
@@ -69,11 +92,13 @@ class LDLVA(tf.keras.Model):
         )
         self.class_weights = tf.constant(class_weights or [1.0] * classes, tf.float32)
         self.num_classes = classes
+        self.num_samples = num_samples
         self.means = {
             name: tf.keras.metrics.Mean(name)
             for name in ("loss", "classification_loss", "center_loss")
         }
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
+        self.confusion = Confusion(classes)
 
     def compile(self, optimizer, uncertainty_optimizer, **kwargs):
         """As in Keras, with a second optimizer for lambda.
@@ -88,7 +113,7 @@ class LDLVA(tf.keras.Model):
 
     @property
     def metrics(self):
-        return [*self.means.values(), self.accuracy]
+        return [*self.means.values(), self.accuracy, self.confusion]
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:
@@ -147,6 +172,10 @@ class LDLVA(tf.keras.Model):
             return tf.fill(tf.shape(sample_ids), self.method.fixed_uncertainty)
         return self.uncertainty(sample_ids)
 
+    def all_uncertainties(self) -> tf.Tensor:
+        """lambda of every training sample, [N]."""
+        return self.sample_uncertainty(tf.range(self.num_samples))
+
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on a batch of `pipeline.batch_spec`; Eq. 1-11 and all updates."""
         method, labels = self.method, batch["label"]
@@ -169,7 +198,7 @@ class LDLVA(tf.keras.Model):
         if method.discriminative_loss:
             self.centers.update(*rows)
         self._record(labels, logits, classification, pull, total)
-        return {metric.name: metric.result() for metric in self.metrics}
+        return self._results(*self.means, "accuracy")
 
     def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Plain cross-entropy and accuracy of the network, whatever the training loss is."""
@@ -178,7 +207,8 @@ class LDLVA(tf.keras.Model):
         loss = equations.classification_loss(label, logits)
         self.means["loss"].update_state(loss)
         self.accuracy.update_state(batch["label"], logits)
-        return {"loss": self.means["loss"].result(), "accuracy": self.accuracy.result()}
+        self.confusion.update_state(batch["label"], logits)
+        return self._results("loss", "accuracy")
 
     def _center_rows(self, batch, features, neighbors):
         """Features, labels and weights that the centers see, each sample followed by neighbors."""
@@ -217,6 +247,9 @@ class LDLVA(tf.keras.Model):
         self.optimizer.apply_gradients(zip(gradients, network_variables))
         if trains_uncertainty:
             self.uncertainty_optimizer.apply_gradients([(gradients[-1], self.uncertainty.value)])
+
+    def _results(self, *names):
+        return {m.name: m.result() for m in self.metrics if m.name in names}
 
     def _record(self, labels, logits, classification, pull, total):
         self.means["loss"].update_state(total)

@@ -1,0 +1,118 @@
+"""Keras callbacks of a training: TensorBoard pictures and histograms, state, the best network."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer import plots
+from ldl_fer.config import Config
+from ldl_fer.model import LDLVA
+from ldl_fer.pipeline import batch_of_samples
+from ldl_fer.records import Records
+from ldl_fer.runs import Run, write_text
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+PICTURED_SAMPLES = 6
+
+
+class NumberSummary(tf.keras.callbacks.Callback):
+    """TensorBoard curves of every number in the log, and lambda's distribution, each epoch."""
+
+    def __init__(self, writer: tf.summary.SummaryWriter):
+        """Takes the TensorBoard writer."""
+        super().__init__()
+        self.writer = writer
+
+    def on_epoch_end(self, epoch, logs=None):
+        uncertainty = self.model.all_uncertainties().numpy()
+        with self.writer.as_default(step=epoch):
+            for name, value in logs.items():
+                group = "validation" if name.startswith("val_") else "training"
+                tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", value)
+            tf.summary.scalar("uncertainty/mean", uncertainty.mean())
+            for q, value in zip(QUANTILES, np.quantile(uncertainty, QUANTILES), strict=True):
+                tf.summary.scalar(f"uncertainty/quantile_{q:.2f}", value)
+            tf.summary.histogram("uncertainty", uncertainty)
+        self.writer.flush()
+
+
+class PictureSummary(tf.keras.callbacks.Callback):
+    """Some samples with their neighbors and contributions, and the confusion matrix."""
+
+    def __init__(self, writer: tf.summary.SummaryWriter, records: Records, config: Config):
+        """Takes the TensorBoard writer and the training set the pictured samples come from."""
+        super().__init__()
+        self.writer = writer
+        self.class_names = config.data.class_names
+        self.batch = None
+        if config.method.label_distribution:
+            step = max(1, len(records) // PICTURED_SAMPLES)
+            ids = list(range(0, len(records), step))[:PICTURED_SAMPLES]
+            self.batch = batch_of_samples(records, ids, config)
+
+    def on_epoch_end(self, epoch, logs=None):
+        matrix = self.model.confusion.result().numpy().astype(int)
+        with self.writer.as_default(step=epoch):
+            if matrix.sum():
+                _write_figure("confusion", plots.confusion_matrix(matrix, self.class_names))
+            if self.batch is not None:
+                figure = neighbor_figure(self.model, self.batch, self.class_names)
+                _write_figure("neighbors", figure)
+
+
+def neighbor_figure(model: LDLVA, batch: dict[str, tf.Tensor], class_names: tuple[str, ...]):
+    """The paper's Figure 4 for a batch of `pipeline.batch_of_samples`."""
+    features, _ = model(batch["image"], training=False)
+    neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
+    made = model.construct(batch, features, neighbors, training=False)
+    return plots.neighbors(
+        _pixels(batch["image"]),
+        _pixels(batch["neighbor_image"]),
+        [class_names[label] for label in batch["label"]],
+        [[class_names[label] for label in row] for row in batch["neighbor_labels"]],
+        made.contribution.numpy(),
+        made.calibration.numpy(),
+        batch["local_similarity"].numpy(),
+    )
+
+
+class BestNetwork(tf.keras.callbacks.Callback):
+    """Keeps the network's weights at the epoch of the highest validation accuracy, and the last."""
+
+    def __init__(self, run: Run):
+        """Takes the run folder; a better epoch of an earlier session is respected."""
+        super().__init__()
+        self.run = run
+        self.best = run.best().get("validation_accuracy", -1.0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.network.save_weights(self.run.weights("last"))
+        accuracy = float(logs["val_accuracy"])
+        if accuracy > self.best:
+            self.best = accuracy
+            self.model.network.save_weights(self.run.weights("best"))
+            best = {"epoch": epoch + 1, "validation_accuracy": accuracy}
+            write_text(self.run.best_file, json.dumps(best) + "\n")
+
+
+class SaveState(tf.keras.callbacks.Callback):
+    """Writes the training checkpoint after each epoch; must come last."""
+
+    def __init__(self, manager: tf.train.CheckpointManager, epochs_done: tf.Variable):
+        """Takes the manager and the variable that the checkpoint knows the epoch by."""
+        super().__init__()
+        self.manager = manager
+        self.epochs_done = epochs_done
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs_done.assign(epoch + 1)
+        self.manager.save(checkpoint_number=epoch + 1)
+
+
+def _pixels(images):
+    return tf.cast(tf.round(images * 127.5 + 127.5), tf.uint8).numpy()
+
+
+def _write_figure(name, figure):
+    tf.summary.image(name, plots.figure_to_array(figure)[tf.newaxis])

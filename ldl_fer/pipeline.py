@@ -1,0 +1,172 @@
+"""From shards to batches: order, neighbors, decoding, augmentation.
+
+Nothing is kept between batches: the order of an epoch is a seeded permutation evaluated where it is
+needed (`index_shuffle`), and all images of a batch, neighbors included, are read in one call
+through the shards' offset index. So memory does not grow with the data set, and a batch is a pure
+function of (seed, step): a run can go on from any step.
+"""
+
+import tensorflow as tf
+
+from ldl_fer import equations
+from ldl_fer.augmentation import augment, normalize
+from ldl_fer.config import Config
+from ldl_fer.records import Records, decode_examples
+
+
+def batch_spec(image_size: int, num_neighbors: int) -> dict[str, tf.TensorSpec]:
+    """What a training batch holds; every dataset here yields these keys or some of them.
+
+    Args:
+      image_size: H = W, pixels.
+      num_neighbors: K.
+    """
+    image = [image_size, image_size, 3]
+    return {
+        "sample_id": tf.TensorSpec([None], tf.int32),
+        "label": tf.TensorSpec([None], tf.int32),
+        "image": tf.TensorSpec([None, *image], tf.float32),
+        "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
+        "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
+        "local_similarity": tf.TensorSpec([None, num_neighbors], tf.float32),
+        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], tf.float32),
+    }
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Number of batches that show each of `count` samples once; the last may be smaller."""
+    return -(-count // batch_size)
+
+
+def training_dataset(records: Records, config: Config, start_step: int = 0) -> tf.data.Dataset:
+    """Augmented batches of all epochs, one after the other.
+
+    Args:
+      records: the training set.
+      config: batch size, epochs, seed, augmentation, K and the form of Eq. 2 are read from it.
+        Without `label_distribution`, neighbors are neither read nor in the batches.
+      start_step: number of steps already done.
+
+    Returns:
+      A dataset of `batch_spec` dicts.
+    """
+    count, batch_size = len(records), config.optimizer.batch_size
+    steps = steps_per_epoch(count, batch_size)
+
+    def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
+        wanted = config.data.neighbors if config.method.label_distribution else 0
+        batch = _read(records, ids, config, wanted, neighbor_images=wanted > 0)
+        seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
+        return _augment(batch, seed, config)
+
+    numbers = tf.data.Dataset.range(start_step, steps * config.optimizer.epochs)
+    return numbers.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_dataset(
+    records: Records, config: Config, neighbors: bool = False, images: bool = True
+) -> tf.data.Dataset:
+    """Every sample once, by sample_id, not augmented: for evaluation and construction.
+
+    Args:
+      records: any set.
+      config: batch size, image size, K and the form of Eq. 2 are read from it.
+      neighbors: whether to give the neighbors (never their images).
+      images: whether to give the images.
+
+    Returns:
+      A dataset of dicts with some of `batch_spec`'s keys.
+    """
+    count, batch_size = len(records), config.optimizer.batch_size
+    wanted = config.data.neighbors if neighbors else 0
+
+    def load(start: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = tf.range(start, tf.minimum(start + batch_size, count))
+        batch = _read(records, tf.cast(ids, tf.int32), config, wanted, images)
+        return _normalize(batch)
+
+    starts = tf.data.Dataset.range(0, count, batch_size)
+    return starts.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
+    """The named samples (no name twice) with their neighbors' images, not augmented."""
+    ids = tf.constant(sample_ids, tf.int32)
+    batch = _read(records, ids, config, config.data.neighbors, neighbor_images=True)
+    return _normalize(batch)
+
+
+def _ids_of_step(step, steps, count, batch_size, seed):
+    """sample_ids of a step: a stretch of its epoch's permutation."""
+    epoch, position = step // steps, (step % steps) * batch_size
+    positions = tf.range(position, tf.minimum(position + batch_size, count))
+    shuffle_seed = tf.stack([tf.cast(seed, tf.int64), epoch, tf.constant(0, tf.int64)])
+    ids = tf.random.experimental.index_shuffle(positions, shuffle_seed, max_index=count - 1)
+    return tf.cast(ids, tf.int32)
+
+
+def _read(records, ids, config, wanted, images=True, neighbor_images=False):
+    """Records of the samples with `wanted` neighbors each; pictures are uint8 still."""
+    parsed = _fetch(records, ids)
+    batch = {"sample_id": parsed["sample_id"], "label": parsed["label"]}
+    encoded = parsed["image"]
+    if wanted:
+        batch["neighbors"] = parsed["neighbors"][:, :wanted]
+        batch["neighbor_labels"] = parsed["neighbor_labels"][:, :wanted]
+        batch["local_similarity"] = equations.local_similarity(
+            parsed["valence_arousal"],
+            parsed["neighbor_valence_arousal"][:, :wanted],
+            config.method.delta,
+            config.method.similarity_kernel,
+        )
+    size = config.data.image_size
+    if neighbor_images:
+        # A picture that is wanted several times, as a sample or as a neighbor, is decoded once.
+        count = tf.shape(ids)[0]
+        everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
+        distinct, place = tf.unique(everyone)
+        others = _fetch(records, distinct[count:])["image"]
+        decoded = _decode(tf.concat([encoded, others], axis=0), size)
+        batch["image"] = decoded[:count]
+        neighbor_image = tf.gather(decoded, place[count:])
+        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, size, size, 3])
+    elif images:
+        batch["image"] = _decode(encoded, size)
+    return batch
+
+
+def _fetch(records, ids):
+    serialized = records.fetch_op(ids)
+    return decode_examples(serialized, records.num_neighbors, len(records.class_names))
+
+
+def _decode(encoded, size):
+    """Encoded images [M] -> uint8 [M, size, size, 3]."""
+
+    def one(content):
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [size, size, 3])
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
+
+
+def _augment(batch, seed, config):
+    main_seed, neighbor_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    batch = dict(batch)
+    batch["image"] = augment(batch["image"], main_seed, config.augmentation, erasing=True)
+    if "neighbor_image" in batch:
+        shape = tf.shape(batch["neighbor_image"])
+        flat = tf.reshape(batch["neighbor_image"], [-1, *batch["image"].shape[1:]])
+        flat = augment(flat, neighbor_seed, config.augmentation, erasing=False)
+        batch["neighbor_image"] = tf.reshape(flat, shape)
+    return _with_spec(batch, config)
+
+
+def _normalize(batch):
+    return {k: normalize(v) if k.endswith("image") else v for k, v in batch.items()}
+
+
+def _with_spec(batch, config):
+    spec = batch_spec(config.data.image_size, config.data.neighbors)
+    return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}

@@ -1,0 +1,134 @@
+"""The run folder: what a training leaves, and how it is found again.
+
+  config.json            every setting
+  environment.json       versions, git commit, command, devices, time
+  log.csv                a row per epoch
+  tensorboard/           curves, histograms, pictures
+  state/                 training checkpoints: network, lambda, centers, optimizers, epoch
+  best.weights.h5        the network at the best epoch; last.weights.h5 at the last
+  best.json              which epoch that was, and its validation accuracy
+  samples.csv            per training sample: lambda and the target distribution, at the end
+  result.json            what evaluate.py found
+  saved_model/           what `python -m ldl_fer.export` wrote
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import tensorflow as tf
+
+from ldl_fer.backbones import build_network
+from ldl_fer.config import Config
+from ldl_fer.errors import InputError
+
+
+class Run:
+    """A run folder's paths and small files."""
+
+    def __init__(self, folder: str | Path):
+        """Names the folder; nothing is read or made."""
+        self.folder = Path(folder)
+        self.config_file = self.folder / "config.json"
+        self.log = self.folder / "log.csv"
+        self.tensorboard = self.folder / "tensorboard"
+        self.state = self.folder / "state"
+        self.best_file = self.folder / "best.json"
+        self.samples = self.folder / "samples.csv"
+        self.saved_model = self.folder / "saved_model"
+
+    def weights(self, which: str) -> Path:
+        """File of the network's weights, `which` being "best" or "last"."""
+        return self.folder / f"{which}.weights.h5"
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config_file.exists()
+
+    def begin(self, config: Config) -> None:
+        """Makes the folder and writes config.json and environment.json."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.config_file, config.to_json())
+        write_text(self.folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+
+    def config(self) -> Config:
+        """The run's settings.
+
+        Raises:
+          InputError: there is no run here, or its config.json cannot be read.
+        """
+        if not self.exists():
+            raise InputError(
+                f"{self.folder} holds no run: {self.config_file.name} is missing. "
+                "Give --run_dir the folder that train.py wrote."
+            )
+        try:
+            return Config.from_json(self.config_file.read_text())
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{self.config_file} is damaged or of another version: {error}") from error
+
+    def best(self) -> dict:
+        """Epoch and validation accuracy of best.weights.h5; empty before the first epoch."""
+        return json.loads(self.best_file.read_text()) if self.best_file.exists() else {}
+
+
+def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Model, Config]:
+    """The trained network of a run, and the run's settings.
+
+    Args:
+      run_dir: the run folder.
+      which: "best" by validation accuracy, or "last".
+
+    Raises:
+      InputError: there is no run, or it has no such weights yet.
+    """
+    run = Run(run_dir)
+    config = run.config()
+    if not run.weights(which).exists():
+        raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
+    network = build_network(config.network, config.data.image_size, len(config.data.class_names))
+    try:
+        network.load_weights(run.weights(which))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{run.weights(which)} is damaged or does not fit {run.config_file}: {error}"
+        ) from error
+    return network, config
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _environment() -> dict:
+    import cv2
+    import numpy
+    import pandas
+    import sklearn
+
+    modules = (tf, numpy, pandas, sklearn, cv2)
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "versions": {module.__name__: module.__version__ for module in modules},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

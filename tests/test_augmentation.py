@@ -1,0 +1,86 @@
+"""Augmentation is a function of (images, seed) and does what its settings say."""
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.augmentation import augment, erase, normalize, pad_crop_flip
+from ldl_fer.config import PRESETS
+
+SEED = tf.constant([3, 5])
+
+
+def images(count=64, size=8):
+    # Every pixel of an image has another value, and none is 0, the padding's.
+    values = 1 + np.arange(size * size * 3, dtype=np.uint8).reshape(size, size, 3)
+    return tf.constant(np.stack([values] * count))
+
+
+def test_normalize():
+    # (x - 127.5) / 127.5
+    np.testing.assert_array_equal(normalize(tf.constant([0, 255], tf.uint8)), [-1.0, 1.0])
+
+
+def test_equal_seeds_equal_results_and_images_differ_among_themselves():
+    first, second = (pad_crop_flip(images(), SEED, 2, True).numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert (pad_crop_flip(images(), SEED + 1, 2, True).numpy() != first).any()
+    assert len({image.tobytes() for image in first}) > 10
+
+
+def test_every_crop_is_a_shifted_or_mirrored_original():
+    pad, original = 2, images(1)[0].numpy()
+    padded = np.pad(original, [(pad, pad), (pad, pad), (0, 0)])
+    allowed = set()
+    for top in range(2 * pad + 1):
+        for left in range(2 * pad + 1):
+            crop = padded[top : top + 8, left : left + 8]
+            allowed |= {crop.tobytes(), crop[:, ::-1].tobytes()}
+    # 25 places, mirrored or not; 2,000 draws meet each with near certainty
+    seen = {image.tobytes() for image in pad_crop_flip(images(2000), SEED, pad, True).numpy()}
+    assert seen == allowed
+
+
+def test_no_pad_and_no_flip_is_the_identity():
+    np.testing.assert_array_equal(pad_crop_flip(images(), SEED, 0, False), images())
+
+
+def test_half_of_the_images_are_mirrored():
+    original = images(2000).numpy()
+    mirrored = (pad_crop_flip(images(2000), SEED, 0, True).numpy() != original).any((1, 2, 3))
+    # binomial(2000, 1/2): standard deviation 0.011
+    assert abs(mirrored.mean() - 0.5) < 0.05
+
+
+def test_erasing_draws_one_rectangle_of_the_configured_area():
+    blank = tf.zeros([2000, 20, 20, 3])
+    erased = erase(blank, SEED, 0.5, (0.1, 0.3), (0.5, 2.0)).numpy()
+    touched = (erased != 0).any(-1)
+    hit = touched.any((1, 2))
+    assert abs(hit.mean() - 0.5) < 0.05
+    for box in touched[hit]:
+        rows, columns = box.any(1), box.any(0)
+        np.testing.assert_array_equal(box, np.outer(rows, columns))
+        assert np.diff(np.flatnonzero(rows)).max(initial=1) == 1
+        height, width = rows.sum(), columns.sum()
+        # rounding moves each side by up to half a pixel
+        assert 0.1 * 400 <= (height + 0.5) * (width + 0.5)
+        assert (height - 0.5) * (width - 0.5) <= 0.3 * 400
+        assert (height - 0.5) / (width + 0.5) <= 2.0
+        assert 0.5 <= (height + 0.5) / (width - 0.5)
+    noise = erased[touched]
+    assert noise.min() < -0.99 and noise.max() > 0.99 and abs(noise.mean()) < 0.02
+
+
+def test_erasing_is_for_main_images_only():
+    config = PRESETS["released_raf_resnet18"].replace(pad=0, flip=False).augmentation
+    plain = normalize(images())
+    np.testing.assert_array_equal(augment(images(), SEED, config, erasing=False), plain)
+    assert (augment(images(), SEED, config, erasing=True).numpy() != plain.numpy()).any()
+
+
+def test_works_in_a_graph_of_unknown_batch_size():
+    config = PRESETS["released_raf_resnet18"].augmentation
+    spec = tf.TensorSpec([None, 8, 8, 3], tf.uint8)
+    compiled = tf.function(lambda x: augment(x, SEED, config, True), input_signature=[spec])
+    eager = augment(images(), SEED, config, True)
+    np.testing.assert_allclose(compiled(images()), eager, rtol=0, atol=1e-6)
