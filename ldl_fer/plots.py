@@ -1,0 +1,229 @@
+"""Figures: confusion matrix, faces, neighbors with their contributions, distributions.
+
+Every function returns a `matplotlib.figure.Figure` that belongs to nobody: there is no pyplot, no
+display and nothing to close. Images are uint8 RGB, [H, W, 3] each, of any size.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 110
+_FACE = 1.5  # inches
+_GIVEN, _TARGET, _REFERENCE = "#9aa0a6", "#1f77b4", "#f28e2b"
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Writes a figure to a file; the suffix names the format."""
+    figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def figure_to_array(figure: Figure) -> np.ndarray:
+    """A figure's pixels, [H, W, 4] uint8 RGBA, as `tf.summary.image` takes them."""
+    figure.set_dpi(DOTS_PER_INCH)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
+
+
+def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Counts in the cells, each row's shares as percent and color.
+
+    Args:
+      matrix: [C, C], integers; rows are labels, columns predictions.
+      class_names: C names.
+    """
+    matrix = np.asarray(matrix)
+    count = len(class_names)
+    if matrix.shape != (count, count):
+        raise ValueError(f"matrix {matrix.shape} for {count} class names")
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(4.5, 0.8 * count)
+    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    for row, column in np.ndindex(count, count):
+        value = share[row, column]
+        axes.text(
+            column,
+            row,
+            f"{100 * value:.0f} %\n{matrix[row, column]:,}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if value > 0.5 else "black",
+        )
+    axes.set_xticks(range(count), class_names, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(count), class_names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    total = matrix.sum()
+    accuracy = np.trace(matrix) / max(total, 1)
+    axes.set_title(f"{total:,} images, accuracy {100 * accuracy:.2f} %")
+    bar = figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
+    bar.set_label("share of the label's images")
+    return figure
+
+
+def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8) -> Figure:
+    """Images in a grid, row by row, each under its caption.
+
+    Args:
+      images: [M, H, W, 3] uint8, or M images of several sizes; M >= 1.
+      titles: M captions; a line break makes a second line.
+      columns: images per row.
+    """
+    if not len(images) or len(images) != len(titles):
+        raise ValueError(f"{len(images)} images and {len(titles)} titles")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    lines = max(title.count("\n") + 1 for title in titles)
+    height = _FACE + 0.17 * lines
+    figure = Figure(figsize=(columns * _FACE, rows * height + 0.1), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(images) :]:
+        axes.axis("off")
+    for axes, image, title in zip(grid, images, titles, strict=False):
+        _show(axes, image, title)
+    return figure
+
+
+def neighbors(
+    images: np.ndarray,
+    neighbor_images: np.ndarray,
+    labels: Sequence[str],
+    neighbor_labels: Sequence[Sequence[str]],
+    contribution: np.ndarray,
+    calibration: np.ndarray,
+    local_similarity: np.ndarray,
+) -> Figure:
+    """Each sample followed by its neighbors, as Figure 4 of the paper: one row per sample.
+
+    Under a neighbor: a bar of its contribution c = zeta s (Eq. 4), full width being 1, with the
+    local similarity s, its upper bound, in a pale color behind it, and the three numbers.
+
+    Args:
+      images: [B, H, W, 3] uint8.
+      neighbor_images: [B, K, H, W, 3] uint8.
+      labels: B captions of the samples: their labels, perhaps with lambda.
+      neighbor_labels: B times K captions.
+      contribution: [B, K] in [0, 1], c.
+      calibration: [B, K] in [0, 1], zeta.
+      local_similarity: [B, K] in [0, 1], s.
+    """
+    contribution = np.asarray(contribution)
+    rows, count = contribution.shape
+    if len(images) != rows or np.shape(neighbor_images)[:2] != (rows, count):
+        raise ValueError(
+            f"{len(images)} images, neighbors {np.shape(neighbor_images)[:2]}, "
+            f"contributions {contribution.shape}"
+        )
+    figure = Figure(
+        figsize=((count + 1) * _FACE, rows * (_FACE + 0.75) + 0.3), layout="constrained"
+    )
+    figure.suptitle(
+        r"contribution $c = \zeta s$ (bar), local similarity $s$ (pale bar), "
+        r"calibration $\zeta$",
+        fontsize=10,
+    )
+    grid = figure.subplots(2 * rows, count + 1, squeeze=False, height_ratios=[6, 1] * rows)
+    for i in range(rows):
+        _show(grid[2 * i, 0], images[i], labels[i], weight="bold")
+        _frame(grid[2 * i, 0])
+        grid[2 * i + 1, 0].axis("off")
+        for k in range(count):
+            _show(grid[2 * i, k + 1], neighbor_images[i][k], neighbor_labels[i][k])
+            _contribution_bar(
+                grid[2 * i + 1, k + 1],
+                contribution[i, k],
+                float(calibration[i][k]),
+                float(local_similarity[i][k]),
+            )
+    return figure
+
+
+def distributions(
+    images: Sequence[np.ndarray],
+    given: np.ndarray,
+    target: np.ndarray,
+    class_names: Sequence[str],
+    reference: np.ndarray | None = None,
+    titles: Sequence[str] | None = None,
+    columns: int = 2,
+) -> Figure:
+    """Faces, each beside its given label, its constructed target distribution and the truth.
+
+    Args:
+      images: M images, [H, W, 3] uint8 each.
+      given: [M, C], the given label, one-hot.
+      target: [M, C], the target distribution d (Eq. 6).
+      class_names: C names.
+      reference: [M, C], rows sum to 1, e.g. votes of humans; None: not known.
+      titles: M captions.
+      columns: faces per row.
+    """
+    series = {"given label": (given, _GIVEN), "target distribution": (target, _TARGET)}
+    if reference is not None:
+        series["reference"] = (reference, _REFERENCE)
+    shape = (len(images), len(class_names))
+    for name, (values, _) in series.items():
+        if np.shape(values) != shape:
+            raise ValueError(f"{name} {np.shape(values)}, not {shape}")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(columns * 4.6, rows * 2.1 + 0.4), layout="constrained")
+    grid = figure.subplots(rows, 2 * columns, squeeze=False, width_ratios=[1.0, 1.7] * columns)
+    cells = grid.reshape(-1, 2)
+    place, thick = np.arange(len(class_names)), 0.8 / len(series)
+    for i, (face, bars) in enumerate(cells):
+        if i >= len(images):
+            face.axis("off")
+            bars.axis("off")
+            continue
+        _show(face, images[i], titles[i] if titles is not None else "")
+        for j, (name, (values, color)) in enumerate(series.items()):
+            offset = (j - (len(series) - 1) / 2) * thick
+            bars.barh(place + offset, values[i], thick, color=color, label=name)
+        bars.set_yticks(place, class_names, fontsize=8)
+        bars.invert_yaxis()
+        bars.set_xlim(0.0, 1.0)
+        bars.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"], fontsize=8)
+        bars.spines[["top", "right"]].set_visible(False)
+    handles, names = cells[0, 1].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=9)
+    return figure
+
+
+def _show(axes: Axes, image: np.ndarray, title: str, weight: str = "normal") -> None:
+    axes.imshow(image, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title(title, fontsize=9, pad=3, weight=weight)
+
+
+def _frame(axes: Axes) -> None:
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=_TARGET, linewidth=2.5)
+
+
+def _contribution_bar(axes: Axes, contribution: float, calibration: float, similarity: float):
+    axes.barh(0, 1.0, color="#f1f3f4")
+    axes.barh(0, similarity, color="#c6dbef")
+    axes.barh(0, contribution, color=_TARGET)
+    axes.set_xlim(0.0, 1.0)
+    axes.axis("off")
+    axes.text(
+        0.5,
+        -0.25,
+        f"$c$ {contribution:.2f}\n$\\zeta$ {calibration:.2f}  $s$ {similarity:.2f}",
+        transform=axes.transAxes,
+        ha="center",
+        va="top",
+        fontsize=8,
+    )
