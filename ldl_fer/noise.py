@@ -143,7 +143,8 @@ def main() -> None:
     write_whole(output.with_suffix(".json"), json.dumps(manifest, indent=2) + "\n")
     print(
         f"{output}: {report['changed']} of {report['rows']} labels changed "
-        f"({report['rate_realized']:.2%}, asked {given.rate:.2%}); see {output.with_suffix('.json')}"
+        f"({report['rate_realized']:.2%}, asked {given.rate:.2%}); "
+        f"the record is {output.with_suffix('.json')}"
     )
 
 
