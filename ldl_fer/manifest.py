@@ -20,7 +20,7 @@ from ldl_fer.shards import Shard
 
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
-_CURE = "Write the records again: python -m ldl_fer.records --overwrite (see its --help)."
+_CURE = "Delete the folder and run again, or use python -m ldl_fer.records --overwrite."
 
 
 @dataclasses.dataclass(frozen=True)

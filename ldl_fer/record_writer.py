@@ -64,7 +64,7 @@ def write_records(
     Raises:
       InputError: for pictures that cannot be read (all of them, with their rows), an `image_dir`
         that is not there, or an `output_dir` that is taken. Nothing is left behind.
-      ValueError: for neighbors of another shape or outside [0, N).
+      ValueError: for neighbors of another shape, outside [0, N), repeated or the row itself.
     """
     image_dir, output_dir = Path(image_dir), Path(output_dir).resolve()
     neighbors = _checked_neighbors(neighbors, len(annotations))
@@ -124,6 +124,9 @@ def _checked_neighbors(neighbors: np.ndarray, count: int) -> np.ndarray:
         raise ValueError(f"neighbors have shape {neighbors.shape}, not ({count}, K)")
     if neighbors.size and not 0 <= neighbors.min() <= neighbors.max() < count:
         raise ValueError(f"neighbors are not all in [0, {count})")
+    with_own = np.sort(np.column_stack([np.arange(count), neighbors]), axis=1)
+    if (with_own[:, 1:] == with_own[:, :-1]).any():
+        raise ValueError("neighbors name a row itself, or a row twice")
     return neighbors
 
 
@@ -186,10 +189,10 @@ def _write_samples(
     labels, points, votes = annotations.labels, annotations.valence_arousal, annotations.votes
     if votes is None:
         votes = np.zeros([len(annotations), len(annotations.class_names)], np.float32)
-    copied, problems = 0, []
+    paths, copied, problems = annotations.paths, 0, []
     for sample_id, image in enumerate(images):
         if isinstance(image, Exception):
-            problems.append(f"row {sample_id}: {annotations.paths[sample_id]}: {image}")
+            problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
         if problems:
             continue
         content, is_copy = image
