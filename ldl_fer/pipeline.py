@@ -11,7 +11,8 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.augmentation import augment, normalize
 from ldl_fer.config import Config
-from ldl_fer.records import Records, decode_examples
+from ldl_fer.examples import decode_examples
+from ldl_fer.records import Records
 
 
 def batch_spec(image_size: int, num_neighbors: int) -> dict[str, tf.TensorSpec]:
