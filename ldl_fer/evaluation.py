@@ -223,7 +223,8 @@ def predict(network, dataset, progress: bool = True, features: bool = False) -> 
     import tensorflow as tf
 
     run = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
-    parts = {"probabilities": [], "labels": [], "sample_ids": []} | ({"features": []} * features)
+    names = ["probabilities", "labels", "sample_ids"] + ["features"] * features
+    parts = {name: [] for name in names}
     total = int(dataset.cardinality())
     bar = tqdm(
         dataset, "evaluation", total if total >= 0 else None, unit="batch", disable=not progress

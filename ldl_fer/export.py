@@ -131,7 +131,8 @@ def _replaceable(folder: Path) -> bool:
 def _write_extra(folder: Path, class_names: Sequence[str], image_size: int, info) -> None:
     extra = folder / "assets.extra"
     extra.mkdir(exist_ok=True)
-    (extra / "labels.txt").write_text("".join(f"{name}\n" for name in class_names))
+    labels = "".join(f"{name}\n" for name in class_names)
+    (extra / "labels.txt").write_text(labels, encoding="utf-8")
     content = dict(info or {}) | {"class_names": list(class_names), "image_size": image_size}
     (extra / "info.json").write_text(json.dumps(content, indent=2, default=str) + "\n")
 

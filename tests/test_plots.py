@@ -1,0 +1,126 @@
+"""What the figures show: every image, number and bar in its place."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from ldl_fer import plots
+
+NAMES = ("Calm", "Glad", "Sad")
+
+
+def _images(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, [*shape, 6, 6, 3], dtype=np.uint8)
+
+
+def _pictures(figure):
+    """The images of a figure in the order of its axes."""
+    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+
+def _titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+def test_confusion_matrix_shows_counts_and_shares_of_rows():
+    matrix = np.array([[3, 1, 0], [500, 1500, 0], [0, 0, 0]])
+    figure = plots.confusion_matrix(matrix, NAMES)
+    axes = figure.axes[0]
+    texts = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in axes.texts}
+    assert texts[0, 0] == "75 %\n3"  # 3 / (3 + 1)
+    assert texts[1, 0] == "25 %\n500"  # 500 / 2000, in the label's row and the prediction's column
+    assert texts[1, 1] == "75 %\n1,500"
+    assert texts[2, 2] == "0 %\n0"  # no image of that class, no division by zero
+    np.testing.assert_allclose(
+        axes.images[0].get_array(), [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0, 0]]
+    )
+    assert [t.get_text() for t in axes.get_xticklabels()] == list(NAMES)
+    assert [t.get_text() for t in axes.get_yticklabels()] == list(NAMES)
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "predicted")
+    assert axes.get_title() == "2,004 images, accuracy 75.00 %"  # (3 + 1500) / 2004
+    with pytest.raises(ValueError, match="class names"):
+        plots.confusion_matrix(matrix, NAMES[:2])
+
+
+def test_faces_shows_each_image_above_nothing_else():
+    images, titles = _images(5), [f"face {i}" for i in range(5)]
+    figure = plots.faces(images, titles, columns=3)
+    for shown, image in zip(_pictures(figure), images, strict=True):
+        np.testing.assert_array_equal(shown, image)
+    assert _titles(figure) == titles
+    assert len(figure.axes) == 6  # 2 rows of 3, the last empty
+    array = plots.figure_to_array(figure)
+    assert (array[..., :3].reshape(-1, 3) == images[0, 0, 0]).all(axis=1).any()  # it is drawn
+    for count in (0, 4):
+        with pytest.raises(ValueError, match="titles"):
+            plots.faces(images[:count], titles)
+
+
+def test_neighbors_puts_each_bar_under_its_image():
+    images, others = _images(2), _images(2, 3, seed=1)
+    random = np.random.default_rng(2)
+    similarity, calibration = random.uniform(0, 1, [2, 2, 3])
+    contribution = similarity * calibration
+    labels = [["a", "b", "c"], ["d", "e", "f"]]
+    figure = plots.neighbors(
+        images, others, ["A", "B"], labels, contribution, calibration, similarity
+    )
+    expected = [images[0], *others[0], images[1], *others[1]]
+    for shown, image in zip(_pictures(figure), expected, strict=True):
+        np.testing.assert_array_equal(shown, image)
+    assert _titles(figure) == ["A", "a", "b", "c", "B", "d", "e", "f"]
+    bars = [axes for axes in figure.axes if axes.patches and not axes.images]
+    widths = [[patch.get_width() for patch in axes.patches] for axes in bars]
+    for found, s, c in zip(widths, similarity.ravel(), contribution.ravel(), strict=True):
+        assert found == pytest.approx([1.0, s, c])  # frame, pale bar, bar: the last lies on top
+    text = bars[4].texts[0].get_text()
+    assert f"$c$ {contribution[1, 1]:.2f}" in text
+    assert f"$\\zeta$ {calibration[1, 1]:.2f}" in text
+    assert f"$s$ {similarity[1, 1]:.2f}" in text
+    with pytest.raises(ValueError, match="neighbors"):
+        plots.neighbors(
+            images, others[:1], ["A", "B"], labels, contribution, calibration, similarity
+        )
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_distributions_beside_faces(with_reference):
+    images = _images(3)
+    given, target, reference = np.eye(3), *np.random.default_rng(1).dirichlet(np.ones(3), [2, 3])
+    figure = plots.distributions(
+        images, given, target, NAMES, reference if with_reference else None, ["x", "y", "z"]
+    )
+    for shown, image in zip(_pictures(figure), images, strict=True):
+        np.testing.assert_array_equal(shown, image)
+    assert _titles(figure) == ["x", "y", "z"]
+    series = [given, target, reference][: 2 + with_reference]
+    charts = [axes for axes in figure.axes if axes.containers]
+    for i, axes in enumerate(charts):
+        for container, values in zip(axes.containers, series, strict=True):
+            assert [bar.get_width() for bar in container] == pytest.approx(values[i])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["given label", "target distribution", "reference"][: 2 + with_reference]
+    with pytest.raises(ValueError, match="target distribution"):
+        plots.distributions(images, given, target[:2], NAMES)
+
+
+def test_array_and_file_have_the_same_pixels(tmp_path):
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([0, 1])
+    array = plots.figure_to_array(figure)
+    assert array.dtype == np.uint8
+    assert array.shape == (110, 220, 4)  # 1 x 2 inches at 110 dots
+    assert np.ptp(array[..., :3]) > 100  # something is drawn
+    plots.save_figure(figure, tmp_path / "figure.png")
+    import cv2
+
+    saved = cv2.imread(str(tmp_path / "figure.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(saved, array[..., [2, 1, 0, 3]])
+
+
+def test_pyplot_is_not_loaded():
+    code = "import sys, ldl_fer.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
