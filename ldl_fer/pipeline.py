@@ -102,7 +102,7 @@ def _ids_of_step(step, steps, count, batch_size, seed):
     """sample_ids of a step: a stretch of its epoch's permutation."""
     epoch, position = step // steps, (step % steps) * batch_size
     positions = tf.range(position, tf.minimum(position + batch_size, count))
-    shuffle_seed = tf.stack([tf.cast(seed, tf.int64), epoch, tf.constant(0, tf.int64)])
+    shuffle_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
     ids = tf.random.experimental.index_shuffle(positions, shuffle_seed, max_index=count - 1)
     return tf.cast(ids, tf.int32)
 

@@ -1,0 +1,137 @@
+"""Batches: each sample once an epoch, neighbors as stored, a pure function of (seed, step)."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ldl_fer.annotations import read_annotations
+from ldl_fer.augmentation import normalize
+from ldl_fer.config import PRESETS
+from ldl_fer.drawn_faces import draw_faces
+from ldl_fer.pipeline import (
+    batch_of_samples,
+    batch_spec,
+    ordered_dataset,
+    steps_per_epoch,
+    training_dataset,
+)
+from ldl_fer.records import prepare_records
+
+COUNT, SIDE, NEIGHBORS, STORED = 23, 16, 3, 5
+CONFIG = PRESETS["released_raf_resnet18"].replace(
+    image_size=SIDE, neighbors=NEIGHBORS, batch_size=5, epochs=2, pad=2
+)
+PLAIN = CONFIG.replace(pad=0, flip=False, erase_probability=0.0)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    draw_faces(folder / "drawn", train=COUNT, test=1, size=SIDE, progress=False)
+    return prepare_records(
+        folder / "drawn/train.csv",
+        folder / "drawn/images",
+        folder / "records",
+        image_size=SIDE,
+        num_neighbors=STORED,
+        class_names=CONFIG.data.class_names,
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(records):
+    """All images by sample_id, decoded one by one from the records' own annotation paths."""
+    folder = records.folder.parent.parent / "drawn/images"
+    paths = read_annotations(records.folder / "annotations.csv").paths
+    return np.stack([tf.io.decode_png((folder / p).read_bytes(), 3).numpy() for p in paths])
+
+
+def equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_element_spec_is_the_one_written(records):
+    assert training_dataset(records, CONFIG).element_spec == batch_spec(SIDE, NEIGHBORS)
+
+
+def test_each_sample_once_per_epoch_and_epochs_differ(records):
+    ids = [batch["sample_id"].numpy() for batch in training_dataset(records, CONFIG)]
+    steps = steps_per_epoch(COUNT, 5)
+    assert steps == 5 and [len(i) for i in ids] == [5, 5, 5, 5, 3] * 2
+    first, second = np.concatenate(ids[:steps]), np.concatenate(ids[steps:])
+    np.testing.assert_array_equal(np.sort(first), np.arange(COUNT))
+    np.testing.assert_array_equal(np.sort(second), np.arange(COUNT))
+    assert (first != second).any() and (first != np.arange(COUNT)).any()
+
+
+def test_content_is_that_of_the_records(records, pictures):
+    annotations = records.annotations()
+    plane = annotations.valence_arousal
+    for batch in training_dataset(records, PLAIN):
+        batch = {name: value.numpy() for name, value in batch.items()}
+        ids, neighbors = batch["sample_id"], batch["neighbors"]
+        np.testing.assert_array_equal(batch["label"], annotations.labels[ids])
+        np.testing.assert_array_equal(neighbors, annotations.neighbors[ids][:, :NEIGHBORS])
+        np.testing.assert_array_equal(batch["neighbor_labels"], annotations.labels[neighbors])
+        np.testing.assert_array_equal(batch["image"], normalize(pictures[ids]))
+        np.testing.assert_array_equal(batch["neighbor_image"], normalize(pictures[neighbors]))
+        for i, k in np.ndindex(neighbors.shape):
+            # laplace: exp(-(|dv| + |da|) / 0.5)
+            gap = np.abs(plane[ids[i]] - plane[neighbors[i, k]]).sum()
+            np.testing.assert_allclose(
+                batch["local_similarity"][i, k], np.exp(-gap / 0.5), rtol=1e-5
+            )
+
+
+def test_a_run_goes_on_from_any_step(records):
+    whole = list(training_dataset(records, CONFIG))
+    for start in (1, 4, 5, 7):
+        rest = list(training_dataset(records, CONFIG, start_step=start))
+        assert len(rest) == len(whole) - start
+        for first, second in zip(whole[start:], rest, strict=True):
+            equal(first, second)
+
+
+def test_seed_decides_order_and_augmentation(records):
+    first = next(iter(training_dataset(records, CONFIG)))
+    again = next(iter(training_dataset(records, CONFIG)))
+    other = next(iter(training_dataset(records, CONFIG.replace(seed=1))))
+    equal(first, again)
+    assert (first["sample_id"].numpy() != other["sample_id"].numpy()).any()
+
+
+def test_the_same_picture_is_augmented_anew_wherever_it_occurs(records, pictures):
+    batch = next(iter(training_dataset(records, CONFIG.replace(erase_probability=0.0))))
+    changed = [
+        (batch["neighbor_image"][i, k].numpy() != normalize(pictures[n]).numpy()).any()
+        for (i, k), n in np.ndenumerate(batch["neighbors"].numpy())
+    ]
+    # 1 of 25 places, mirrored or not: a picture stays as it is with probability 1/50
+    assert np.mean(changed) > 0.7
+
+
+def test_without_label_distribution_no_neighbor_is_read(records):
+    batch = next(iter(training_dataset(records, CONFIG.replace(label_distribution=False))))
+    assert batch.keys() == {"sample_id", "label", "image"}
+
+
+def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
+    batches = list(ordered_dataset(records, CONFIG))
+    assert batches[0].keys() == {"sample_id", "label", "image"}
+    ids = np.concatenate([b["sample_id"] for b in batches])
+    images = np.concatenate([b["image"] for b in batches])
+    np.testing.assert_array_equal(ids, np.arange(COUNT))
+    np.testing.assert_array_equal(images, normalize(pictures))
+    first = next(iter(ordered_dataset(records, CONFIG, neighbors=True, images=False)))
+    assert first.keys() == batch_spec(SIDE, NEIGHBORS).keys() - {"image", "neighbor_image"}
+
+
+def test_batch_of_samples(records, pictures):
+    batch = batch_of_samples(records, [7, 2], CONFIG)
+    np.testing.assert_array_equal(batch["sample_id"], [7, 2])
+    np.testing.assert_array_equal(batch["image"], normalize(pictures[[7, 2]]))
+    expected = normalize(pictures[batch["neighbors"].numpy()])
+    np.testing.assert_array_equal(batch["neighbor_image"], expected)
