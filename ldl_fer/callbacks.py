@@ -6,11 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer import plots
+from ldl_fer.annotations import write_whole
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import batch_of_samples
 from ldl_fer.records import Records
-from ldl_fer.runs import Run, write_text
+from ldl_fer.runs import Run
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PICTURED_SAMPLES = 6
@@ -93,7 +94,7 @@ class BestNetwork(tf.keras.callbacks.Callback):
             self.best = accuracy
             self.model.network.save_weights(self.run.weights("best"))
             best = {"epoch": epoch + 1, "validation_accuracy": accuracy}
-            write_text(self.run.best_file, json.dumps(best) + "\n")
+            write_whole(self.run.best_file, json.dumps(best) + "\n")
 
 
 class SaveState(tf.keras.callbacks.Callback):

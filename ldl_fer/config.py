@@ -46,7 +46,9 @@ class DataConfig:
         "data/records", "Where shards made from CSV files are kept and found again."
     )
     image_size: int = _setting(224, "Height and width of the network's input, pixels.")
-    neighbors: int = _setting(8, "K, the number of valence-arousal neighbors of a sample (Eq. 2).")
+    num_neighbors: int = _setting(
+        8, "K, the number of valence-arousal neighbors of a sample (Eq. 2)."
+    )
     class_names: tuple[str, ...] = _setting(
         CLASS_NAMES, "Names of the classes, comma separated, in the order of `expression`."
     )
@@ -95,7 +97,8 @@ class MethodConfig:
     calibration_floor: float | None = _setting(None, "Lower bound of g's logit; none if empty.")
     uncertainty_form: str = _setting(
         "direct",
-        "direct: lambda is the variable, projected to [0, 1]; logit: 1 - lambda = sigmoid(variable).",
+        "direct: lambda is the variable, projected to [0, 1]; "
+        "logit: 1 - lambda = sigmoid(variable).",
         ("direct", "logit"),
     )
     uncertainty_init: float = _setting(0.0, "First value of that variable.")
@@ -241,6 +244,13 @@ def _group_of(name: str) -> str:
     raise ValueError(f"there is no setting {name!r}")
 
 
+PLAIN = {
+    "label_distribution": False,
+    "adaptive_similarity": False,
+    "sample_uncertainty": False,
+    "discriminative_loss": False,
+}  # The switches that leave plain cross-entropy training.
+
 _PAPER = Config()
 _RELEASED = _PAPER.replace(
     erase_probability=0.5,
@@ -274,6 +284,15 @@ PRESETS = {
         uncertainty_init=0.8,
         uncertainty_momentum=0.9,
         class_weights="balanced",
+    ),
+    "small": _RELEASED.replace(
+        backbone="small_cnn",
+        image_size=48,
+        pad=4,
+        erase_probability=0.0,
+        batch_size=64,
+        epochs=15,
+        decay_epochs=(9, 13),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The target distributions of a whole training set, after training: what a run knows of its labels."""
+"""The target distributions of a whole training set: what a run knows of its labels."""
 
 import tempfile
 from pathlib import Path
@@ -53,12 +53,11 @@ def construct_samples(
         dataset = ordered_dataset(records, config, neighbors=True, images=False)
         for batch in _progress(dataset, records, config, "target distributions", progress):
             ids, others = batch["sample_id"].numpy(), batch["neighbors"].numpy()
-            neighbors = Neighbors(
-                tf.constant(features[others]), tf.constant(probabilities[others])
-            )
-            made.append([t.numpy() for t in construct(batch, tf.constant(features[ids]), neighbors)])
+            neighbors = Neighbors(tf.constant(features[others]), tf.constant(probabilities[others]))
+            made.append(construct(batch, tf.constant(features[ids]), neighbors))
         del features
-    calibration, contribution, aggregated, uncertainty, target = map(np.concatenate, zip(*made))
+    parts = (np.concatenate(values) for values in zip(*made, strict=True))
+    calibration, contribution, aggregated, uncertainty, target = parts
     table = records.annotations().table.drop(columns="knn", errors="ignore")
     table = table.assign(sample_id=np.arange(len(table)), uncertainty=uncertainty)
     parts = {"probability": probabilities, "aggregated": aggregated, "target": target}
@@ -67,7 +66,7 @@ def construct_samples(
         for part, values in parts.items()
         for j, name in enumerate(names)
     }
-    kept = records.annotations().neighbors[:, : config.data.neighbors]
+    kept = records.annotations().neighbors[:, : config.data.num_neighbors]
     columns["neighbors"] = [";".join(map(str, row)) for row in kept]
     for name, values in {"calibration": calibration, "contribution": contribution}.items():
         columns[name] = [";".join(f"{value:.5f}" for value in row) for row in values]

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """A mistake in files or flags. Its text names the file, the row where there is one, and the cure.
+    """A mistake in files or flags; its text names the file, the row if there is one, and the cure.
 
     Command lines print the text without a traceback and exit with code 2.
     """

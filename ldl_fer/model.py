@@ -36,9 +36,9 @@ class Confusion(tf.keras.metrics.Metric):
 
     def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Adds a batch: labels [B], logits [B, C]."""
-        predictions = tf.argmax(logits, axis=-1)
         size = self.counts.shape[0]
-        self.counts.assign_add(tf.math.confusion_matrix(labels, predictions, size, dtype=tf.float32))
+        pairs = tf.math.confusion_matrix(labels, tf.argmax(logits, axis=-1), size)
+        self.counts.assign_add(tf.cast(pairs, tf.float32))
 
     def reset_state(self) -> None:
         """Back to zeros."""
@@ -243,10 +243,11 @@ class LDLVA(tf.keras.Model):
         network_variables = self.optimized_variables
         trains_uncertainty = self.method.label_distribution and self.method.sample_uncertainty
         uncertainty_variables = [self.uncertainty.value] if trains_uncertainty else []
-        gradients = tape.gradient(loss, [*network_variables, *uncertainty_variables])
-        self.optimizer.apply_gradients(zip(gradients, network_variables))
+        to_network, to_uncertainty = tape.gradient(loss, [network_variables, uncertainty_variables])
+        self.optimizer.apply_gradients(zip(to_network, network_variables, strict=True))
         if trains_uncertainty:
-            self.uncertainty_optimizer.apply_gradients([(gradients[-1], self.uncertainty.value)])
+            pairs = zip(to_uncertainty, uncertainty_variables, strict=True)
+            self.uncertainty_optimizer.apply_gradients(pairs)
 
     def _results(self, *names):
         return {m.name: m.result() for m in self.metrics if m.name in names}

@@ -56,7 +56,7 @@ def training_dataset(records: Records, config: Config, start_step: int = 0) -> t
 
     def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
-        wanted = config.data.neighbors if config.method.label_distribution else 0
+        wanted = config.data.num_neighbors if config.method.label_distribution else 0
         batch = _read(records, ids, config, wanted, neighbor_images=wanted > 0)
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
         return _augment(batch, seed, config)
@@ -80,7 +80,7 @@ def ordered_dataset(
       A dataset of dicts with some of `batch_spec`'s keys.
     """
     count, batch_size = len(records), config.optimizer.batch_size
-    wanted = config.data.neighbors if neighbors else 0
+    wanted = config.data.num_neighbors if neighbors else 0
 
     def load(start: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = tf.range(start, tf.minimum(start + batch_size, count))
@@ -94,7 +94,7 @@ def ordered_dataset(
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
     """The named samples (no name twice) with their neighbors' images, not augmented."""
     ids = tf.constant(sample_ids, tf.int32)
-    batch = _read(records, ids, config, config.data.neighbors, neighbor_images=True)
+    batch = _read(records, ids, config, config.data.num_neighbors, neighbor_images=True)
     return _normalize(batch)
 
 
@@ -169,5 +169,5 @@ def _normalize(batch):
 
 
 def _with_spec(batch, config):
-    spec = batch_spec(config.data.image_size, config.data.neighbors)
+    spec = batch_spec(config.data.image_size, config.data.num_neighbors)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}

@@ -1,15 +1,15 @@
 """The run folder: what a training leaves, and how it is found again.
 
-  config.json            every setting
-  environment.json       versions, git commit, command, devices, time
-  log.csv                a row per epoch
-  tensorboard/           curves, histograms, pictures
-  state/                 training checkpoints: network, lambda, centers, optimizers, epoch
-  best.weights.h5        the network at the best epoch; last.weights.h5 at the last
-  best.json              which epoch that was, and its validation accuracy
-  samples.csv            per training sample: lambda and the target distribution, at the end
-  result.json            what evaluate.py found
-  saved_model/           what `python -m ldl_fer.export` wrote
+config.json            every setting
+environment.json       versions, git commit, command, devices, time
+log.csv                a row per epoch
+tensorboard/           curves, histograms, pictures
+state/                 training checkpoints: network, lambda, centers, optimizers, epoch
+best.weights.h5        the network at the best epoch; last.weights.h5 at the last
+best.json              which epoch that was, and its validation accuracy
+samples.csv            per training sample: lambda and the target distribution, at the end
+result.json            what evaluate.py found
+saved_model/           what `python -m ldl_fer.export` wrote
 """
 
 import json
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from ldl_fer.annotations import write_whole
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
@@ -52,8 +53,8 @@ class Run:
     def begin(self, config: Config) -> None:
         """Makes the folder and writes config.json and environment.json."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.config_file, config.to_json())
-        write_text(self.folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        write_whole(self.config_file, config.to_json())
+        write_whole(self.folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
 
     def config(self) -> Config:
         """The run's settings.
@@ -69,7 +70,9 @@ class Run:
         try:
             return Config.from_json(self.config_file.read_text())
         except (ValueError, AttributeError) as error:
-            raise InputError(f"{self.config_file} is damaged or of another version: {error}") from error
+            raise InputError(
+                f"{self.config_file} is damaged or of another version: {error}"
+            ) from error
 
     def best(self) -> dict:
         """Epoch and validation accuracy of best.weights.h5; empty before the first epoch."""
@@ -100,13 +103,6 @@ def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Mod
     return network, config
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
 def _environment() -> dict:
     import cv2
     import numpy
@@ -126,9 +122,10 @@ def _environment() -> dict:
 
 
 def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    here = Path(__file__).parent
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

@@ -22,7 +22,7 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
             "or --train_data_path=FOLDER of shards. `make demo` needs no data."
         )
     if data.val_data_path:
-        training = open_records(data, data.train_data_path, data.train_image_dir, data.neighbors)
+        training = open_records(data, data.train_data_path, data.train_image_dir, data.num_neighbors)
         validation = open_records(data, data.val_data_path, data.val_image_dir, 0)
         return training, validation
     if data.select_on_test:
@@ -33,7 +33,7 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
             "split (neighbors are stored in it). Give --val_data_path, or the CSV itself."
         )
     annotations = read_annotations(
-        data.train_data_path, data.train_image_dir, data.class_names, data.neighbors + 1
+        data.train_data_path, data.train_image_dir, data.class_names, data.num_neighbors + 1
     )
     parts = split_annotations(annotations, data.validation_fraction, seed)
     return tuple(
@@ -46,7 +46,7 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
             class_names=data.class_names,
             annotations=part,
         )
-        for part, neighbors in zip(parts, (data.neighbors, 0), strict=True)
+        for part, neighbors in zip(parts, (data.num_neighbors, 0), strict=True)
     )
 
 
@@ -80,7 +80,7 @@ def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) ->
             raise InputError(f"{path} has {name} {have}, the settings say {want}.")
     if records.num_neighbors < neighbors:
         raise InputError(
-            f"{path} holds {records.num_neighbors} neighbors a sample, --neighbors is {neighbors}. "
-            f"Write it again: python -m ldl_fer.records --neighbors={neighbors} ..."
+            f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is {neighbors}. "
+            f"Write it again: python -m ldl_fer.records --num_neighbors={neighbors} ..."
         )
     return records

@@ -94,7 +94,7 @@ def balanced_weights(counts: list[int]) -> list[float]:
 
 
 def _state(model, run):
-    """The epoch counter, and the manager of checkpoints that hold every variable of the training."""
+    """The epoch counter, and the manager of checkpoints, which hold every variable."""
     epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64, name="epochs_done")
     checkpoint = tf.train.Checkpoint(
         network=model.network,

@@ -19,7 +19,7 @@ from ldl_fer.records import prepare_records
 
 COUNT, SIDE, NEIGHBORS, STORED = 23, 16, 3, 5
 CONFIG = PRESETS["released_raf_resnet18"].replace(
-    image_size=SIDE, neighbors=NEIGHBORS, batch_size=5, epochs=2, pad=2
+    image_size=SIDE, num_neighbors=NEIGHBORS, batch_size=5, epochs=2, pad=2
 )
 PLAIN = CONFIG.replace(pad=0, flip=False, erase_probability=0.0)
 
