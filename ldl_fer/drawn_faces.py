@@ -45,15 +45,15 @@ PROTOTYPES = np.array(
         [-0.45, 0.60, 0.40, 0.00],  # Anger
     ]
 )
-SPREAD = 0.25  # standard deviation of a face around its prototype, per latent axis
-ANNOTATOR_ERROR = 0.05  # standard deviation of the published valence and arousal
-PERSON = 0.14  # standard deviation of each geometry value between people of one latent
+SPREAD = 0.26  # standard deviation of a face around its prototype, per latent axis
+ANNOTATOR_ERROR = 0.1  # standard deviation of the published valence and arousal
+PERSON = 0.08  # standard deviation of each geometry value between people of one latent
 _OVERSAMPLING = 4
 _SUBPIXEL_BITS = 4
 
 
 class FaceGeometry(NamedTuple):
-    """What an expression does to a face: 0 is a face at rest, +-1 about as far as it goes."""
+    """What an expression does to a face: 0 is a face at rest, +-1.3 as far as it is drawn."""
 
     mouth_curvature: float  # > 0: corners up
     mouth_opening: float
@@ -156,7 +156,7 @@ class _Pen:
 
 
 def _bytes(color) -> tuple[int, ...]:
-    return tuple(int(value) for value in np.clip(np.round(color), 0, 255))
+    return tuple(min(max(round(float(value)), 0), 255) for value in color)
 
 
 def _oval(x: float, y: float, width: float, height: float, jaw: float = 0.0) -> np.ndarray:
@@ -177,7 +177,8 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
     Returns:
       [size, size, 3] uint8, RGB.
     """
-    geometry = FaceGeometry(*(np.array(geometry) + random.normal(0.0, PERSON, len(geometry))))
+    personal = np.array(geometry) + random.normal(0.0, PERSON, len(geometry))
+    geometry = FaceGeometry(*np.clip(personal, -1.3, 1.3).tolist())
     skin = np.array([236.0, 194.0, 164.0]) * random.uniform(0.4, 1.05) ** np.array(
         [0.85, 1.0, 1.15]
     )
@@ -186,14 +187,19 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
     side = size * _OVERSAMPLING
     coarse = random.uniform(40.0, 210.0) + random.normal(0.0, 25.0, 3)
     coarse = coarse + random.normal(0.0, 25.0, (4, 4, 3))
-    canvas = cv2.resize(np.clip(coarse, 0, 255), (side, side), interpolation=cv2.INTER_CUBIC)
-    canvas = np.clip(canvas, 0, 255).astype(np.uint8)
+    coarse = np.clip(np.round(coarse), 0, 255).astype(np.uint8)
+    canvas = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     pen = _Pen(canvas, _pose(geometry.head_drop, side, random))
-    _draw_head(pen, skin, hair, random)
+    width, jaw = random.uniform(0.7, 0.84), random.uniform(0.05, 0.4)
+    _draw_head(pen, skin, hair, width, jaw, random)
     drop = 0.12 * geometry.head_drop
     for mirror in (-1.0, 1.0):
         _draw_eye(pen, geometry, mirror, drop, skin, hair, random)
     _draw_nose(pen, geometry, drop, skin)
+    if random.random() < 0.12:  # beard
+        beard = _oval(0.0, 0.02, width - 0.02, 1.0, jaw)
+        beard = beard[beard[:, 1] > 0.25]
+        pen.fill(np.vstack([beard, [[-0.45, 0.3], [0.0, 0.4], [0.45, 0.3]]]), (hair + skin) / 2)
     _draw_mouth(pen, geometry, drop, skin)
     if random.random() < 0.12:  # glasses
         for mirror in (-1.0, 1.0):
@@ -204,17 +210,16 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
 
 def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarray:
     """[2, 3]: face units to pixels."""
-    angle = random.normal(0.0, 0.12)
-    shear = random.normal(0.0, 0.07)
-    zoom = side * random.uniform(0.4, 0.5) * np.array([random.uniform(0.9, 1.08), 1.0])
+    angle = random.normal(0.0, 0.08)
+    shear = random.normal(0.0, 0.05)
+    zoom = side * random.uniform(0.43, 0.5) * np.array([random.uniform(0.9, 1.08), 1.0])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag(zoom)
-    middle = side * (0.5 + random.normal(0.0, 0.035, 2) + [0.0, 0.02 + 0.04 * head_drop])
+    middle = side * (0.5 + random.normal(0.0, 0.025, 2) + [0.0, 0.02 + 0.04 * head_drop])
     return np.column_stack([linear, middle])
 
 
-def _draw_head(pen: _Pen, skin, hair, random: np.random.Generator) -> None:
-    width, jaw = random.uniform(0.7, 0.84), random.uniform(0.05, 0.4)
+def _draw_head(pen: _Pen, skin, hair, width, jaw, random: np.random.Generator) -> None:
     style = random.choice(["bald", "short", "long"], p=[0.1, 0.5, 0.4])
     clothes = random.uniform(20.0, 220.0, 3)
     if style == "long":
@@ -231,16 +236,12 @@ def _draw_head(pen: _Pen, skin, hair, random: np.random.Generator) -> None:
         cap = _oval(0.0, -0.02, width + 0.05, 1.08)
         crown = cap[cap[:, 1] < line + 0.2]
         pen.fill(np.vstack([crown, [[part, line - 0.12]]]), hair)
-    if random.random() < 0.12:  # beard
-        beard = _oval(0.0, 0.02, width - 0.02, 1.0, jaw)
-        beard = beard[beard[:, 1] > 0.25]
-        pen.fill(np.vstack([beard, [[-0.45, 0.3], [0.0, 0.36], [0.45, 0.3]]]), (hair + skin) / 2)
 
 
 def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, random) -> None:
     across = np.linspace(-1.0, 1.0, 17)
     arch = 1.0 - across**2
-    open_height = 0.105 * np.exp(0.85 * np.clip(geometry.eye_openness, -1.6, 1.2))
+    open_height = 0.105 * np.exp(0.85 * geometry.eye_openness)
     center = np.array([mirror * 0.34, drop - 0.12])
     droop = 0.05 * geometry.brow_slope * across  # outer corners fall as inner brows rise
     upper = np.stack([mirror * across * 0.18, droop - open_height * arch], axis=-1) + center
@@ -253,9 +254,9 @@ def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, rando
     pen.fill(_oval(*gaze, pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
     pen.line(upper, skin * 0.3, 0.04)
     pen.line(lower, skin * 0.6, 0.02)
-    height = drop - 0.36 - 0.13 * np.clip(geometry.brow_height, -1.1, 1.4)
-    inner = 0.14 - 0.05 * np.clip(geometry.frown, -0.5, 1.2)
-    slope = 0.11 * np.clip(geometry.brow_slope, -1.4, 1.4)
+    height = drop - 0.36 - 0.13 * geometry.brow_height
+    inner = 0.14 - 0.05 * geometry.frown
+    slope = 0.11 * geometry.brow_slope
     brow = np.array([[inner, height - slope], [0.34, height - 0.05], [0.56, height + 0.5 * slope]])
     pen.line(brow * [mirror, 1.0], hair * 0.8, 0.075)
     if geometry.frown > 0.1:
@@ -265,7 +266,7 @@ def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, rando
 
 
 def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
-    wrinkle = float(np.clip(geometry.nose_wrinkle, 0.0, 1.2))
+    wrinkle = max(geometry.nose_wrinkle, 0.0)
     tip = drop + 0.24 - 0.05 * wrinkle
     wing = 0.12 + 0.04 * wrinkle
     pen.line(
@@ -289,10 +290,10 @@ def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
 def _draw_mouth(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
     across = np.linspace(-1.0, 1.0, 25)
     arch = 1.0 - across**2
-    width = 0.33 * np.exp(0.45 * np.clip(geometry.mouth_width, -1.2, 1.2))
-    opening = 0.34 * np.clip(geometry.mouth_opening, 0.02, 1.2)
-    raised = 0.1 * np.clip(geometry.lip_raise, 0.0, 1.2)
-    middle = drop + 0.55 + 0.2 * np.clip(geometry.mouth_curvature, -1.4, 1.4) * (arch - 0.55)
+    width = 0.33 * np.exp(0.45 * geometry.mouth_width)
+    opening = 0.34 * max(geometry.mouth_opening, 0.02)
+    raised = 0.1 * max(geometry.lip_raise, 0.0)
+    middle = drop + 0.55 + 0.2 * geometry.mouth_curvature * (arch - 0.55)
     upper = np.stack([across * width, middle - (0.35 * opening + raised) * arch], axis=-1)
     lower = np.stack([across * width, middle + 0.65 * opening * arch], axis=-1)
     inside = np.vstack([upper, lower[::-1]])
@@ -310,8 +311,8 @@ def _photograph(canvas: np.ndarray, size: int, random: np.random.Generator) -> n
     slope = np.cos(angle) * along[np.newaxis, :] + np.sin(angle) * along[:, np.newaxis]
     light = random.uniform(0.65, 1.15) * (1.0 + strength * slope)
     small *= light[..., np.newaxis]
-    small = cv2.GaussianBlur(small, (0, 0), size / 48.0 * random.uniform(0.2, 1.1))
-    small += random.normal(0.0, random.uniform(2.0, 12.0), small.shape)
+    small = cv2.GaussianBlur(small, (0, 0), size / 48.0 * random.uniform(0.2, 0.8))
+    small += random.normal(0.0, random.uniform(2.0, 9.0), small.shape)
     return np.clip(np.round(small), 0, 255).astype(np.uint8)
 
 
