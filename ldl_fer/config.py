@@ -89,6 +89,12 @@ class MethodConfig:
         0.5, "lambda where it is not trained (--nosample_uncertainty)."
     )
 
+    neighbors: str = _setting(
+        "forward",
+        "forward: a step runs the network on its neighbors' images; bank: it looks up what the "
+        "network said of them at their last visit, at a fraction of the cost.",
+        ("forward", "bank"),
+    )
     similarity_kernel: str = _setting("gaussian", "Form of Eq. 2.", ("gaussian", "laplace"))
     delta: float = _setting(0.5, "Width of the local similarity in the valence-arousal plane.")
     calibration_normalization: str = _setting(

@@ -53,7 +53,11 @@ def construct_samples(
         dataset = ordered_dataset(records, config, neighbors=True, images=False)
         for batch in _progress(dataset, records, config, "target distributions", progress):
             ids, others = batch["sample_id"].numpy(), batch["neighbors"].numpy()
-            neighbors = Neighbors(tf.constant(features[others]), tf.constant(probabilities[others]))
+            neighbors = Neighbors(
+                tf.constant(features[others]),
+                tf.constant(probabilities[others]),
+                tf.ones(others.shape),
+            )
             made.append(construct(batch, tf.constant(features[ids]), neighbors))
         del features
     parts = (np.concatenate(values) for values in zip(*made, strict=True))

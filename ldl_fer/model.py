@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ldl_fer import equations
+from ldl_fer.bank import NeighborBank
 from ldl_fer.config import MethodConfig
 from ldl_fer.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
 
@@ -14,6 +15,7 @@ class Neighbors(NamedTuple):
 
     features: tf.Tensor  # [B, K, V]
     probabilities: tf.Tensor  # [B, K, C]
+    seen: tf.Tensor  # [B, K], 1 or 0; a neighbor not seen yet contributes nothing
 
 
 class Construction(NamedTuple):
@@ -55,6 +57,7 @@ class LDLVA(tf.keras.Model):
     Attributes:
       network: images [B, H, W, 3] -> (features [B, V], logits [B, C]).
       uncertainty, calibrator, centers: see `ldl_fer.layers`.
+      bank: see `ldl_fer.bank`; None where neighbors are run through the network.
     """
 
     def __init__(
@@ -90,6 +93,9 @@ class LDLVA(tf.keras.Model):
             divide_by_rows=method.center_rows == "main_and_neighbors",
             name="centers",
         )
+        self.bank = None
+        if method.label_distribution and method.neighbors == "bank":
+            self.bank = NeighborBank(num_samples, size, classes, name="bank")
         self.class_weights = tf.constant(class_weights or [1.0] * classes, tf.float32)
         self.num_classes = classes
         self.num_samples = num_samples
@@ -136,6 +142,7 @@ class LDLVA(tf.keras.Model):
         return Neighbors(
             tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
             tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], self.num_classes]),
+            tf.ones(shape[:2]),
         )
 
     def construct(
@@ -149,7 +156,7 @@ class LDLVA(tf.keras.Model):
           neighbors: what the network says of the neighbors.
           training: mode of the calibrator's normalization.
         """
-        similarity = batch["local_similarity"]
+        similarity = batch["local_similarity"] * neighbors.seen
         label = tf.one_hot(batch["label"], self.num_classes)
         if self.method.adaptive_similarity:
             logit = self.calibrator(features, neighbors.features, training=training)
@@ -179,9 +186,7 @@ class LDLVA(tf.keras.Model):
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on a batch of `pipeline.batch_spec`; Eq. 1-11 and all updates."""
         method, labels = self.method, batch["label"]
-        neighbors = None
-        if method.label_distribution:
-            neighbors = self.neighbor_pass(batch["neighbor_image"])
+        neighbors = self._neighbors(batch)
         with tf.GradientTape() as tape:
             features, logits = self.network(batch["image"], training=True)
             if neighbors is None:
@@ -197,6 +202,8 @@ class LDLVA(tf.keras.Model):
         self._apply_gradients(tape, loss)
         if method.discriminative_loss:
             self.centers.update(*rows)
+        if self.bank is not None:
+            self.bank.write(batch["sample_id"], features, tf.nn.softmax(logits))
         self._record(labels, logits, classification, pull, total)
         return self._results(*self.means, "accuracy")
 
@@ -210,6 +217,13 @@ class LDLVA(tf.keras.Model):
         self.confusion.update_state(batch["label"], logits)
         return self._results("loss", "accuracy")
 
+    def _neighbors(self, batch):
+        if not self.method.label_distribution:
+            return None
+        if self.bank is not None:
+            return Neighbors(*self.bank(batch["neighbors"]))
+        return self.neighbor_pass(batch["neighbor_image"])
+
     def _center_rows(self, batch, features, neighbors):
         """Features, labels and weights that the centers see, each sample followed by neighbors."""
         weight = 1.0 - self.sample_uncertainty(batch["sample_id"])
@@ -219,6 +233,7 @@ class LDLVA(tf.keras.Model):
         stacked = tf.concat([features[:, tf.newaxis], neighbors.features], axis=1)
         labels = tf.concat([batch["label"][:, tf.newaxis], batch["neighbor_labels"]], axis=1)
         neighbor_weight = 1.0 - self.sample_uncertainty(batch["neighbors"])
+        neighbor_weight *= neighbors.seen
         weights = tf.concat([weight[:, tf.newaxis], neighbor_weight], axis=1)
         return tf.reshape(stacked, [-1, size]), tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
 

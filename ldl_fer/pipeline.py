@@ -45,7 +45,8 @@ def training_dataset(records: Records, config: Config, start_step: int = 0) -> t
     Args:
       records: the training set.
       config: batch size, epochs, seed, augmentation, K and the form of Eq. 2 are read from it.
-        Without `label_distribution`, neighbors are neither read nor in the batches.
+        Without `label_distribution` there are no neighbors in the batches, and with
+        `neighbors="bank"` no images of them.
       start_step: number of steps already done.
 
     Returns:
@@ -57,7 +58,8 @@ def training_dataset(records: Records, config: Config, start_step: int = 0) -> t
     def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
         wanted = config.data.num_neighbors if config.method.label_distribution else 0
-        batch = _read(records, ids, config, wanted, neighbor_images=wanted > 0)
+        forward = wanted > 0 and config.method.neighbors == "forward"
+        batch = _read(records, ids, config, wanted, neighbor_images=forward)
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
         return _augment(batch, seed, config)
 

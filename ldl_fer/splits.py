@@ -22,7 +22,8 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
             "or --train_data_path=FOLDER of shards. `make demo` needs no data."
         )
     if data.val_data_path:
-        training = open_records(data, data.train_data_path, data.train_image_dir, data.num_neighbors)
+        paths = data.train_data_path, data.train_image_dir
+        training = open_records(data, *paths, data.num_neighbors)
         validation = open_records(data, data.val_data_path, data.val_image_dir, 0)
         return training, validation
     if data.select_on_test:
@@ -80,7 +81,7 @@ def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) ->
             raise InputError(f"{path} has {name} {have}, the settings say {want}.")
     if records.num_neighbors < neighbors:
         raise InputError(
-            f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is {neighbors}. "
-            f"Write it again: python -m ldl_fer.records --num_neighbors={neighbors} ..."
+            f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is "
+            f"{neighbors}. Write it again: python -m ldl_fer.records --num_neighbors={neighbors} ..."
         )
     return records

@@ -101,6 +101,7 @@ def _state(model, run):
         calibrator=model.calibrator,
         uncertainty=model.uncertainty,
         centers=model.centers,
+        **({"bank": model.bank} if model.bank else {}),
         optimizer=model.optimizer,
         uncertainty_optimizer=model.uncertainty_optimizer,
         epochs_done=epochs_done,
