@@ -134,9 +134,9 @@ def test_four_channel_jpeg_becomes_rgb():
 
 def test_shrinking_averages_areas():
     source = saved(COLOR, "PNG")
-    content, copied = stored_image(source, SIZE // 2)
-    # A pixel is the mean of a 2 x 2 block, rounded.
-    means = COLOR.reshape(SIZE // 2, 2, SIZE // 2, 2, 3).mean(axis=(1, 3))
+    content, copied = stored_image(source, SIZE // 4)
+    # A pixel is the mean of a 4 x 4 block, rounded.
+    means = COLOR.reshape(SIZE // 4, 4, SIZE // 4, 4, 3).mean(axis=(1, 3))
     assert not copied
     assert is_png(content)
     np.testing.assert_allclose(pixels(content), means, atol=0.5)
