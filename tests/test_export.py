@@ -163,7 +163,7 @@ def test_folder_tells_what_it_is(folder):
         "class_names": list(NAMES),
         "image_size": SIZE,
     }
-    assert not (folder / "keras_metadata.pb").exists()
+    assert b"_tf_keras" not in (folder / "saved_model.pb").read_bytes()  # no Keras object inside
     assert [p.name for p in folder.parent.iterdir()] == ["saved_model"]  # nothing temporary is left
 
 
