@@ -235,7 +235,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "image_size", data.image_size, "Height and width, pixels; 0 keeps pictures.", 0
     )
-    flags.DEFINE_integer("neighbors", data.neighbors, "K, neighbors per sample.", 0)
+    flags.DEFINE_integer("neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
     flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
     flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
     flags.DEFINE_integer("workers", os.cpu_count(), "Threads that read and convert pictures.", 1)
