@@ -82,6 +82,6 @@ def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) ->
     if records.num_neighbors < neighbors:
         raise InputError(
             f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is "
-            f"{neighbors}. Write it again: python -m ldl_fer.records --num_neighbors={neighbors} ..."
+            f"{neighbors}. Write it again by python -m ldl_fer.records with the latter."
         )
     return records

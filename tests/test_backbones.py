@@ -124,7 +124,7 @@ def test_mobilefacenet_with_the_rectifiers_of_the_file():
     limits = {x.name: x.max_value for x in model.layers if isinstance(x, layers.ReLU)}
     plain = {name for name, limit in limits.items() if limit is None}
     assert plain == {"dw_conv_depthwise_act", "dw_conv_pointwise_act"}
-    assert len(limits) == 34 and {limits[n] for n in limits if n not in plain} == {6.0}
+    assert len(limits) == 34 and {float(limits[n]) for n in limits if n not in plain} == {6.0}
     with pytest.raises(ValueError, match="rectifier"):
         mobilefacenet(32, rectifier="gelu")
 
@@ -233,25 +233,30 @@ def test_weights_file_round_trip(tmp_path):
 
 
 def test_imagenet_weights_see_the_pixels_they_were_trained_on(tmp_path, monkeypatch):
-    reference = randomize(tf.keras.applications.ResNet50(include_top=False, weights=None))
-    for layer in reference.layers:  # keep 50 layers of random numbers within float range
-        if isinstance(layer, layers.Conv2D):
-            layer.kernel.assign(layer.kernel * 0.1)
+    # Random kernels and no biases: the outputs grow with the pixels, so that any error shows.
+    reference = tf.keras.applications.ResNet50(include_top=False, weights=None)
+    rng = np.random.default_rng(0)
+    for variable in reference.trainable_variables:
+        if variable.shape.rank == 4:
+            deviation = np.prod(variable.shape[:3]) ** -0.5
+            variable.assign(rng.normal(0, deviation, variable.shape))
     reference.save_weights(tmp_path / "resnet50.h5")
     monkeypatch.setattr(
         "keras.src.applications.resnet.data_utils.get_file",
         lambda *args, **kwargs: str(tmp_path / "resnet50.h5"),
     )
-    network = network_of("resnet50", 64, weights="imagenet")
-    pixels = np.random.default_rng(0).integers(0, 256, [2, 64, 64, 3]).astype("float32")
+    network = network_of("resnet50", weights="imagenet")
+    pixels = rng.integers(0, 256, [2, 32, 32, 3]).astype("float32")
     features = network((pixels - 127.5) / 127.5)[0].numpy()
-    caffe = tf.keras.applications.resnet.preprocess_input(pixels.copy())
-    expected = reference(caffe).numpy().mean(axis=(1, 2))
-    assert expected.std() > 1e-3
-    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4 * expected.std())
-    # The pixels of another convention would be noticed.
-    wrong = reference(pixels - 127.5).numpy().mean(axis=(1, 2))
-    assert np.abs(wrong - expected).max() > 0.05 * expected.std()
+
+    def pooled(images):
+        return reference(images).numpy().mean(axis=(1, 2))
+
+    expected = pooled(tf.keras.applications.resnet.preprocess_input(pixels.copy()))
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * expected.std())
+    # The same means, but red and blue exchanged, or no means, lie a thousand times further off.
+    for wrong in (pixels - [123.68, 116.779, 103.939], pixels[..., ::-1] - 127.5):
+        assert np.abs(pooled(wrong) - expected).max() > 0.1 * expected.std()
 
 
 def test_failed_download_is_said_with_its_cure(monkeypatch):

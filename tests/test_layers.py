@@ -52,7 +52,9 @@ def test_calibrator_is_the_mlp_on_concatenated_features(normalization, shape):
         weight.assign(rng.normal(size=weight.shape).astype(np.float32) * 0.3)
     logit = layer(main, others, training=True)
     # [v^i, v^k] for every pair, then dense - normalize - relu twice, then dense
-    hidden = np.array([[np.r_[main[i], others[i, k]] for k in range(neighbors)] for i in range(batch)])
+    hidden = np.array(
+        [[np.r_[main[i], others[i, k]] for k in range(neighbors)] for i in range(batch)]
+    )
     hidden = hidden.astype(np.float64)
     for dense, norm in ((layer.dense1, layer.norm1), (layer.dense2, layer.norm2)):
         hidden = hidden @ dense.kernel.numpy() + dense.bias.numpy()

@@ -24,7 +24,7 @@ _KERAS_CLASSES = {
     name
     for module in ("layers", "initializers", "regularizers", "constraints", "metrics", "losses")
     for name in dir(getattr(tf.keras, module))
-} | {"Functional", "Model", "Sequential", "Policy", "TensorShape", "__tuple__"}
+} | {"Functional", "Model", "Sequential", "Policy", "TensorShape", "TypeSpec", "__tuple__"}
 # Of those: what runs code from the file, or opens further files.
 _REFUSED = {
     "Lambda": "holds code",
@@ -33,6 +33,8 @@ _REFUSED = {
     "IntegerLookup": "may open another file",
     "TextVectorization": "may open another file",
 }
+# What `compile=False` leaves alone: optimizer, losses, metrics.
+_UNUSED = ("training_config", "compile_config")
 
 
 def load_backbone(path: str | Path, image_size: int) -> tf.keras.Model:
@@ -136,8 +138,9 @@ def _refuse_code(description: Any, path: Path) -> None:
                 f"{path} is refused: {name} {label!r} {reason}, and only Keras' own layers are "
                 "loaded from files. Save the network without it."
             )
-    for item in description.values():
-        _refuse_code(item, path)
+    for key, item in description.items():
+        if key not in _UNUSED:
+            _refuse_code(item, path)
 
 
 def _square_input(model: tf.keras.Model, path: Path, image_size: int) -> tf.keras.Model:
