@@ -16,36 +16,35 @@ import functools
 import hashlib
 import io
 import json
-import os
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
-from tqdm import tqdm
 
+from ldl_fer.annotation_checks import (
+    AROUSAL,
+    LABEL,
+    NEIGHBORS,
+    PATH,
+    VALENCE,
+    Problem,
+    check_columns,
+    check_neighbors,
+    check_numbers,
+    check_paths,
+    numbers,
+    vote_columns,
+)
 from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
 
-PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
-    "subDirectory_filePath",
-    "expression",
-    "valence",
-    "arousal",
-    "knn",
-)
 _SHOWN = 20
-_CHUNK = 64  # images per task given to a thread
-_KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
-
-Problem = tuple[int | None, str]
 
 
 class AnnotationError(InputError):
@@ -107,7 +106,7 @@ class Annotations:
 
         None unless every class has its column votes_<class name in lower case>.
         """
-        names = _vote_columns(self.class_names)
+        names = vote_columns(self.class_names)
         if not set(names) <= set(self.table.columns):
             return None
         return self.table[names].to_numpy(np.float32)
@@ -169,22 +168,19 @@ def read_annotations(
     if not knn:
         texts.pop(NEIGHBORS, None)
     ragged = {row for row, _ in problems}
-    count, found = len(lines), ", ".join(texts)
-    for name in COLUMNS[:4]:
-        if name not in texts:
-            problems.append((None, f"column {name} is missing (there are: {found})"))
-    if count < min_rows:
-        problems.append((None, f"{count} rows where at least {min_rows} are needed"))
-    cells = _check_numbers(texts, class_names)
+    problems += check_columns(texts)
+    if len(lines) < min_rows:
+        problems.append((None, f"{len(lines)} rows where at least {min_rows} are needed"))
+    cells = check_numbers(texts, class_names)
     if PATH in texts:
-        cells += _check_paths(texts[PATH], image_dir, progress)
+        cells += check_paths(texts[PATH], image_dir, progress)
     if NEIGHBORS in texts:
-        cells += _check_neighbors(texts[NEIGHBORS])
+        cells += check_neighbors(texts[NEIGHBORS])
     problems += [problem for problem in cells if problem[0] not in ragged]
     if problems:
         raise AnnotationError(csv_path, problems, lines)
-    kinds = {PATH: list, NEIGHBORS: list, VALENCE: _numbers, AROUSAL: _numbers}
-    kinds[LABEL] = lambda cells: _numbers(cells).astype(np.int64)
+    kinds = {PATH: list, NEIGHBORS: list, VALENCE: numbers, AROUSAL: numbers}
+    kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
     columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
     return Annotations(pd.DataFrame(columns), tuple(class_names))
 
@@ -227,30 +223,6 @@ def split_annotations(
     return whole.subset(np.flatnonzero(~mask)), whole.subset(np.flatnonzero(mask))
 
 
-def write_whole(path: str | Path, text: str) -> None:
-    """Writes a UTF-8 text file, whole or not at all, making its folder where there is none.
-
-    Raises:
-      InputError: it cannot be written.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}. Name another file.") from error
-
-
-def same_file(first: str | Path, second: str | Path) -> bool:
-    """Whether both paths exist and lead to one file."""
-    return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)
-
-
 def _parse(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
     """Cells as text by column, the line where each row starts, rows of a wrong length."""
     try:
@@ -286,118 +258,6 @@ def _parse(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Prob
     return dict(zip(header, columns, strict=True)), lines[1:], problems
 
 
-def _check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> list[Problem]:
-    classes = len(class_names)
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
-    unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
-    rules = {
-        LABEL: (
-            lambda x: (x >= 0) & (x < classes) & (x == np.floor(x)),
-            f"the number of a class ({names})",
-        ),
-        VALENCE: unit,
-        AROUSAL: unit,
-    }
-    votes = _vote_columns(class_names)
-    if set(votes) <= set(texts):
-        rule = (lambda x: np.isfinite(x) & (x >= 0), "a number of votes >= 0")
-        rules.update(dict.fromkeys(votes, rule))
-    problems = []
-    for name, (fits, wanted) in rules.items():
-        for row in np.flatnonzero(~fits(_numbers(texts.get(name, ())))).tolist():
-            problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
-    return problems
-
-
-def _check_paths(
-    paths: Sequence[str], image_dir: str | Path | None, progress: bool
-) -> list[Problem]:
-    problems, first = [], {}
-    for row, path in enumerate(paths):
-        normal = posixpath.normpath(path)
-        if not path.strip():
-            problems.append((row, f"{PATH} is empty"))
-        elif posixpath.isabs(path) or normal.split("/")[0] == "..":
-            problems.append((row, f"{path} leads out of the image folder"))
-        elif first.setdefault(normal, row) != row:
-            problems.append((row, f"{path} is already in row {first[normal]}"))
-    if image_dir is None:
-        return problems
-    if not Path(image_dir).is_dir():
-        return [*problems, (None, f"the image folder {image_dir} does not exist")]
-    return problems + _check_images(first, Path(image_dir), progress)
-
-
-def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[Problem]:
-    def check(chunk: list[str]) -> list[Problem]:
-        found = ((row_of[path], _image_problem(folder / path)) for path in chunk)
-        return [(row, problem) for row, problem in found if problem]
-
-    paths = list(row_of)
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
-    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), []
-    try:
-        for chunk, found in zip(chunks, pool.map(check, chunks), strict=True):
-            problems += found
-            bar.update(len(chunk))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        bar.close()
-    return problems
-
-
-def _image_problem(file: Path) -> str | None:
-    try:
-        data = file.read_bytes()
-        if not data:
-            return f"{file} is empty"
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, ValueError) as error:
-        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
-    except cv2.error:
-        image = None
-    return f"{file} is damaged or not an image" if image is None else None
-
-
-def _check_neighbors(texts: Sequence[str]) -> list[Problem]:
-    fits = np.array([_KNN.fullmatch(text) is not None for text in texts], bool)
-    problems = [
-        (row, f"{NEIGHBORS} is {texts[row]!r}, not row numbers joined by ;")
-        for row in np.flatnonzero(~fits).tolist()
-    ]
-    sizes = np.array([text.count(";") + 1 for text in texts], int)
-    usual = np.bincount(sizes[fits], minlength=1).argmax()
-    for row in np.flatnonzero(fits & (sizes != usual)).tolist():
-        problems.append((row, f"{NEIGHBORS} has {sizes[row]} neighbors, most rows have {usual}"))
-    for row in np.flatnonzero(fits).tolist():
-        neighbors = [int(number) for number in texts[row].split(";")]
-        outside = [number for number in neighbors if number >= len(texts)]
-        if outside:
-            problems.append((row, f"{NEIGHBORS} names row {outside[0]} of {len(texts)} rows"))
-        if row in neighbors:
-            problems.append((row, f"{NEIGHBORS} names the row itself"))
-        if len(set(neighbors)) < len(neighbors):
-            problems.append((row, f"{NEIGHBORS} names a row twice"))
-    return problems
-
-
-def _vote_columns(class_names: Sequence[str]) -> list[str]:
-    return [f"votes_{name.lower()}" for name in class_names]
-
-
-def _numbers(texts: Sequence[str]) -> np.ndarray:
-    """Float64 [N]; NaN where the text is no number."""
-
-    def number(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            return np.nan
-
-    return np.array([number(text) for text in texts], np.float64)
-
-
 def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
     """Numbers where the cells are plain numbers or empty; else (007, 2.20.1, names) the text."""
     present = {text for text in texts if text}
@@ -405,4 +265,4 @@ def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
         return texts
     if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
         return np.array([int(text) for text in texts], np.int64)
-    return _numbers(texts)
+    return numbers(texts)

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer import plots
-from ldl_fer.annotations import write_whole
 from ldl_fer.config import Config
+from ldl_fer.files import write_whole
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import batch_of_samples
 from ldl_fer.records import Records

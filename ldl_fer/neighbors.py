@@ -18,15 +18,9 @@ from sklearn.neighbors import KDTree
 from tqdm import tqdm
 
 from ldl_fer import command_line
-from ldl_fer.annotations import (
-    AROUSAL,
-    NEIGHBORS,
-    VALENCE,
-    Annotations,
-    read_annotations,
-    same_file,
-)
+from ldl_fer.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.files import same_file
 
 _CHUNK = 8192  # points looked up at once
 _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once

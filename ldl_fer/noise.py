@@ -21,8 +21,9 @@ import numpy as np
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.annotations import LABEL, Annotations, read_annotations, same_file, write_whole
+from ldl_fer.annotations import LABEL, Annotations, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.files import same_file, write_whole
 
 CLEAN_LABEL = "clean_expression"
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ldl_fer.annotations import write_whole
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
 
 
 class Run:

@@ -1,0 +1,154 @@
+"""What can be wrong with an annotation CSV, cell by cell; `ldl_fer.annotations` says what is right.
+
+A table is a dict of columns, each a list of N cells as the text that the file holds. A problem is
+(row number, text), or (None, text) for the file as a whole.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
+    "subDirectory_filePath",
+    "expression",
+    "valence",
+    "arousal",
+    "knn",
+)
+_CHUNK = 64  # images per task given to a thread
+_KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
+
+Problem = tuple[int | None, str]
+
+
+def vote_columns(class_names: Sequence[str]) -> list[str]:
+    """Names of the columns with a class's votes, in the order of the classes."""
+    return [f"votes_{name.lower()}" for name in class_names]
+
+
+def numbers(texts: Sequence[str]) -> np.ndarray:
+    """Float64 [N]; NaN where the text is no number."""
+
+    def number(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+    return np.array([number(text) for text in texts], np.float64)
+
+
+def check_columns(texts: dict[str, list[str]]) -> list[Problem]:
+    """Columns that every annotation CSV has and this one has not."""
+    there = ", ".join(texts)
+    return [
+        (None, f"column {name} is missing (there are: {there})")
+        for name in COLUMNS
+        if name not in texts and name != NEIGHBORS
+    ]
+
+
+def check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> list[Problem]:
+    """Cells of labels, valence, arousal and, if all classes have them, votes."""
+    classes = len(class_names)
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
+    unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
+    rules = {
+        LABEL: (
+            lambda x: (x >= 0) & (x < classes) & (x == np.floor(x)),
+            f"the number of a class ({names})",
+        ),
+        VALENCE: unit,
+        AROUSAL: unit,
+    }
+    votes = vote_columns(class_names)
+    if set(votes) <= set(texts):
+        rule = (lambda x: np.isfinite(x) & (x >= 0), "a number of votes >= 0")
+        rules.update(dict.fromkeys(votes, rule))
+    problems = []
+    for name, (fits, wanted) in rules.items():
+        for row in np.flatnonzero(~fits(numbers(texts.get(name, ())))).tolist():
+            problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
+    return problems
+
+
+def check_paths(
+    paths: Sequence[str], image_dir: str | Path | None, progress: bool
+) -> list[Problem]:
+    """Paths that are empty, lead out of the folder or come twice; the images, given `image_dir`."""
+    problems, first = [], {}
+    for row, path in enumerate(paths):
+        normal = posixpath.normpath(path)
+        if not path.strip():
+            problems.append((row, f"{PATH} is empty"))
+        elif posixpath.isabs(path) or normal.split("/")[0] == "..":
+            problems.append((row, f"{path} leads out of the image folder"))
+        elif first.setdefault(normal, row) != row:
+            problems.append((row, f"{path} is already in row {first[normal]}"))
+    if image_dir is None:
+        return problems
+    if not Path(image_dir).is_dir():
+        return [*problems, (None, f"the image folder {image_dir} does not exist")]
+    return problems + _check_images(first, Path(image_dir), progress)
+
+
+def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[Problem]:
+    def check(chunk: list[str]) -> list[Problem]:
+        found = ((row_of[path], _image_problem(folder / path)) for path in chunk)
+        return [(row, problem) for row, problem in found if problem]
+
+    paths = list(row_of)
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
+    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), []
+    try:
+        for chunk, found in zip(chunks, pool.map(check, chunks), strict=True):
+            problems += found
+            bar.update(len(chunk))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+    return problems
+
+
+def _image_problem(file: Path) -> str | None:
+    try:
+        data = file.read_bytes()
+        if not data:
+            return f"{file} is empty"
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+    except cv2.error:
+        image = None
+    return f"{file} is damaged or not an image" if image is None else None
+
+
+def check_neighbors(texts: Sequence[str]) -> list[Problem]:
+    """Cells of the column knn, N of them: other rows, none twice, as many as most rows have."""
+    fits = np.array([_KNN.fullmatch(text) is not None for text in texts], bool)
+    problems = [
+        (row, f"{NEIGHBORS} is {texts[row]!r}, not row numbers joined by ;")
+        for row in np.flatnonzero(~fits).tolist()
+    ]
+    sizes = np.array([text.count(";") + 1 for text in texts], int)
+    usual = np.bincount(sizes[fits], minlength=1).argmax()
+    for row in np.flatnonzero(fits & (sizes != usual)).tolist():
+        problems.append((row, f"{NEIGHBORS} has {sizes[row]} neighbors, most rows have {usual}"))
+    for row in np.flatnonzero(fits).tolist():
+        neighbors = [int(number) for number in texts[row].split(";")]
+        outside = [number for number in neighbors if number >= len(texts)]
+        if outside:
+            problems.append((row, f"{NEIGHBORS} names row {outside[0]} of {len(texts)} rows"))
+        if row in neighbors:
+            problems.append((row, f"{NEIGHBORS} names the row itself"))
+        if len(set(neighbors)) < len(neighbors):
+            problems.append((row, f"{NEIGHBORS} names a row twice"))
+    return problems

@@ -1,0 +1,30 @@
+"""Files that are there whole or not at all, and paths that may be one file."""
+
+import os
+from pathlib import Path
+
+from ldl_fer.errors import InputError
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all, making its folder where there is none.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}. Name another file.") from error
+
+
+def same_file(first: str | Path, second: str | Path) -> bool:
+    """Whether both paths exist and lead to one file."""
+    return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)

@@ -1,0 +1,32 @@
+"""Files are written whole or not at all; one file is known by any of its paths."""
+
+import pytest
+
+from ldl_fer.errors import InputError
+from ldl_fer.files import same_file, write_whole
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "a.txt"
+    write_whole(path, "é\n")
+    assert path.read_bytes() == "é\n".encode()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(InputError, match="a.txt: No space left"):
+        write_whole(path, "other")
+    assert path.read_text(encoding="utf-8") == "é\n"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_one_file_by_any_path(tmp_path):
+    first, second, link = tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "c.txt"
+    first.write_text("the same\n")
+    second.write_text("the same\n")
+    link.symlink_to(first)
+    assert same_file(first, tmp_path / ".." / tmp_path.name / "a.txt")
+    assert same_file(first, link)
+    assert not same_file(first, second)
+    assert not same_file(first, tmp_path / "absent") and not same_file(tmp_path / "absent", first)
