@@ -1,6 +1,6 @@
 """Adds to an annotation CSV the neighbors of each sample in the valence-arousal plane (Eq. 2).
 
-    python -m ldl_fer.neighbors --annotations=train.csv --output=train_knn.csv --neighbors=8
+    python -m ldl_fer.neighbors --annotations=train.csv --output=train_knn.csv --num_neighbors=8
 
 The output is the input with the column knn: the K nearest other rows by Euclidean distance,
 nearest first, equally near ones by row number; row numbers from 0, joined by ; as in
@@ -51,7 +51,7 @@ def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True
     if not 1 <= k < len(plane):
         raise InputError(
             f"{k} neighbors asked of {len(plane)} rows: a row has at least one neighbor and at "
-            "most as many as there are other rows. Change --neighbors or add rows."
+            "most as many as there are other rows. Change --num_neighbors or add rows."
         )
     points, point_of_row = _distinct(plane)
     nearest = np.empty([len(points.place), k + 1], np.int32)
@@ -146,7 +146,7 @@ def _plane(annotations: Annotations) -> np.ndarray:
 def _define_flags() -> None:
     flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
     flags.DEFINE_string("output", None, "CSV to write.", required=True)
-    flags.DEFINE_integer("neighbors", 8, "K, the number of neighbors of a sample.", lower_bound=1)
+    flags.DEFINE_integer("num_neighbors", 8, "K, neighbors per sample.", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "Allow --output to be the input itself.")
 
 
@@ -156,14 +156,14 @@ def main() -> None:
         raise InputError(
             f"{given.output} is the input itself. Name another --output, or add --overwrite."
         )
-    annotations = read_annotations(given.annotations, min_rows=given.neighbors + 1, knn=False)
-    annotations = add_neighbors(annotations, given.neighbors)
+    annotations = read_annotations(given.annotations, min_rows=given.num_neighbors + 1, knn=False)
+    annotations = add_neighbors(annotations, given.num_neighbors)
     annotations.write(given.output)
     neighbors, labels, plane = annotations.neighbors, annotations.labels, _plane(annotations)
     same = np.mean(labels[neighbors] == labels[:, np.newaxis])
     distance = np.linalg.norm(plane[neighbors] - plane[:, np.newaxis], axis=-1).mean()
     print(
-        f"{given.output}: {len(annotations)} rows with {given.neighbors} neighbors each; "
+        f"{given.output}: {len(annotations)} rows with {given.num_neighbors} neighbors each; "
         f"{same:.1%} of the neighbors have the same label; mean distance {distance:.4f}"
     )
 

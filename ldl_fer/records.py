@@ -1,7 +1,7 @@
 """Makes and reads records: a data set as TFRecord shards, any sample of which is one read away.
 
     python -m ldl_fer.records --annotations=train.csv --image_dir=images \\
-        --output_dir=data/records/train --image_size=48 --neighbors=8
+        --output_dir=data/records/train --image_size=48 --num_neighbors=8
 
 The CSV has the columns subDirectory_filePath, expression, valence, arousal and, optionally, knn and
 votes_*. Pictures that already are image_size x image_size, 8-bit, gray or RGB, upright JPEG or PNG
@@ -13,8 +13,6 @@ an offset index beside each, manifest.json and annotations.csv.
 """
 
 import functools
-import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -25,23 +23,9 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import DataConfig
-from ldl_fer.errors import InputError
-from ldl_fer.examples import SCHEMA_VERSION, decode_examples, encode_example
-from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
-from ldl_fer.neighbors import nearest_neighbors
+from ldl_fer.manifest import ANNOTATIONS, Manifest, read_manifest
 from ldl_fer.record_writer import write_records
 from ldl_fer.shards import ShardReader
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "Manifest",
-    "Records",
-    "decode_examples",
-    "encode_example",
-    "neighbors_of",
-    "prepare_records",
-    "write_records",
-]
 
 
 class Records:
@@ -119,91 +103,19 @@ class Records:
         return records
 
 
-def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
-    """The first K neighbors of the table's knn column if it has so many, else computed ones.
-
-    Returns:
-      [N, K] sample_ids, int32, nearest first.
-
-    Raises:
-      InputError: if there are not more than K rows.
-    """
-    if not num_neighbors:
-        return np.zeros([len(annotations), 0], np.int32)
-    given = annotations.neighbors
-    if given is not None and given.shape[1] >= num_neighbors:
-        return given[:, :num_neighbors]
-    return nearest_neighbors(annotations.valence_arousal, num_neighbors)
-
-
-def prepare_records(
-    csv_path: str | Path,
-    image_dir: str | Path,
-    records_dir: str | Path,
-    *,
-    image_size: int | None,
-    num_neighbors: int,
-    class_names: tuple[str, ...],
-    annotations: Annotations | None = None,
-    progress: bool = True,
-) -> Records:
-    """Records of a CSV: those of an earlier call with the same content and settings, or new ones.
-
-    The folder's name is the CSV's with a hash of the annotations, the image folder's path, the
-    settings and the schema version. Pictures replaced under the same name are not noticed.
-
-    Args:
-      csv_path: annotations; read unless `annotations` are given, and then only a name.
-      image_dir: where their paths start.
-      records_dir: where such folders are kept.
-      image_size: height and width of the stored pictures, pixels; None or 0 keeps each its own.
-      num_neighbors: K.
-      class_names: C names in the order of `expression`.
-      annotations: take these instead of what `csv_path` holds, for a part of it.
-      progress: show a bar while writing.
-
-    Raises:
-      InputError: as `read_annotations`, `neighbors_of`, `write_records` and `Records` do.
-    """
-    if annotations is None:
-        rows = num_neighbors + 1
-        annotations = read_annotations(csv_path, None, class_names, rows, progress)
-    identity = [
-        annotations.fingerprint(),
-        str(Path(image_dir).resolve()),
-        image_size or None,
-        num_neighbors,
-        SCHEMA_VERSION,
-    ]
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
-    folder = Path(records_dir) / f"{Path(csv_path).stem}-{digest}"
-    if not (folder / MANIFEST).is_file():
-        try:
-            write_records(
-                annotations,
-                image_dir,
-                folder,
-                image_size=image_size,
-                neighbors=neighbors_of(annotations, num_neighbors),
-                progress=progress,
-            )
-        except InputError:  # or another run has made the same records meanwhile
-            if not (folder / MANIFEST).is_file():
-                raise
-    return Records(folder)
-
-
 def main() -> None:
+    from ldl_fer.prepared_records import neighbors_of  # which stands on this module
+
     settings = flags.FLAGS
     annotations = read_annotations(
-        settings.annotations, None, tuple(settings.class_names), settings.neighbors + 1
+        settings.annotations, None, tuple(settings.class_names), settings.num_neighbors + 1
     )
     manifest = write_records(
         annotations,
         settings.image_dir,
         settings.output_dir,
         image_size=settings.image_size,
-        neighbors=neighbors_of(annotations, settings.neighbors),
+        neighbors=neighbors_of(annotations, settings.num_neighbors),
         shard_bytes=settings.shard_megabytes * 1_000_000,
         workers=settings.workers,
         overwrite=settings.overwrite,
@@ -235,7 +147,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "image_size", data.image_size, "Height and width, pixels; 0 keeps pictures.", 0
     )
-    flags.DEFINE_integer("neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
+    flags.DEFINE_integer("num_neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
     flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
     flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
     flags.DEFINE_integer("workers", os.cpu_count(), "Threads that read and convert pictures.", 1)

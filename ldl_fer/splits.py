@@ -3,7 +3,8 @@
 from ldl_fer.annotations import read_annotations, split_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
-from ldl_fer.records import Records, prepare_records
+from ldl_fer.prepared_records import prepare_records
+from ldl_fer.records import Records
 
 
 def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:

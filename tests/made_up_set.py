@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from ldl_fer.annotations import Annotations
+from ldl_fer.examples import decode_examples
 
 CLASS_NAMES = ("Calm", "Glad", "Sad")
 
@@ -35,3 +37,10 @@ def some_neighbors(count, k, seed=0):
     random = np.random.default_rng(seed)
     steps = np.stack([1 + random.permutation(count - 1)[:k] for _ in range(count)])
     return ((np.arange(count)[:, None] + steps) % count).astype(np.int32)
+
+
+def decoded(records, ids):
+    """The records of some sample_ids as a dict of numpy arrays, one row each."""
+    sizes = records.num_neighbors, len(records.class_names)
+    parsed = decode_examples(tf.constant(records.fetch(ids)), *sizes)
+    return {name: value.numpy() for name, value in parsed.items()}

@@ -144,7 +144,7 @@ def test_refuses():
 
 
 def run_main(monkeypatch, source, output, k, overwrite=False):
-    given = {"annotations": str(source), "output": str(output), "neighbors": k}
+    given = {"annotations": str(source), "output": str(output), "num_neighbors": k}
     monkeypatch.setattr("absl.flags.FLAGS", SimpleNamespace(overwrite=overwrite, **given))
     neighbors.main()
 

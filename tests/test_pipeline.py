@@ -15,7 +15,7 @@ from ldl_fer.pipeline import (
     steps_per_epoch,
     training_dataset,
 )
-from ldl_fer.records import prepare_records
+from ldl_fer.prepared_records import prepare_records
 
 COUNT, SIDE, NEIGHBORS, STORED = 23, 16, 3, 5
 CONFIG = PRESETS["released_raf_resnet18"].replace(
