@@ -1,0 +1,165 @@
+"""The arrows of DESIGN.md, section 3, read off the source: imports, flags, names, thin commands."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Bottom to top: a module imports only modules before it. A new module gets its place here.
+ORDER = [
+    *("ldl_fer", "errors", "files", "config", "command_line", "plots", "metrics", "addons"),
+    *("annotation_checks", "annotations", "neighbors", "noise", "face_drawing", "drawn_faces"),
+    "equations",
+    *("images", "examples", "shards", "manifest", "record_writer", "records"),
+    *("prepared_records", "splits", "augmentation", "pipeline"),
+    *("backbones.channels_last", "backbones.local", "backbones.mobilefacenet", "backbones.resnet"),
+    *("backbones.small_cnn", "backbones", "bank", "layers", "model", "optimizers", "construction"),
+    *("runs", "callbacks", "training", "export", "evaluation", "demo"),
+]
+WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise", "files", "plots", "errors", "config"]
+TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
+
+
+def module_name(path):
+    """ldl_fer/a.py: a; ldl_fer/b/__init__.py: b; ldl_fer/__init__.py: ldl_fer."""
+    parts = path.relative_to(ROOT / "ldl_fer").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "ldl_fer"
+
+
+PATHS = {module_name(path): path for path in sorted((ROOT / "ldl_fer").rglob("*.py"))}
+COMMANDS = {name: ROOT / f"{name}.py" for name in ("train", "evaluate")}
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"), path.name)
+
+
+def nodes(tree, with_main=True):
+    """All nodes, or those outside the module's function `main`."""
+    for top in tree.body:
+        if with_main or not (isinstance(top, ast.FunctionDef) and top.name == "main"):
+            yield from ast.walk(top)
+
+
+def imported(tree, with_main=True):
+    """(line, full name) of every import; `from a import b` counts as a.b."""
+    for node in nodes(tree, with_main):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+
+
+def own_imports(tree, with_main=True):
+    """(line, module of ORDER) of every import from ldl_fer."""
+    for line, name in imported(tree, with_main):
+        assert not name.startswith("."), f"line {line}: name the package in imports"
+        if name.split(".")[0] == "ldl_fer":
+            while name != "ldl_fer" and name.removeprefix("ldl_fer.") not in PATHS:
+                name = name.rpartition(".")[0]  # the last part is a function or a class
+            yield line, name.removeprefix("ldl_fer.")
+
+
+def upward(name, tree):
+    """(line, module) of the imports of module `name` that are not below it."""
+    below = set(ORDER[: ORDER.index(name)])
+    found = own_imports(tree, with_main=False)
+    return sorted((line, module) for line, module in found if module not in below)
+
+
+def flag_reads(tree):
+    """Lines outside `main` where FLAGS is named."""
+    return sorted(
+        node.lineno
+        for node in nodes(tree, with_main=False)
+        if (isinstance(node, ast.Attribute) and node.attr == "FLAGS")
+        or (isinstance(node, ast.Name) and node.id == "FLAGS")
+        or (isinstance(node, ast.alias) and node.name == "FLAGS")
+    )
+
+
+def reach(name):
+    """The module and all of ldl_fer that it imports by any way."""
+    reached, waiting = {name}, [name]
+    while waiting:
+        new = {module for _, module in own_imports(parsed(PATHS[waiting.pop()]))} - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def imports_tensorflow(tree):
+    return any(full.split(".")[0] in TENSORFLOW for _, full in imported(tree))
+
+
+def test_every_module_has_one_place_in_the_order():
+    assert sorted(ORDER) == sorted(PATHS)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_imports_point_down(name):
+    assert upward(name, parsed(PATHS[name])) == []
+
+
+def test_equations_stand_alone():
+    assert list(own_imports(parsed(PATHS["equations"]))) == []
+
+
+def test_tensorflow_addons_is_imported_in_one_module():
+    found = {
+        name
+        for name, path in {**PATHS, **COMMANDS}.items()
+        for _, full in imported(parsed(path))
+        if full.split(".")[0] == "tensorflow_addons"
+    }
+    assert found == {"addons"}
+
+
+@pytest.mark.parametrize("name", sorted({*PATHS, *COMMANDS} - {"config", "command_line"}))
+def test_flags_are_read_in_main_only(name):
+    assert flag_reads(parsed({**PATHS, **COMMANDS}[name])) == []
+
+
+@pytest.mark.parametrize("name", WITHOUT_TENSORFLOW)
+def test_no_tensorflow_by_any_way(name):
+    assert [module for module in reach(name) if imports_tensorflow(parsed(PATHS[module]))] == []
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends():
+    words = {part for name in PATHS for part in name.split(".")}
+    assert not words & {"utils", "util", "common", "helpers", "misc"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_are_thin(name):
+    assert len(COMMANDS[name].read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_these_tests_see_what_they_forbid():
+    """A planted module with one fault of each kind, and the same faults where they are allowed."""
+    tree = ast.parse(
+        "from ldl_fer import demo, __version__\n"  # line 1
+        "from ldl_fer.errors import InputError\n"
+        "class A:\n"
+        "    def main(self):\n"  # no command: a method
+        "        import ldl_fer.training\n"  # line 5
+        "        return flags.FLAGS.x\n"
+        "def f():\n"
+        "    from ldl_fer.backbones.resnet import resnet18\n"  # line 8
+        "    return flags.FLAGS['x'].value\n"
+        "def main():\n"
+        "    from ldl_fer.evaluation import evaluate_run\n"
+        "    return flags.FLAGS.x\n"
+    )
+    assert upward("config", tree) == [(1, "demo"), (5, "training"), (8, "backbones.resnet")]
+    assert flag_reads(tree) == [6, 9]
+    assert (11, "evaluation") in own_imports(tree)
+    assert not imports_tensorflow(tree)
+    assert imports_tensorflow(ast.parse("def f():\n    from tensorflow.io import gfile"))
+    assert {"annotations", "annotation_checks", "errors"} < reach("neighbors")
+    assert any(imports_tensorflow(parsed(PATHS[module])) for module in reach("splits"))
+    with pytest.raises(AssertionError, match="name the package"):
+        list(own_imports(ast.parse("from . import errors")))
