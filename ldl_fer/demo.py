@@ -17,9 +17,10 @@ import pandas as pd
 from absl import flags
 
 from ldl_fer import command_line, plots
+from ldl_fer.annotations import read_annotations
 from ldl_fer.config import CLASS_NAMES, PLAIN, PRESETS, Config
 from ldl_fer.drawn_faces import draw_faces
-from ldl_fer.noise import write_noisy
+from ldl_fer.noise import add_noise
 from ldl_fer.runs import Run
 
 NOISE_RATE = 0.3
@@ -44,7 +45,8 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
     faces = data_dir / "drawn_faces"
     draw_faces(faces, seed=config.run.seed)
     noisy = data_dir / "drawn_faces_noisy.csv"
-    write_noisy(faces / "train.csv", noisy, rate=NOISE_RATE, seed=config.run.seed)
+    clean = read_annotations(faces / "train.csv")
+    add_noise(clean, "symmetric", NOISE_RATE, config.run.seed).write(noisy)
     config = config.replace(
         train_data_path=str(noisy),
         train_image_dir=str(faces / "images"),
@@ -85,7 +87,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
 
 def flip_auc(run: Run) -> float:
     """ROC-AUC of lambda at telling flipped from kept labels, over the training samples."""
-    from ldl_fer.evaluation import flip_detection
+    from ldl_fer.metrics import flip_detection
 
     samples = pd.read_csv(run.samples)
     flipped = samples["expression"] != samples["clean_expression"]

@@ -32,8 +32,8 @@ def classification_loss(
 
     Args:
       target_distribution: [B, C], rows sum to 1.
-      logits: [B, C], any finite value; with epsilon 0 the logarithm is taken of the logits
-        directly, so that no logit is too large.
+      logits: [B, C]; with epsilon 0 the logarithm is taken of the logits directly, so that
+        differences between them do not overflow.
       epsilon: 0 in the paper; the released code adds 1e-10.
 
     Returns:
@@ -65,7 +65,7 @@ def local_similarity(
       kernel: "gaussian" or "laplace".
 
     Returns:
-      [B, K] in [0, 1]; 1 exactly where the two points coincide.
+      [B, K] in [0, 1]; 1 where the two points coincide.
 
     Raises:
       ValueError: for another kernel.
@@ -128,7 +128,7 @@ def aggregated_distribution(
       fallback: [B, C], rows sum to 1: the given label, for a sample that no neighbor informs.
 
     Returns:
-      [B, C], rows sum to 1.
+      [B, C], rows sum to 1; a NaN in a row's contributions shows in the result.
     """
     tf.debugging.assert_shapes(
         [
@@ -140,7 +140,7 @@ def aggregated_distribution(
     total = tf.reduce_sum(contribution, axis=-1, keepdims=True)
     share = tf.math.divide_no_nan(contribution, total)
     average = tf.einsum("bk,bkc->bc", share, neighbor_probabilities)
-    return tf.where(total > 0.0, average, fallback)
+    return tf.where(tf.equal(total, 0.0), fallback, average)
 
 
 def target_distribution(
@@ -165,7 +165,9 @@ def target_distribution(
     return (1.0 - mix) * label + mix * aggregated
 
 
-def uncertainty_gradient(label: tf.Tensor, aggregated: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def uncertainty_gradient(
+    label: tf.Tensor, aggregated: tf.Tensor, logits: tf.Tensor, epsilon: float = 0.0
+) -> tf.Tensor:
     """Derivative of the classification loss by lambda, per sample.  Eq. 7-9.
 
       dL_i/dlambda^i = CE(d~, f) - CE(l, f)
@@ -177,11 +179,16 @@ def uncertainty_gradient(label: tf.Tensor, aggregated: tf.Tensor, logits: tf.Ten
       label: [B, C], rows sum to 1.
       aggregated: [B, C], rows sum to 1.
       logits: [B, C].
+      epsilon: as `classification_loss` has it.
 
     Returns:
       [B].
     """
-    return classification_loss(aggregated, logits) - classification_loss(label, logits)
+    tf.debugging.assert_shapes(
+        [(label, ("B", "C")), (aggregated, ("B", "C")), (logits, ("B", "C"))]
+    )
+    neighborhood = classification_loss(aggregated, logits, epsilon)
+    return neighborhood - classification_loss(label, logits, epsilon)
 
 
 def center_loss(features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
@@ -251,7 +258,7 @@ def center_direction(
       classes: C.
 
     Returns:
-      sums [C, V] and counts [C].
+      sums [C, V], and counts [C] in the type of `weight`, which add up to M.
     """
     tf.debugging.assert_shapes(
         [(features, ("M", "V")), (own_centers, ("M", "V")), (weight, ("M",)), (labels, ("M",))]
@@ -268,11 +275,12 @@ def total_loss(classification: tf.Tensor, discriminative: tf.Tensor, gamma: floa
       L = L_cls + gamma L_D
 
     Args:
-      classification: L_cls, any shape.
-      discriminative: L_D, the same shape.
+      classification: L_cls, [B].
+      discriminative: L_D, [B].
       gamma: weight, >= 0.
 
     Returns:
-      The same shape.
+      [B].
     """
+    tf.debugging.assert_shapes([(classification, ("B",)), (discriminative, ("B",))])
     return classification + gamma * discriminative

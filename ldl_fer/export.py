@@ -158,29 +158,43 @@ def _compare(network: tf.keras.Model, folder: Path, image_size: int) -> None:
             )
 
 
+def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Path:
+    """Exports the best network of a run.
+
+    Args:
+      run_dir: the run folder.
+      output_dir: where to; None: saved_model in the run folder.
+
+    Returns:
+      The folder written.
+
+    Raises:
+      InputError: there is no such run, or the folder is in the way.
+    """
+    from ldl_fer.runs import Run, load_network
+
+    run = Run(run_dir)
+    network, config = load_network(run_dir)
+    print(f"Writing and checking the network of {run.folder} ...", flush=True)
+    return export_saved_model(
+        network,
+        output_dir or run.saved_model,
+        config.data.class_names,
+        config.data.image_size,
+        info={"backbone": config.network.backbone, "best": run.best()},
+    )
+
+
 def _define_flags() -> None:
     flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
     flags.DEFINE_string("output_dir", None, "Where to write. (default: RUN_DIR/saved_model)")
 
 
 def main() -> None:
-    """Exports the best network of a run."""
-    from ldl_fer.runs import load_network
-
-    run_dir = Path(flags.FLAGS.run_dir)
-    network, config = load_network(run_dir)
-    print(f"writing and checking the network of {run_dir} ...", flush=True)
-    folder = export_saved_model(
-        network,
-        flags.FLAGS.output_dir or run_dir / "saved_model",
-        config.data.class_names,
-        config.data.image_size,
-        info={"run_dir": run_dir, "backbone": config.network.backbone},
-    )
+    folder = export_run(flags.FLAGS.run_dir, flags.FLAGS.output_dir)
     print(
-        f"{folder}: equal to the network within {TOLERANCE}.\n"
-        "signatures serving_bytes (encoded images) and serving_images (uint8 RGB); classes "
-        + ", ".join(config.data.class_names)
+        f"{folder}: equal to the network within {TOLERANCE}; signatures serving_bytes (encoded "
+        "images) and serving_images (uint8 RGB)"
     )
 
 

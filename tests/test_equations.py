@@ -907,6 +907,31 @@ def test_ranks_of_single_arguments_are_refused():
             equations.calibration_score(np.zeros(shape))
         with pytest.raises(ValueError):
             equations.center_separation(np.zeros(shape))
+    with pytest.raises(ValueError):
+        equations.total_loss(tf.zeros([4, 1]), tf.zeros([4]), 0.1)  # would broadcast to [4, 4]
+    with pytest.raises(ValueError):
+        equations.total_loss(tf.zeros([4]), tf.zeros([3]), 0.1)
+
+
+def test_a_nan_contribution_is_not_hidden_by_the_fallback():
+    label = tf.constant([[1.0, 0.0]])
+    made = equations.aggregated_distribution(
+        tf.constant([[np.nan, 1.0]]), tf.constant([[[0.5, 0.5], [0.5, 0.5]]]), label
+    )
+    assert np.isnan(made).all()
+
+
+def test_uncertainty_gradient_with_epsilon_agrees_with_autodiff():
+    label, aggregated = tf.constant([[1.0, 0.0]]), tf.constant([[0.25, 0.75]])
+    logits, uncertainty = tf.constant([[40.0, -40.0]]), tf.constant([0.5])
+    with tf.GradientTape() as tape:
+        tape.watch(uncertainty)
+        target = equations.target_distribution(label, aggregated, uncertainty)
+        loss = equations.classification_loss(target, logits, 1e-10)
+    closed = equations.uncertainty_gradient(label, aggregated, logits, 1e-10)
+    # f = (1, 0): CE(d~) - CE(l) = -0.75 log(1e-10)
+    np.testing.assert_allclose(closed, [-0.75 * np.log(1e-10)], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, uncertainty), closed, rtol=1e-5)
 
 
 def test_unknown_kernels_are_refused():
