@@ -1,4 +1,4 @@
-"""Makes .venv with everything in requirements.txt; says in one sentence what is missing if it cannot.
+"""Makes .venv with everything in requirements.txt, or says in one sentence what is missing.
 
 Runs under any Python 3, whatever its version: that version is the first thing it checks.
 """
@@ -24,11 +24,14 @@ def main():
         import venv
     except ImportError:
         return (
-            "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install python%s-venv, "
-            "then run make again; or name another one by 'make venv PYTHON=/path/to/python3.11'."
+            "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install "
+            "python%s-venv, then run make again; or name another one by "
+            "'make venv PYTHON=/path/to/python3.11'."
             % (sys.executable, found, found)
         )
-    print("Making .venv with Python %s; the installation takes a few minutes ..." % found, flush=True)
+    print(
+        "Making .venv with Python %s; the installation takes a few minutes ..." % found, flush=True
+    )
     try:
         venv.EnvBuilder(with_pip=True, clear=True).create(VENV)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -39,7 +42,8 @@ def main():
         status = subprocess.call(pip + arguments, cwd=ROOT)
         if status:
             return "pip could not install %s (exit code %d); its message is above." % (
-                arguments[-1], status,
+                arguments[-1],
+                status,
             )
     return None
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from ldl_fer.errors import InputError
 
@@ -40,6 +40,7 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
             _complain("interrupted")
             return INTERRUPTED
 
+    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
     app.run(guarded, flags_parser=parse)
 
 

@@ -63,10 +63,10 @@ def test_erasing_draws_one_rectangle_of_the_configured_area():
         assert np.diff(np.flatnonzero(rows)).max(initial=1) == 1
         height, width = rows.sum(), columns.sum()
         # rounding moves each side by up to half a pixel
-        assert 0.1 * 400 <= (height + 0.5) * (width + 0.5)
+        assert (height + 0.5) * (width + 0.5) >= 0.1 * 400
         assert (height - 0.5) * (width - 0.5) <= 0.3 * 400
         assert (height - 0.5) / (width + 0.5) <= 2.0
-        assert 0.5 <= (height + 0.5) / (width - 0.5)
+        assert (height + 0.5) / (width - 0.5) >= 0.5
     noise = erased[touched]
     assert noise.min() < -0.99 and noise.max() > 0.99 and abs(noise.mean()) < 0.02
 

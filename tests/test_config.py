@@ -21,7 +21,8 @@ def settings(preset):
         (
             "paper",
             dict(
-                image_size=224, pad=16, backbone="resnet50", num_neighbors=8, batch_size=32, epochs=30,
+                image_size=224, pad=16, backbone="resnet50", num_neighbors=8, batch_size=32,
+                epochs=30,
                 learning_rate=1e-3, decay_epochs=(), similarity_kernel="gaussian", delta=0.5,
                 calibration_normalization="layer", calibration_floor=None, log_epsilon=0.0,
                 uncertainty_form="direct", uncertainty_init=0.0, gamma=0.1, center_rows="main",
