@@ -1,4 +1,7 @@
-"""A small network for 48-pixel faces that trains from scratch on a CPU."""
+"""A small network for 48-pixel faces that trains from scratch on a CPU.
+
+0.25 million parameters and 16 million multiply-adds for 48 pixels.
+"""
 
 import tensorflow as tf
 
