@@ -300,9 +300,9 @@ PRESETS = {
         neighbors="bank",
         uncertainty_form="direct",
         uncertainty_init=0.0,
-        uncertainty_learning_rate=5.0,
-        epochs=20,
-        decay_epochs=(14,),
+        uncertainty_learning_rate=2.5,
+        epochs=15,
+        decay_epochs=(10,),
     ),
 }
 

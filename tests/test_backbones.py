@@ -15,7 +15,7 @@ from ldl_fer.errors import InputError
 
 layers = tf.keras.layers
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")
-FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 128}
+FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
 
 
 def network_of(backbone, image_size=32, seed=0, **settings):
@@ -90,8 +90,13 @@ def multiply_adds(model):
 
 def test_small_cnn_is_cheap_and_not_negative():
     model = BACKBONES["small_cnn"](48)
-    # Pixels x kernel: 24^2 (3 + 32) 9 x 32, 12^2 x 32 x 9 x 64, 6^2 (64 + 128) 9 x 128.
-    assert multiply_adds(model) == 24**2 * 35 * 288 + 12**2 * 288 * 64 + 6**2 * 192 * 9 * 128
+    # Stem: 24^2 pixels, 3 x 3 x 3 x 16. A block from a to b channels: two 3 x 3 convolutions and
+    # a 1 x 1 shortcut, 9 a b + 9 b b + a b, at its own resolution.
+    widths, sides = (16, 24, 48, 96, 160), (24, 12, 6, 3)
+    expected = 24**2 * 27 * 16
+    for a, b, side in zip(widths, widths[1:], sides, strict=False):
+        expected += side**2 * (10 * a * b + 9 * b * b)
+    assert multiply_adds(model) == expected
     features = model(images_of(48)).numpy()
     assert features.min() >= 0 and features.max() > 0
 

@@ -1,7 +1,4 @@
-"""A small network for 48-pixel faces that trains from scratch on a CPU.
-
-0.25 million parameters and 16 million multiply-adds for 48 pixels.
-"""
+"""A small residual network for 48-pixel faces that trains from scratch on a CPU."""
 
 import tensorflow as tf
 
@@ -10,10 +7,15 @@ from ldl_fer.errors import InputError
 layers = tf.keras.layers
 
 _SMALLEST = 32
+_STEM = 16
+_WIDTHS = (24, 48, 96, 160)
 
 
 def small_cnn(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 128], >= 0.
+    """Images [B, H, W, 3] in [-1, 1] -> features [B, 160], >= 0.
+
+    A strided stem and four residual blocks, each of the last three at half the resolution of the
+    one before: 0.56 million parameters, 18 million multiply-adds at 48 pixels.
 
     Raises:
       InputError: an image below 32 pixels.
@@ -23,19 +25,23 @@ def small_cnn(image_size: int) -> tf.keras.Model:
             f"--image_size={image_size} is too small for small_cnn; {_SMALLEST} is the least."
         )
     images = tf.keras.Input([image_size, image_size, 3])
-    x = _convolution(images, 32, 2, "stem")
-    x = _convolution(x, 32, 1, "conv1")
-    x = layers.MaxPooling2D(name="pool1")(x)
-    x = _convolution(x, 64, 1, "conv2")
-    x = layers.MaxPooling2D(name="pool2")(x)
-    x = _convolution(x, 128, 1, "conv3")
-    x = _convolution(x, 128, 1, "conv4")
+    x = layers.ReLU(name="stem_relu")(_normalized(images, _STEM, 3, 2, "stem"))
+    for index, filters in enumerate(_WIDTHS, start=1):
+        x = _block(x, filters, 1 if index == 1 else 2, f"block{index}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return tf.keras.Model(images, x, name="backbone")
 
 
-def _convolution(x, filters: int, stride: int, name: str):
-    """3 x 3 convolution, batch normalization, ReLU."""
-    x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+def _block(x, filters: int, stride: int, name: str):
+    """Two 3 x 3 convolutions beside an average-pooled 1 x 1 one."""
+    y = layers.ReLU(name=f"{name}_relu1")(_normalized(x, filters, 3, stride, f"{name}_conv1"))
+    y = _normalized(y, filters, 3, 1, f"{name}_conv2")
+    if stride > 1:
+        x = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x)
+    x = _normalized(x, filters, 1, 1, f"{name}_shortcut")
+    return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _normalized(x, filters: int, size: int, stride: int, name: str):
+    x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, name=name)(x)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
