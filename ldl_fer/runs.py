@@ -12,6 +12,7 @@ result.json            what evaluate.py found
 saved_model/           what `python -m ldl_fer.export` wrote
 """
 
+import dataclasses
 import json
 import os
 import platform
@@ -93,7 +94,8 @@ def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Mod
     config = run.config()
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
-    network = build_network(config.network, config.data.image_size, len(config.data.class_names))
+    untrained = dataclasses.replace(config.network, weights="none")  # nothing to download
+    network = build_network(untrained, config.data.image_size, len(config.data.class_names))
     try:
         network.load_weights(run.weights(which))
     except (OSError, ValueError, KeyError) as error:
