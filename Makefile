@@ -7,7 +7,6 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' \
 	2>/dev/null && { echo $$p; exit; }; done; echo python3)
 BIN := .venv/bin
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: venv demo test test-slow lint clean
 
