@@ -26,8 +26,7 @@ def main():
         return (
             "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install "
             "python%s-venv, then run make again; or name another one by "
-            "'make venv PYTHON=/path/to/python3.11'."
-            % (sys.executable, found, found)
+            "'make venv PYTHON=/path/to/python3.11'." % (sys.executable, found, found)
         )
     print(
         "Making .venv with Python %s; the installation takes a few minutes ..." % found, flush=True

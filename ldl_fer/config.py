@@ -12,6 +12,8 @@ from typing import Any
 
 from absl import flags
 
+from ldl_fer.errors import InputError
+
 CLASS_NAMES = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
 
 
@@ -182,6 +184,16 @@ class RunConfig:
     )
 
 
+_POSITIVE = {"batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"}
+_ANY_SIGN = {"uncertainty_init", "calibration_floor"}
+_SHARES = {
+    "validation_fraction",
+    "erase_probability",
+    "erase_area",
+    "fixed_uncertainty",
+    "uncertainty_momentum",
+    "dropout",
+}
 _GROUPS = {
     "data": DataConfig,
     "augmentation": AugmentationConfig,
@@ -207,14 +219,13 @@ class Config:
         """A copy with the named settings changed, whatever their group.
 
         Raises:
-          ValueError: for an unknown name, or a value that is not among a setting's choices.
+          InputError: for an unknown name, or a value that is out of range or not among a setting's
+            choices.
         """
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            choices = _fields(group)[name].metadata["choices"]
-            if choices and value not in choices:
-                raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+            _check(name, value, _fields(group)[name].metadata["choices"])
             changed.setdefault(group, {})[name] = value
         return dataclasses.replace(
             self,
@@ -230,7 +241,8 @@ class Config:
         """Inverse of `to_json`; settings that the text lacks keep their defaults.
 
         Raises:
-          ValueError: for text that is not such JSON, or holds a name that is not a setting.
+          ValueError: for text that is not such JSON.
+          InputError: as `replace`.
         """
         settings = {}
         for group in json.loads(text).values():
@@ -247,7 +259,23 @@ def _group_of(name: str) -> str:
     for group in _GROUPS:
         if name in _fields(group):
             return group
-    raise ValueError(f"there is no setting {name!r}")
+    raise InputError(f"there is no setting {name!r}")
+
+
+def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if choices and value not in choices:
+        raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+    numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_number(v)]
+    if name in _POSITIVE and min(numbers) <= 0:
+        raise InputError(f"{name} must be above 0, not {value}")
+    if name not in _ANY_SIGN and min(numbers, default=0) < 0:
+        raise InputError(f"{name} must not be negative, as {value} is")
+    if name in _SHARES and max(numbers) > 1:
+        raise InputError(f"{name} must not be above 1, as {value} is")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 PLAIN = {
@@ -367,7 +395,7 @@ def config_from_flags(base: Config | None = None) -> Config:
     """The preset, or `base` where one is given, with every flag that the user set.
 
     Raises:
-      ValueError: for a list flag whose items are not numbers.
+      InputError: for a list flag whose items are not numbers, and as `Config.replace`.
     """
     config = base or PRESETS[flags.FLAGS.preset]
     given = {}
@@ -381,6 +409,6 @@ def config_from_flags(base: Config | None = None) -> Config:
                 try:
                     value = tuple(kind(item) for item in value)
                 except ValueError as error:
-                    raise ValueError(f"--{name}: {error}") from error
+                    raise InputError(f"--{name}: {error}") from error
             given[setting.name] = value
     return config.replace(**given)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ldl_fer.config import PRESETS, Config
+from ldl_fer.errors import InputError
 
 
 def settings(preset):
@@ -82,6 +83,26 @@ def test_unknown_names_and_choices_are_refused():
         Config().replace(lamda=1)
     with pytest.raises(ValueError, match="gaussian, laplace"):
         Config().replace(similarity_kernel="cosine")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("epochs", -1),
+        ("delta", 0.0),
+        ("gamma", -0.1),
+        ("fixed_uncertainty", 1.5),
+        ("erase_area", (0.1, 2.0)),
+        ("decay_epochs", (3, -1)),
+        ("seed", -1),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value):
+    with pytest.raises(InputError, match=name):
+        Config().replace(**{name: value})
+    # Of either sign:
+    assert Config().replace(uncertainty_init=-2.0).method.uncertainty_init == -2.0
 
 
 def test_flags_override_the_preset():
