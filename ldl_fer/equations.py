@@ -184,9 +184,6 @@ def uncertainty_gradient(
     Returns:
       [B].
     """
-    tf.debugging.assert_shapes(
-        [(label, ("B", "C")), (aggregated, ("B", "C")), (logits, ("B", "C"))]
-    )
     neighborhood = classification_loss(aggregated, logits, epsilon)
     return neighborhood - classification_loss(label, logits, epsilon)
 
