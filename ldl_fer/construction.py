@@ -35,7 +35,7 @@ def construct_samples(
       `calibration` and `contribution` as K numbers joined by ';'.
     """
     names = [name.lower() for name in config.data.class_names]
-    dataset = ordered_dataset(records, config, neighbors=True)
+    dataset = ordered_dataset(records, config)
     with tempfile.TemporaryFile(dir=folder) as file:
         features = np.memmap(
             file, np.float32, "w+", shape=(len(records), model.network.outputs[0].shape[-1])
@@ -60,8 +60,9 @@ def construct_samples(
             )
             made.append(construct(batch, tf.constant(features[ids]), neighbors))
         del features
-    parts = (np.concatenate(values) for values in zip(*made, strict=True))
-    calibration, contribution, aggregated, uncertainty, target = parts
+    calibration, contribution, aggregated, uncertainty, target = (
+        np.concatenate(values) for values in zip(*made, strict=True)
+    )
     table = records.annotations().table.drop(columns="knn", errors="ignore")
     table = table.assign(sample_id=np.arange(len(table)), uncertainty=uncertainty)
     parts = {"probability": probabilities, "aggregated": aggregated, "target": target}

@@ -80,7 +80,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
     table = pd.DataFrame(rows).T
     table["seconds"] = table["seconds"].round().astype(int)
     return (
-        f"\n{len(pd.read_csv(faces / 'test.csv'))} test faces, "
+        f"\n{result.count} test faces, "
         f"{NOISE_RATE:.0%} of the training labels flipped:\n\n"
         f"{table.to_string(float_format='{:.3f}'.format, na_rep='-')}\n\n"
         f"Faces with the highest uncertainty: {picture}\n"

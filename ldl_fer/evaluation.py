@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ldl_fer import plots
 from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
 
 _TITLES = {
@@ -233,8 +234,7 @@ def write_result(
     text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
     with _whole(folder / "confusion_matrix.png") as partial:
         plots.save_figure(plots.confusion_matrix(result.confusion, result.class_names), partial)
-    with _whole(folder / "result.json") as partial:
-        partial.write_text(text)
+    write_whole(folder / "result.json", text)
     return folder / "result.json"
 
 
