@@ -1,5 +1,7 @@
 """The memory bank: what the network last said of every training sample."""
 
+import contextlib
+
 import tensorflow as tf
 
 
@@ -12,25 +14,40 @@ class NeighborBank(tf.keras.layers.Layer):
     Attributes:
       features: [N, V] float16; rounding to 11 bits halves the memory.
       probabilities: [N, C] float32.
+      on_host: whether one copy lies in the host's memory for all replicas of the machine, instead
+        of one on each replica's device.
     """
 
-    def __init__(self, num_samples: int, size: int, num_classes: int, **kwargs):
-        """Makes the layer.
+    def __init__(
+        self, num_samples: int, size: int, num_classes: int, on_host: bool = False, **kwargs
+    ):
+        """Makes the layer: in the strategy's scope, or outside of it if `on_host`.
 
         Args:
           num_samples: N.
           size: V.
           num_classes: C.
+          on_host: see the class.
           **kwargs: as for any Keras layer.
         """
         super().__init__(dtype="float32", **kwargs)
-        self.features = self._rows("features", [num_samples, size], "float16")
-        self.probabilities = self._rows("probabilities", [num_samples, num_classes], "float32")
+        self.on_host = on_host
+        with self._device():
+            self.features = self._rows("features", [num_samples, size], "float16")
+            self.probabilities = self._rows("probabilities", [num_samples, num_classes], "float32")
+
+    @staticmethod
+    def bytes_needed(num_samples: int, size: int, num_classes: int) -> int:
+        """Memory of one copy: N (2 V + 4 C)."""
+        return num_samples * (2 * size + 4 * num_classes)
 
     def _rows(self, name, shape, dtype):
         return self.add_weight(
             name, shape, dtype, "zeros", trainable=False, experimental_autocast=False
         )
+
+    def _device(self):
+        return tf.device("CPU:0") if self.on_host else contextlib.nullcontext()
 
     def call(self, sample_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """What is known of the samples.
@@ -42,16 +59,19 @@ class NeighborBank(tf.keras.layers.Layer):
           features [B, K, V] float32, probabilities [B, K, C], and seen [B, K]: 1 for a row that
           was written, else 0.
         """
-        features = tf.cast(tf.gather(self.features, sample_ids), tf.float32)
-        probabilities = tf.gather(self.probabilities, sample_ids)
+        with self._device():
+            features = tf.gather(self.features, sample_ids)
+            probabilities = tf.gather(self.probabilities, sample_ids)
         seen = tf.cast(tf.reduce_any(probabilities > 0.0, axis=-1), tf.float32)
-        return features, probabilities, seen
+        return tf.cast(features, tf.float32), probabilities, seen
 
     def write(self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor) -> None:
-        """Replaces the rows of the samples of all replicas, in every replica's copy.
+        """Replaces the rows of the samples of all replicas, in every copy.
+
+        Of a sample that occurs several times, the last occurrence stands, in the replicas' order.
 
         Args:
-          sample_ids: [B], none twice among the replicas.
+          sample_ids: [B].
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
         """
@@ -63,15 +83,26 @@ class NeighborBank(tf.keras.layers.Layer):
         }
         if replica.num_replicas_in_sync > 1:
             rows = replica.all_gather(rows, axis=0)
+        last = _last_occurrence(rows["sample_ids"])
+        rows = {name: tf.gather(values, last) for name, values in rows.items()}
+        replica.merge_call(self._write_everywhere, args=(rows,))
 
-        def update(strategy, rows):
-            for variable, name in (
-                (self.features, "features"),
-                (self.probabilities, "probabilities"),
-            ):
-                strategy.extended.update(variable, _scatter, args=(rows["sample_ids"], rows[name]))
+    def _write_everywhere(self, strategy, rows):
+        if self.on_host:
+            rows = {n: strategy.experimental_local_results(v)[0] for n, v in rows.items()}
+        for name in ("features", "probabilities"):
+            variable, arguments = getattr(self, name), (rows["sample_ids"], rows[name])
+            if self.on_host:
+                with self._device():
+                    _scatter(variable, *arguments)
+            else:
+                strategy.extended.update(variable, _scatter, args=arguments)
 
-        replica.merge_call(update, args=(rows,))
+
+def _last_occurrence(ids):
+    """[M]: for each row, the last row with the same id, so that equal ids write equal values."""
+    same = tf.equal(ids[:, tf.newaxis], ids)
+    return tf.reduce_max(tf.where(same, tf.range(tf.shape(ids)[0]), -1), axis=1)
 
 
 def _scatter(variable, sample_ids, values):

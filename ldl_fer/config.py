@@ -97,6 +97,11 @@ class MethodConfig:
         "network said of them at their last visit, at a fraction of the cost.",
         ("forward", "bank"),
     )
+    bank_device_share: float = _setting(
+        0.25,
+        "The bank lies in a GPU's memory unless it would take more than this share of it; then "
+        "in the host's.",
+    )
     similarity_kernel: str = _setting("gaussian", "Form of Eq. 2.", ("gaussian", "laplace"))
     delta: float = _setting(0.5, "Width of the local similarity in the valence-arousal plane.")
     calibration_normalization: str = _setting(
@@ -151,6 +156,17 @@ class NetworkConfig:
         ("none", "imagenet"),
     )
     dropout: float = _setting(0.0, "Dropout between the features and the logits.")
+    precision: str = _setting(
+        "float32",
+        "Arithmetic of the backbone in training. Weights, lambda, centers, bank look-ups and "
+        "losses stay float32; with mixed_float16 the loss is scaled.",
+        ("float32", "mixed_float16", "mixed_bfloat16"),
+    )
+    sync_batch_norm: bool = _setting(
+        False,
+        "Batch normalization takes the statistics of all devices' images together, not of each "
+        "device's own.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +174,11 @@ class OptimizerConfig:
     """Schedules and step sizes."""
 
     batch_size: int = _setting(32, "Images per step, over all devices.")
+    micro_batch_size: int = _setting(
+        0,
+        "Images that a device passes through the network at a time; gradients are added up until "
+        "the batch is complete, for batches that do not fit into memory. 0: all at once.",
+    )
     epochs: int = _setting(30, "Passes over the training set.")
     learning_rate: float = _setting(1e-3, "Adam's step size for network and calibrator.")
     decay_epochs: tuple[int, ...] = _setting(
@@ -179,9 +200,12 @@ class RunConfig:
     seed: int = _setting(0, "Seed of initial weights, split, order and augmentation.")
     strategy: str = _setting(
         "auto",
-        "auto: all visible GPUs by MirroredStrategy, else the CPU.",
+        "auto: the machines that the variable TF_CONFIG names, if there are several, else all "
+        "visible GPUs, else the CPU; mirrored: one replica per device of this machine; none: "
+        "one replica.",
         ("auto", "mirrored", "none"),
     )
+    jit: bool = _setting(False, "Compile the network by XLA.")
 
 
 _POSITIVE = {"batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"}
@@ -193,6 +217,7 @@ _SHARES = {
     "fixed_uncertainty",
     "uncertainty_momentum",
     "dropout",
+    "bank_device_share",
 }
 _GROUPS = {
     "data": DataConfig,

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from ldl_fer import equations
 
+NO_CLASS = -1  # Label of a row that the centers do not count.
+
 
 class SampleUncertainty(tf.keras.layers.Layer):
     """lambda, one trainable number per training sample (Eq. 6).
@@ -46,27 +48,30 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
     sample's half is computed once and not once per neighbor.
     """
 
-    def __init__(self, normalization: str, **kwargs):
+    def __init__(self, normalization: str, sync_batch_norm: bool = False, **kwargs):
         """Makes the layer.
 
         Args:
           normalization: "layer", or "batch" with statistics over B and K in training.
+          sync_batch_norm: whether those are the statistics of all replicas together.
           **kwargs: as for any Keras layer.
 
         Raises:
           ValueError: for another normalization.
         """
         super().__init__(dtype="float32", **kwargs)
-        kinds = {
-            "layer": tf.keras.layers.LayerNormalization,
-            "batch": tf.keras.layers.BatchNormalization,
-        }
-        if normalization not in kinds:
+        if normalization not in ("layer", "batch"):
             raise ValueError(f"normalization is 'layer' or 'batch', not {normalization!r}")
+
+        def norm(name):
+            if normalization == "layer":
+                return tf.keras.layers.LayerNormalization(name=name)
+            return tf.keras.layers.BatchNormalization(name=name, synchronized=sync_batch_norm)
+
         self.dense1 = tf.keras.layers.Dense(512, name="dense1")
-        self.norm1 = kinds[normalization](name="norm1")
+        self.norm1 = norm("norm1")
         self.dense2 = tf.keras.layers.Dense(256, name="dense2")
-        self.norm2 = kinds[normalization](name="norm2")
+        self.norm2 = norm("norm2")
         self.dense3 = tf.keras.layers.Dense(1, name="dense3")
 
     def build(self, input_shape):
@@ -142,8 +147,8 @@ class ClassCenters(tf.keras.layers.Layer):
         )
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """The centers of the labels' classes, [M] -> [M, V]."""
-        return tf.gather(self.centers, labels)
+        """The centers of the labels' classes, [M] -> [M, V]; of no use for NO_CLASS."""
+        return tf.gather(self.centers, tf.maximum(labels, 0))
 
     def separation(self) -> tf.Tensor:
         """Eq. 10's second term, a scalar."""
@@ -159,7 +164,7 @@ class ClassCenters(tf.keras.layers.Layer):
 
         Args:
           features: [M, V].
-          labels: [M], integers in [0, C).
+          labels: [M], integers in [0, C), or NO_CLASS for a row to be left out.
           weight: [M] in [0, 1], 1 - lambda.
         """
         classes = self.centers.shape[0]

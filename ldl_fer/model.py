@@ -1,5 +1,6 @@
 """LDLVA as a Keras model: train_step wires the equations to what remembers and learns."""
 
+import inspect
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -7,7 +8,10 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.bank import NeighborBank
 from ldl_fer.config import MethodConfig
-from ldl_fer.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.layers import NO_CLASS, ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.micro_batches import pass_in_parts
+
+LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 
 
 class Neighbors(NamedTuple):
@@ -16,6 +20,14 @@ class Neighbors(NamedTuple):
     features: tf.Tensor  # [B, K, V]
     probabilities: tf.Tensor  # [B, K, C]
     seen: tf.Tensor  # [B, K], 1 or 0; a neighbor not seen yet contributes nothing
+
+
+class CenterRows(NamedTuple):
+    """What the centers see: R rows per sample, the first its own."""
+
+    center_features: tf.Tensor  # [B, R, V]
+    center_labels: tf.Tensor  # [B, R]
+    center_weights: tf.Tensor  # [B, R], 1 - lambda
 
 
 class Construction(NamedTuple):
@@ -66,6 +78,11 @@ class LDLVA(tf.keras.Model):
         method: MethodConfig,
         num_samples: int,
         class_weights: list[float] | None = None,
+        bank: NeighborBank | None = None,
+        micro_batch_size: int = 0,
+        jit: bool = False,
+        sync_batch_norm: bool = False,
+        merge_repeated: bool = False,
     ):
         """Makes the model.
 
@@ -74,15 +91,29 @@ class LDLVA(tf.keras.Model):
           method: switches and constants.
           num_samples: N, the size of the training set.
           class_weights: [C], factors of the classification loss; None: all 1.
+          bank: the bank that `method.neighbors` asks for, if it is to lie elsewhere than where
+            this model makes its variables.
+          micro_batch_size: images that a replica passes through the network at a time; 0: all.
+          jit: whether the network is compiled by XLA in training.
+          sync_batch_norm: whether the calibrator's batch normalization, if it has one, takes the
+            statistics of all replicas together; the network's own layers say so themselves.
+          merge_repeated: whether a neighbor that occurs several times in a batch may pass the
+            network once: its pictures are the same, that is, not augmented. Done only where the
+            network treats every image by itself, without batch normalization or dropout.
         """
         super().__init__(name="ldlva")
         size, classes = (output.shape[-1] for output in network.outputs)
         self.network = network
+        self.run_network = tf.function(network, jit_compile=True) if jit else network
+        self.micro_batch_size = micro_batch_size
+        self.merge_repeated = merge_repeated and not _mixes_images(network)
         self.method = method
         self.uncertainty = SampleUncertainty(
             num_samples, method.uncertainty_form, method.uncertainty_init, name="uncertainty"
         )
-        self.calibrator = SimilarityCalibrator(method.calibration_normalization, name="calibrator")
+        self.calibrator = SimilarityCalibrator(
+            method.calibration_normalization, sync_batch_norm, name="calibrator"
+        )
         self.calibrator.build([None, size])
         self.centers = ClassCenters(
             classes,
@@ -93,8 +124,8 @@ class LDLVA(tf.keras.Model):
             divide_by_rows=method.center_rows == "main_and_neighbors",
             name="centers",
         )
-        self.bank = None
-        if method.label_distribution and method.neighbors == "bank":
+        self.bank = bank
+        if bank is None and method.label_distribution and method.neighbors == "bank":
             self.bank = NeighborBank(num_samples, size, classes, name="bank")
         self.class_weights = tf.constant(class_weights or [1.0] * classes, tf.float32)
         self.num_classes = classes
@@ -138,7 +169,21 @@ class LDLVA(tf.keras.Model):
         shape = tf.shape(neighbor_images)
         flat = tf.reshape(neighbor_images, tf.concat([[-1], shape[2:]], 0))
         flat = tf.ensure_shape(flat, [None, *neighbor_images.shape[2:]])
-        features, logits = self.network(flat, training=training)
+        return self._as_neighbors(*self.run_network(flat, training=training), shape)
+
+    def _merged_pass(self, neighbor_images: tf.Tensor, sample_ids: tf.Tensor) -> Neighbors:
+        """The same for images that depend on the sample_id [B, K] alone: each runs once."""
+        shape = tf.shape(neighbor_images)
+        distinct, place = tf.unique(tf.reshape(sample_ids, [-1]))
+        positions = tf.range(tf.size(place))
+        first = tf.math.unsorted_segment_min(positions, place, tf.size(distinct))
+        images = tf.gather_nd(
+            neighbor_images, tf.stack([first // shape[1], first % shape[1]], axis=1)
+        )
+        passed = self.run_network(images, training=True)
+        return self._as_neighbors(*(tf.gather(values, place) for values in passed), shape)
+
+    def _as_neighbors(self, features, logits, shape):
         return Neighbors(
             tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
             tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], self.num_classes]),
@@ -185,26 +230,28 @@ class LDLVA(tf.keras.Model):
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on a batch of `pipeline.batch_spec`; Eq. 1-11 and all updates."""
-        method, labels = self.method, batch["label"]
-        neighbors = self._neighbors(batch)
-        with tf.GradientTape() as tape:
-            features, logits = self.network(batch["image"], training=True)
-            if neighbors is None:
-                target = tf.one_hot(labels, self.num_classes)
-            else:
-                target = self.construct(batch, features, neighbors, training=True).target
-            classification = equations.classification_loss(target, logits, method.log_epsilon)
-            classification *= tf.gather(self.class_weights, labels)
-            rows = self._center_rows(batch, features, neighbors)
-            pull = self._center_loss(rows, tf.shape(labels)[0])
-            total = equations.total_loss(classification, pull, method.gamma)
-            loss = self._global_mean(total)
-        self._apply_gradients(tape, loss)
-        if method.discriminative_loss:
-            self.centers.update(*rows)
+        size = self._global_size(batch)
+        if self.micro_batch_size:
+            gradients, rows = pass_in_parts(
+                lambda part: self._pass(part, size), batch, self.micro_batch_size
+            )
+        else:
+            gradients, rows = self._pass(batch, size)
+        self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
+        if "uncertainty_gradient" in rows:
+            gradient = tf.IndexedSlices(
+                rows["uncertainty_gradient"], batch["sample_id"], [self.num_samples]
+            )
+            self.uncertainty_optimizer.apply_gradients([(gradient, self.uncertainty.value)])
+        if self.method.discriminative_loss:
+            center_rows = CenterRows(*(rows[name] for name in CenterRows._fields))
+            self.centers.update(*_flat(center_rows))
         if self.bank is not None:
-            self.bank.write(batch["sample_id"], features, tf.nn.softmax(logits))
-        self._record(labels, logits, classification, pull, total)
+            probabilities = tf.nn.softmax(rows["logits"])
+            self.bank.write(batch["sample_id"], rows["features"], probabilities)
+        for name, mean in self.means.items():
+            mean.update_state(rows[name])
+        self.accuracy.update_state(batch["label"], rows["logits"])
         return self._results(*self.means, "accuracy")
 
     def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -217,58 +264,107 @@ class LDLVA(tf.keras.Model):
         self.confusion.update_state(batch["label"], logits)
         return self._results("loss", "accuracy")
 
+    def _pass(self, batch, size):
+        """Forward and back: the network's gradients of loss / size, and values per sample."""
+        method, labels = self.method, batch["label"]
+        trained = [self.uncertainty.value] if self._trains_uncertainty else []
+        neighbors = self._neighbors(batch)
+        with tf.GradientTape() as tape:
+            features, logits = self.run_network(batch["image"], training=True)
+            if neighbors is None:
+                target = tf.one_hot(labels, self.num_classes)
+            else:
+                target = self.construct(batch, features, neighbors, training=True).target
+            classification = equations.classification_loss(target, logits, method.log_epsilon)
+            classification *= tf.gather(self.class_weights, labels)
+            center_rows = self._center_rows(batch, features, neighbors)
+            pull = self._center_loss(center_rows)
+            total = equations.total_loss(classification, pull, method.gamma)
+            loss = self._scaled(tf.reduce_sum(total) / size)
+        gradients = tape.gradient(loss, [*self.optimized_variables, *trained])
+        gradients = self._unscaled(gradients)
+        rows = {
+            "features": features,
+            "logits": logits,
+            "classification_loss": classification,
+            "center_loss": pull,
+            "loss": total,
+        }
+        if method.discriminative_loss:
+            rows |= center_rows._asdict()
+        if trained:
+            rows["uncertainty_gradient"] = gradients.pop().values  # a row per gathered sample_id
+        return gradients, rows
+
+    @property
+    def _trains_uncertainty(self):
+        return self.method.label_distribution and self.method.sample_uncertainty
+
     def _neighbors(self, batch):
         if not self.method.label_distribution:
             return None
         if self.bank is not None:
             return Neighbors(*self.bank(batch["neighbors"]))
+        if self.merge_repeated:
+            return self._merged_pass(batch["neighbor_image"], batch["neighbors"])
         return self.neighbor_pass(batch["neighbor_image"])
 
     def _center_rows(self, batch, features, neighbors):
-        """Features, labels and weights that the centers see, each sample followed by neighbors."""
+        """What the centers see of each sample: itself, and its neighbors if the method says so."""
         weight = 1.0 - self.sample_uncertainty(batch["sample_id"])
+        own = CenterRows(features, batch["label"], weight)
+        own = CenterRows(*(value[:, tf.newaxis] for value in own))
         if neighbors is None or self.method.center_rows == "main":
-            return features, batch["label"], weight
-        size = features.shape[-1]
-        stacked = tf.concat([features[:, tf.newaxis], neighbors.features], axis=1)
-        labels = tf.concat([batch["label"][:, tf.newaxis], batch["neighbor_labels"]], axis=1)
-        neighbor_weight = 1.0 - self.sample_uncertainty(batch["neighbors"])
-        neighbor_weight *= neighbors.seen
-        weights = tf.concat([weight[:, tf.newaxis], neighbor_weight], axis=1)
-        return tf.reshape(stacked, [-1, size]), tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
+            return own
+        seen = neighbors.seen > 0.0
+        others = CenterRows(
+            neighbors.features,
+            tf.where(seen, batch["neighbor_labels"], NO_CLASS),
+            tf.where(seen, 1.0 - self.sample_uncertainty(batch["neighbors"]), 0.0),
+        )
+        return CenterRows(*(tf.concat(both, axis=1) for both in zip(own, others, strict=True)))
 
-    def _center_loss(self, rows, batch_size):
+    def _center_loss(self, rows):
         """[B]: Eq. 10, averaged over the rows of each sample."""
+        size = tf.shape(rows.center_labels)
         if not self.method.discriminative_loss:
-            return tf.zeros([batch_size])
-        features, labels, weight = rows
+            return tf.zeros(size[0])
+        features, labels, weight = _flat(rows)
         loss = equations.center_loss(features, self.centers(labels), weight)
-        loss = tf.reduce_mean(tf.reshape(loss, [batch_size, -1]), axis=1)
+        loss = tf.reduce_mean(tf.reshape(loss, size), axis=1)
         if self.method.separation_in_loss:
             loss += self.centers.separation()
         return loss
 
-    def _global_mean(self, per_sample: tf.Tensor) -> tf.Tensor:
-        """The one reduction: this replica's sum over the size of the batch of all replicas."""
-        replica = tf.distribute.get_replica_context()
-        size = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.shape(per_sample)[0])
-        return tf.reduce_sum(per_sample) / tf.cast(size, per_sample.dtype)
+    def _global_size(self, batch):
+        """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
+        size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, size)
 
-    def _apply_gradients(self, tape, loss):
-        network_variables = self.optimized_variables
-        trains_uncertainty = self.method.label_distribution and self.method.sample_uncertainty
-        uncertainty_variables = [self.uncertainty.value] if trains_uncertainty else []
-        to_network, to_uncertainty = tape.gradient(loss, [network_variables, uncertainty_variables])
-        self.optimizer.apply_gradients(zip(to_network, network_variables, strict=True))
-        if trains_uncertainty:
-            pairs = zip(to_uncertainty, uncertainty_variables, strict=True)
-            self.uncertainty_optimizer.apply_gradients(pairs)
+    def _scaled(self, loss):
+        if isinstance(self.optimizer, LossScaleOptimizer):
+            return self.optimizer.get_scaled_loss(loss)
+        return loss
+
+    def _unscaled(self, gradients):
+        if isinstance(self.optimizer, LossScaleOptimizer):
+            return self.optimizer.get_unscaled_gradients(gradients)
+        return gradients
 
     def _results(self, *names):
         return {m.name: m.result() for m in self.metrics if m.name in names}
 
-    def _record(self, labels, logits, classification, pull, total):
-        self.means["loss"].update_state(total)
-        self.means["classification_loss"].update_state(classification)
-        self.means["center_loss"].update_state(pull)
-        self.accuracy.update_state(labels, logits)
+
+def _flat(rows):
+    """[B, R, V], [B, R], [B, R] -> [B R, V], [B R], [B R]."""
+    features, labels, weight = rows
+    return tf.reshape(features, [-1, features.shape[-1]]), *(
+        tf.reshape(values, [-1]) for values in (labels, weight)
+    )
+
+
+def _mixes_images(network):
+    """Whether a layer does in training what it does not do else, as batch normalization does."""
+    plain = (layer for layer in network.submodules if not isinstance(layer, tf.keras.Model))
+    layers = (layer for layer in plain if isinstance(layer, tf.keras.layers.Layer))
+    return any("training" in inspect.signature(layer.call).parameters for layer in layers)

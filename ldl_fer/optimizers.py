@@ -34,9 +34,18 @@ class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
             return handle.scatter_update(tf.IndexedSlices(rows, indices))
 
 
-def network_optimizer(config: OptimizerConfig) -> tf.keras.optimizers.Optimizer:
-    """Adam with the configured first learning rate; `learning_rate` gives the later ones."""
-    return tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+def network_optimizer(
+    config: OptimizerConfig, precision: str = "float32"
+) -> tf.keras.optimizers.Optimizer:
+    """Adam with the configured first learning rate; `learning_rate` gives the later ones.
+
+    With "mixed_float16" it scales the loss, so that small gradients are not rounded to zero, and
+    leaves out a step whose gradients overflow.
+    """
+    adam = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+    if precision == "mixed_float16":
+        return tf.keras.mixed_precision.LossScaleOptimizer(adam)
+    return adam
 
 
 def uncertainty_optimizer(config: OptimizerConfig, form: str) -> UncertaintySGD:

@@ -34,13 +34,27 @@ def batch_spec(image_size: int, num_neighbors: int) -> dict[str, tf.TensorSpec]:
     }
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches that show each of `count` samples once; the last may be smaller."""
-    return -(-count // batch_size)
+def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:
+    """Number of batches that show each of `count` samples once; the last may be smaller.
+
+    Where it would have fewer samples than there are replicas, it is left out: the samples that
+    miss it are others in each epoch.
+    """
+    whole, rest = divmod(count, batch_size)
+    return whole + (rest >= replicas)
 
 
-def training_dataset(records: Records, config: Config, start_step: int = 0) -> tf.data.Dataset:
+def training_dataset(
+    records: Records,
+    config: Config,
+    start_step: int = 0,
+    replicas: int = 1,
+    own_replicas: range = range(1),
+) -> tf.data.Dataset:
     """Augmented batches of all epochs, one after the other.
+
+    A batch is cut into one part per replica, of sizes that differ by one at most, and only the
+    parts of `own_replicas` are read: together, all machines read each image once.
 
     Args:
       records: the training set.
@@ -48,27 +62,38 @@ def training_dataset(records: Records, config: Config, start_step: int = 0) -> t
         Without `label_distribution` there are no neighbors in the batches, and with
         `neighbors="bank"` no images of them.
       start_step: number of steps already done.
+      replicas: number of all replicas, at most the batch size and the number of records.
+      own_replicas: those that this dataset feeds; they take its elements in turn.
 
     Returns:
       A dataset of `batch_spec` dicts.
     """
     count, batch_size = len(records), config.optimizer.batch_size
-    steps = steps_per_epoch(count, batch_size)
+    steps = steps_per_epoch(count, batch_size, replicas)
 
-    def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        step, part = _step_and_part(number, own_replicas)
         ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
+        total = tf.shape(ids)[0]
+        first, last = _bounds(total, part, replicas)
         wanted = config.data.num_neighbors if config.method.label_distribution else 0
         forward = wanted > 0 and config.method.neighbors == "forward"
-        batch = _read(records, ids, config, wanted, neighbor_images=forward)
+        batch = _read(records, ids[first:last], config, wanted, neighbor_images=forward)
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
-        return _augment(batch, seed, config)
+        return _augment(batch, seed, config, first, total)
 
-    numbers = tf.data.Dataset.range(start_step, steps * config.optimizer.epochs)
+    own = len(own_replicas)
+    numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
     return numbers.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def ordered_dataset(
-    records: Records, config: Config, neighbors: bool = False, images: bool = True
+    records: Records,
+    config: Config,
+    neighbors: bool = False,
+    images: bool = True,
+    replicas: int = 1,
+    own_replicas: range = range(1),
 ) -> tf.data.Dataset:
     """Every sample once, by sample_id, not augmented: for evaluation and construction.
 
@@ -77,6 +102,7 @@ def ordered_dataset(
       config: batch size, image size, K and the form of Eq. 2 are read from it.
       neighbors: whether to give the neighbors (never their images).
       images: whether to give the images.
+      replicas, own_replicas: as in `training_dataset`; a part of the last batch may be empty.
 
     Returns:
       A dataset of dicts with some of `batch_spec`'s keys.
@@ -84,13 +110,16 @@ def ordered_dataset(
     count, batch_size = len(records), config.optimizer.batch_size
     wanted = config.data.num_neighbors if neighbors else 0
 
-    def load(start: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch_number, part = _step_and_part(number, own_replicas)
+        start = batch_number * batch_size
         ids = tf.range(start, tf.minimum(start + batch_size, count))
-        batch = _read(records, tf.cast(ids, tf.int32), config, wanted, images)
-        return _normalize(batch)
+        first, last = _bounds(tf.shape(ids)[0], part, replicas)
+        ids = tf.cast(ids[first:last], tf.int32)
+        return _normalize(_read(records, ids, config, wanted, images))
 
-    starts = tf.data.Dataset.range(0, count, batch_size)
-    return starts.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
+    return numbers.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
@@ -98,6 +127,17 @@ def batch_of_samples(records: Records, sample_ids: list[int], config: Config) ->
     ids = tf.constant(sample_ids, tf.int32)
     batch = _read(records, ids, config, config.data.num_neighbors, neighbor_images=True)
     return _normalize(batch)
+
+
+def _step_and_part(number, own_replicas):
+    """Which step, and which replica's part of it, the element of that number is."""
+    own = len(own_replicas)
+    return number // own, tf.cast(number % own, tf.int32) + own_replicas.start
+
+
+def _bounds(total, part, replicas):
+    """Where a replica's part of a batch begins and ends."""
+    return total * part // replicas, total * (part + 1) // replicas
 
 
 def _ids_of_step(step, steps, count, batch_size, seed):
@@ -154,14 +194,15 @@ def _decode(encoded, size):
     return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
 
 
-def _augment(batch, seed, config):
+def _augment(batch, seed, config, first, total):
     main_seed, neighbor_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     batch = dict(batch)
-    batch["image"] = augment(batch["image"], main_seed, config.augmentation, erasing=True)
+    batch["image"] = augment(batch["image"], main_seed, config.augmentation, True, first, total)
     if "neighbor_image" in batch:
         shape = tf.shape(batch["neighbor_image"])
         flat = tf.reshape(batch["neighbor_image"], [-1, *batch["image"].shape[1:]])
-        flat = augment(flat, neighbor_seed, config.augmentation, erasing=False)
+        places = first * shape[1], total * shape[1]
+        flat = augment(flat, neighbor_seed, config.augmentation, False, *places)
         batch["neighbor_image"] = tf.reshape(flat, shape)
     return _with_spec(batch, config)
 

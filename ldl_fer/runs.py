@@ -94,7 +94,8 @@ def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Mod
     config = run.config()
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
-    untrained = dataclasses.replace(config.network, weights="none")  # nothing to download
+    # Nothing to download, and no rounding that only pays in training.
+    untrained = dataclasses.replace(config.network, weights="none", precision="float32")
     network = build_network(untrained, config.data.image_size, len(config.data.class_names))
     try:
         network.load_weights(run.weights(which))

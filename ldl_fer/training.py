@@ -1,11 +1,14 @@
 """A training from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
+import tempfile
+
 import tensorflow as tf
 
-from ldl_fer import callbacks
+from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
 from ldl_fer.backbones import build_network
-from ldl_fer.config import Config, RunConfig
+from ldl_fer.bank import NeighborBank
+from ldl_fer.config import Config
 from ldl_fer.construction import construct_samples
 from ldl_fer.errors import InputError
 from ldl_fer.model import LDLVA
@@ -24,67 +27,134 @@ def train(config: Config, resume: bool = False) -> Run:
       resume: go on where the run in `config.run.run_dir` stopped; without one there, begin.
 
     Returns:
-      The run, with the network of the best validation accuracy.
+      The run, with the network of the best validation accuracy. On a machine of several that is
+      not the chief, its files lie in the chief's run folder only.
 
     Raises:
       InputError: for data or settings that cannot be trained on, or a run folder in use.
     """
+    strategy = devices.choose_strategy(config.run.strategy)
+    _check(config, strategy)
     run = Run(config.run.run_dir)
+    if not devices.is_chief(strategy):
+        with tempfile.TemporaryDirectory() as folder:
+            _train(config, strategy, Run(folder), run if resume else Run(folder))
+        return run
     if run.exists() and not resume:
         raise InputError(
             f"{run.folder} already holds a run. Add --resume to go on with it, or choose another "
             "--run_dir."
         )
-    training, validation = training_records(config.data, config.run.seed)
-    run.begin(config)
-    tf.keras.utils.set_random_seed(config.run.seed)
-    strategy = choose_strategy(config.run)
-    with strategy.scope():
-        model = build_model(config, training)
-        epochs_done, manager = _state(model, run)
-    if resume and manager.latest_checkpoint:
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-        print(f"Going on after epoch {int(epochs_done)} of {config.optimizer.epochs}.")
-    _announce(config, run, training, validation, strategy)
-    done = int(epochs_done)
-    steps = steps_per_epoch(len(training), config.optimizer.batch_size)
-    model.fit(
-        training_dataset(training, config, start_step=done * steps),
-        epochs=config.optimizer.epochs,
-        initial_epoch=done,
-        steps_per_epoch=steps,
-        validation_data=ordered_dataset(validation, config),
-        callbacks=_callbacks(config, run, training, manager, epochs_done),
-        verbose=0,
-    )
-    model.network.load_weights(run.weights("best"))
-    samples = construct_samples(model, training, config, run.folder)
-    samples.to_csv(run.samples, index=False, float_format="%.5f")
+    _train(config, strategy, run, run)
     return run
 
 
-def choose_strategy(config: RunConfig) -> tf.distribute.Strategy:
-    """MirroredStrategy over all visible GPUs if there are any or it is asked for, else none."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if config.strategy == "mirrored" or (config.strategy == "auto" and gpus):
-        return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
-    return tf.distribute.get_strategy()
-
-
-def build_model(config: Config, training: Records) -> LDLVA:
-    """The compiled model of a run; call it in the strategy's scope."""
-    network = build_network(
-        config.network, config.data.image_size, len(config.data.class_names), config.run.seed
+def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: Run) -> None:
+    """Trains into the folder of `run`, from the state that `earlier` has, if any."""
+    chief = devices.is_chief(strategy)
+    training, validation = training_records(config.data, config.run.seed)
+    _check_size(config, strategy, training)
+    run.begin(config)
+    tf.keras.utils.set_random_seed(config.run.seed)
+    model = build_model(config, training, strategy)
+    with strategy.scope():
+        epochs_done, checkpoint = _state(model)
+    latest = tf.train.latest_checkpoint(earlier.state)
+    if latest:
+        checkpoint.restore(latest).assert_existing_objects_matched()
+        if chief:
+            print(f"Going on after epoch {int(epochs_done)} of {config.optimizer.epochs}.")
+    done, replicas = int(epochs_done), strategy.num_replicas_in_sync
+    settings = config.data.num_neighbors, config.method, config.network, config.optimizer
+    if strategy.cluster_resolver is not None:
+        devices.check_agreement(
+            strategy,
+            {
+                "the number of finished epochs": done,
+                "the training set": training.annotations().fingerprint(),
+                "the settings": (config.data.image_size, config.run.seed, *settings),
+            },
+        )
+    if chief:
+        _announce(config, run, training, validation, strategy)
+    batch_size = config.optimizer.batch_size
+    steps = steps_per_epoch(len(training), batch_size, replicas)
+    manager = tf.train.CheckpointManager(checkpoint, str(run.state), max_to_keep=2)
+    model.fit(
+        devices.distribute(
+            strategy,
+            lambda replicas, own: training_dataset(training, config, done * steps, replicas, own),
+        ),
+        epochs=config.optimizer.epochs,
+        initial_epoch=done,
+        steps_per_epoch=steps,
+        validation_data=devices.distribute(
+            strategy,
+            lambda replicas, own: ordered_dataset(
+                validation, config, replicas=replicas, own_replicas=own
+            ),
+        ),
+        validation_steps=steps_per_epoch(len(validation), batch_size),
+        callbacks=_callbacks(config, run, training, manager, epochs_done, chief),
+        verbose=0,
     )
+    # Several machines take part in reading a variable that each has its own value of.
+    state = [[variable.numpy() for variable in part.variables] for part in _constructing(model)]
+    if chief:
+        _construct(config, run, training, state)
+
+
+def _construct(config: Config, run: Run, training: Records, state: list) -> None:
+    """Writes samples.csv, by a model on one device: the best network, the last lambda."""
+    model = build_model(config.replace(neighbors="forward"), training)  # no second bank
+    for part, values in zip(_constructing(model), state, strict=True):
+        for variable, value in zip(part.variables, values, strict=True):
+            variable.assign(value)
+    model.network.load_weights(run.weights("best"))
+    samples = construct_samples(model, training, config, run.folder)
+    samples.to_csv(run.samples, index=False, float_format="%.5f")
+
+
+def _constructing(model: LDLVA) -> tuple[tf.keras.layers.Layer, ...]:
+    return model.calibrator, model.uncertainty
+
+
+def build_model(
+    config: Config, training: Records, strategy: tf.distribute.Strategy | None = None
+) -> LDLVA:
+    """The compiled model of a run, its variables made in the scope of the strategy (None: none).
+
+    A bank that is too large for the devices is made outside of it, in the host's memory.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    method, classes = config.method, len(config.data.class_names)
     weights = None
-    if config.method.class_weights == "balanced":
+    if method.class_weights == "balanced":
         weights = balanced_weights(training.class_counts)
-    model = LDLVA(network, config.method, len(training), weights)
-    model.compile(
-        network_optimizer(config.optimizer),
-        uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
-    )
-    model.optimizer.build(model.optimized_variables)
+    with strategy.scope():
+        network = build_network(config.network, config.data.image_size, classes, config.run.seed)
+    bank, sizes = None, (len(training), network.outputs[0].shape[-1], classes)
+    if method.label_distribution and method.neighbors == "bank":
+        size = NeighborBank.bytes_needed(*sizes)
+        if not devices.fits_on_device(size, method.bank_device_share):
+            bank = NeighborBank(*sizes, on_host=True, name="bank")
+    with strategy.scope():
+        model = LDLVA(
+            network,
+            method,
+            len(training),
+            weights,
+            bank,
+            micro_batch_size=config.optimizer.micro_batch_size,
+            jit=config.run.jit,
+            sync_batch_norm=config.network.sync_batch_norm,
+            merge_repeated=not (config.augmentation.pad or config.augmentation.flip),
+        )
+        model.compile(
+            network_optimizer(config.optimizer, config.network.precision),
+            uncertainty_optimizer(config.optimizer, method.uncertainty_form),
+        )
+        model.optimizer.build(model.optimized_variables)
     return model
 
 
@@ -93,8 +163,35 @@ def balanced_weights(counts: list[int]) -> list[float]:
     return [sum(counts) / (len(counts) * count) if count else 0.0 for count in counts]
 
 
-def _state(model, run):
-    """The epoch counter, and the manager of checkpoints, which hold every variable."""
+def _check(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Raises InputError for settings that exclude each other."""
+    if config.network.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        for name, given in (
+            ("--micro_batch_size", config.optimizer.micro_batch_size > 0),
+            ("--jit", config.run.jit),
+        ):
+            if given:
+                raise InputError(
+                    f"--sync_batch_norm does not go with {name}: devices cannot exchange "
+                    "statistics from within. Leave one of the two out."
+                )
+
+
+def _check_size(config: Config, strategy: tf.distribute.Strategy, training: Records) -> None:
+    replicas = strategy.num_replicas_in_sync
+    for name, size in (
+        ("--batch_size", config.optimizer.batch_size),
+        ("the number of training images", len(training)),
+    ):
+        if size < replicas:
+            raise InputError(
+                f"{name} is {size}, less than the {replicas} devices that share a batch. Raise it, "
+                "or use fewer devices: CUDA_VISIBLE_DEVICES names those that are seen."
+            )
+
+
+def _state(model):
+    """The epoch counter, and the checkpoint, which holds every variable."""
     epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64, name="epochs_done")
     checkpoint = tf.train.Checkpoint(
         network=model.network,
@@ -106,17 +203,17 @@ def _state(model, run):
         uncertainty_optimizer=model.uncertainty_optimizer,
         epochs_done=epochs_done,
     )
-    return epochs_done, tf.train.CheckpointManager(checkpoint, str(run.state), max_to_keep=2)
+    return epochs_done, checkpoint
 
 
-def _callbacks(config, run, training, manager, epochs_done):
+def _callbacks(config, run, training, manager, epochs_done, chief):
     writer = tf.summary.create_file_writer(str(run.tensorboard))
     rate = tf.keras.callbacks.LearningRateScheduler(
         lambda epoch: learning_rate(config.optimizer, epoch)
     )
     return [
         rate,
-        TQDMProgressBar(show_epoch_progress=True),
+        *([TQDMProgressBar(show_epoch_progress=True)] if chief else []),
         callbacks.NumberSummary(writer),
         callbacks.PictureSummary(writer, training, config),
         callbacks.BestNetwork(run),
@@ -126,12 +223,12 @@ def _callbacks(config, run, training, manager, epochs_done):
 
 
 def _announce(config, run, training, validation, strategy):
-    devices = ", ".join(device.name for device in tf.config.list_logical_devices())
+    machine = ", ".join(device.name for device in tf.config.list_logical_devices())
     chosen = "the test set (--select_on_test)" if config.data.select_on_test else "validation"
     print(
         f"{len(training):,} training images, {len(validation):,} for {chosen}, "
         f"{len(config.data.class_names)} classes, {config.data.image_size} px\n"
         f"{config.network.backbone}, batch {config.optimizer.batch_size}, "
-        f"{strategy.num_replicas_in_sync} replica(s) on {devices}\n"
+        f"{strategy.num_replicas_in_sync} replica(s) on {machine}\n"
         f"Run folder: {run.folder}. Curves: tensorboard --logdir {run.tensorboard}"
     )

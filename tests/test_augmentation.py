@@ -9,6 +9,10 @@ from ldl_fer.config import PRESETS
 SEED = tf.constant([3, 5])
 
 
+def draws(numbers, count, seed=SEED):
+    return tf.random.stateless_uniform([numbers, count], seed)
+
+
 def images(count=64, size=8):
     # Every pixel of an image has another value, and none is 0, the padding's.
     values = 1 + np.arange(size * size * 3, dtype=np.uint8).reshape(size, size, 3)
@@ -20,10 +24,10 @@ def test_normalize():
     np.testing.assert_array_equal(normalize(tf.constant([0, 255], tf.uint8)), [-1.0, 1.0])
 
 
-def test_equal_seeds_equal_results_and_images_differ_among_themselves():
-    first, second = (pad_crop_flip(images(), SEED, 2, True).numpy() for _ in range(2))
+def test_equal_draws_equal_results_and_images_differ_among_themselves():
+    first, second = (pad_crop_flip(images(), draws(3, 64), 2, True).numpy() for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    assert (pad_crop_flip(images(), SEED + 1, 2, True).numpy() != first).any()
+    assert (pad_crop_flip(images(), draws(3, 64, SEED + 1), 2, True).numpy() != first).any()
     assert len({image.tobytes() for image in first}) > 10
 
 
@@ -36,24 +40,27 @@ def test_every_crop_is_a_shifted_or_mirrored_original():
             crop = padded[top : top + 8, left : left + 8]
             allowed |= {crop.tobytes(), crop[:, ::-1].tobytes()}
     # 25 places, mirrored or not; 2,000 draws meet each with near certainty
-    seen = {image.tobytes() for image in pad_crop_flip(images(2000), SEED, pad, True).numpy()}
+    many = pad_crop_flip(images(2000), draws(3, 2000), pad, True).numpy()
+    seen = {image.tobytes() for image in many}
     assert seen == allowed
 
 
 def test_no_pad_and_no_flip_is_the_identity():
-    np.testing.assert_array_equal(pad_crop_flip(images(), SEED, 0, False), images())
+    np.testing.assert_array_equal(pad_crop_flip(images(), draws(3, 64), 0, False), images())
 
 
 def test_half_of_the_images_are_mirrored():
     original = images(2000).numpy()
-    mirrored = (pad_crop_flip(images(2000), SEED, 0, True).numpy() != original).any((1, 2, 3))
+    mirrored = pad_crop_flip(images(2000), draws(3, 2000), 0, True).numpy() != original
+    mirrored = mirrored.any((1, 2, 3))
     # binomial(2000, 1/2): standard deviation 0.011
     assert abs(mirrored.mean() - 0.5) < 0.05
 
 
 def test_erasing_draws_one_rectangle_of_the_configured_area():
     blank = tf.zeros([2000, 20, 20, 3])
-    erased = erase(blank, SEED, 0.5, (0.1, 0.3), (0.5, 2.0)).numpy()
+    seeds = tf.stack([tf.range(2000), tf.zeros(2000, tf.int32)], axis=1)
+    erased = erase(blank, draws(5, 2000), seeds, 0.5, (0.1, 0.3), (0.5, 2.0)).numpy()
     touched = (erased != 0).any(-1)
     hit = touched.any((1, 2))
     assert abs(hit.mean() - 0.5) < 0.05
@@ -84,3 +91,18 @@ def test_works_in_a_graph_of_unknown_batch_size():
     compiled = tf.function(lambda x: augment(x, SEED, config, True), input_signature=[spec])
     eager = augment(images(), SEED, config, True)
     np.testing.assert_allclose(compiled(images()), eager, rtol=0, atol=1e-6)
+
+
+def test_parts_of_a_batch_are_augmented_as_in_the_whole():
+    config = PRESETS["released_raf_resnet18"].augmentation
+    whole = augment(images(), SEED, config, True).numpy()
+    assert (whole[:32] != whole[32:]).any()
+    for first, last in ((0, 20), (20, 64), (5, 5)):
+        part = augment(images()[first:last], SEED, config, True, first, 64)
+        np.testing.assert_array_equal(part, whole[first:last])
+    # no two erased images share their noise: here all pixels are erased
+    everything = PRESETS["paper"].replace(
+        pad=0, flip=False, erase_probability=1.0, erase_area=(1.0, 1.0), erase_aspect=(1.0, 1.0)
+    )
+    noise = augment(images(), SEED, everything.augmentation, True).numpy()
+    assert len({pixels.tobytes() for pixels in noise}) == 64

@@ -135,3 +135,41 @@ def test_batch_of_samples(records, pictures):
     np.testing.assert_array_equal(batch["image"], normalize(pictures[[7, 2]]))
     expected = normalize(pictures[batch["neighbors"].numpy()])
     np.testing.assert_array_equal(batch["neighbor_image"], expected)
+
+
+@pytest.mark.parametrize("neighbors", ["forward", "bank"])
+def test_the_replicas_parts_joined_are_the_whole_batches(records, neighbors):
+    config = CONFIG.replace(neighbors=neighbors)
+    # two machines, of one and of two replicas; a batch of 3 gives each one sample
+    parts = [
+        training_dataset(records, config, 1, replicas=3, own_replicas=own)
+        for own in (range(1), range(1, 3))
+    ]
+    assert parts[0].element_spec == training_dataset(records, config).element_spec
+    machines = [iter(part) for part in parts]
+    steps = 0
+    for whole in training_dataset(records, config, 1):
+        three = [next(machines[0]), next(machines[1]), next(machines[1])]
+        sizes = [len(part["label"]) for part in three]
+        assert max(sizes) - min(sizes) <= 1
+        for name, values in whole.items():  # an exponential may differ in its last bit
+            joined = np.concatenate([part[name] for part in three])
+            np.testing.assert_allclose(joined, values, rtol=1e-6, err_msg=name)
+        steps += 1
+    assert steps == 9
+    assert all(next(machine, None) is None for machine in machines)
+
+
+def test_a_last_batch_smaller_than_the_replicas_is_left_out_in_training_only(records):
+    # 23 = 4 * 5 + 3
+    assert [steps_per_epoch(COUNT, 5, replicas) for replicas in (1, 3, 4, 5)] == [5, 5, 4, 4]
+    assert steps_per_epoch(20, 5, 4) == 4
+    own = [training_dataset(records, CONFIG, 0, 4, range(r, r + 1)) for r in range(4)]
+    assert [len(list(part)) for part in own] == [2 * 4] * 4
+    ids = [
+        batch["sample_id"].numpy()
+        for r in range(4)
+        for batch in ordered_dataset(records, CONFIG, replicas=4, own_replicas=range(r, r + 1))
+    ]
+    assert len(ids) == 4 * 5 and any(len(i) == 0 for i in ids)
+    np.testing.assert_array_equal(np.sort(np.concatenate(ids)), np.arange(COUNT))

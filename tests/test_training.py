@@ -17,7 +17,7 @@ from ldl_fer.export import export_run
 from ldl_fer.noise import add_noise
 from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import training_records
-from ldl_fer.training import balanced_weights, build_model, choose_strategy, train
+from ldl_fer.training import balanced_weights, build_model, train
 
 COUNT, NAMES = 70, [name.lower() for name in PRESETS["small"].data.class_names]
 
@@ -174,10 +174,3 @@ def test_balanced_weights():
     # N / (C N_c) = 12 / (3 * 2), 12 / (3 * 4), 12 / (3 * 6)
     assert balanced_weights([2, 4, 6]) == pytest.approx([2.0, 1.0, 2 / 3])
     assert balanced_weights([0, 4]) == pytest.approx([0.0, 0.5])
-
-
-def test_strategy():
-    settings = PRESETS["small"].run
-    assert choose_strategy(settings).num_replicas_in_sync == 1
-    mirrored = choose_strategy(PRESETS["small"].replace(strategy="mirrored").run)
-    assert isinstance(mirrored, tf.distribute.MirroredStrategy)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import tensorflow as tf
 
+from ldl_fer.backbones.adapted import adapted
 from ldl_fer.backbones.local import load_backbone
 from ldl_fer.backbones.mobilefacenet import mobilefacenet
 from ldl_fer.backbones.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
@@ -35,7 +36,7 @@ def build_network(
     Layers: "backbone", then "features", dropout where there is any, and "logits".
 
     Args:
-      config: which backbone, its first weights, dropout.
+      config: which backbone, its first weights and arithmetic, dropout.
       image_size: H = W, pixels.
       num_classes: C.
       seed: of the weights that are not loaded. Equal seeds give equal weights, to the bit,
@@ -66,6 +67,7 @@ def build_network(
         raise InputError(
             f"--backbone={name} is neither an existing file nor one of {', '.join(BACKBONES)}."
         )
+    backbone = adapted(backbone, config.precision, config.sync_batch_norm)
     images = tf.keras.Input([image_size, image_size, 3], name="images")
     features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(
         backbone(images)
