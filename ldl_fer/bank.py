@@ -77,7 +77,7 @@ class NeighborBank(tf.keras.layers.Layer):
         """
         replica = tf.distribute.get_replica_context()
         rows = {
-            "sample_ids": sample_ids,
+            "sample_ids": tf.identity(sample_ids),  # all_gather asks for the tensor's device
             "features": tf.cast(features, tf.float16),
             "probabilities": probabilities,
         }

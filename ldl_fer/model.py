@@ -239,9 +239,8 @@ class LDLVA(tf.keras.Model):
             gradients, rows = self._pass(batch, size)
         self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
         if "uncertainty_gradient" in rows:
-            gradient = tf.IndexedSlices(
-                rows["uncertainty_gradient"], batch["sample_id"], [self.num_samples]
-            )
+            shape = tf.constant([self.num_samples])
+            gradient = tf.IndexedSlices(rows["uncertainty_gradient"], batch["sample_id"], shape)
             self.uncertainty_optimizer.apply_gradients([(gradient, self.uncertainty.value)])
         if self.method.discriminative_loss:
             center_rows = CenterRows(*(rows[name] for name in CenterRows._fields))
