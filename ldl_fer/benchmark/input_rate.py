@@ -1,0 +1,83 @@
+"""The input pipeline, alone, beside decoding alone."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from ldl_fer.benchmark.made_up_set import made_up_records
+from ldl_fer.benchmark.rows import Row, compare
+from ldl_fer.benchmark.turns import take_turns, timed
+from ldl_fer.config import PLAIN, PRESETS, Config
+from ldl_fer.examples import decode_examples
+from ldl_fer.pipeline import training_dataset
+from ldl_fer.records import Records
+
+CASES = {"48 px": PRESETS["small"], "112 px": PRESETS["released_raf_resnet50"]}
+_VARIANTS = {"plain": PLAIN, "bank": {"neighbors": "bank"}}
+_TARGET = 1 / 0.9
+
+
+def pipeline(
+    folder: Path,
+    turns: int = 12,
+    steps: int = 64,
+    *,
+    cases: Mapping[str, Config] = CASES,
+    rows: int = 2048,
+    progress: bool = True,
+) -> list[Row]:
+    """Read, decode and augment beside decoding alone: 1.11 times its time is 90 % of its rate.
+
+    Args:
+      folder: where made-up pictures and records go.
+      turns: how often each variant has its turn.
+      steps: batches in a turn.
+      cases: title -> settings.
+      rows: made-up samples.
+      progress: whether to show a progress bar.
+    """
+    result = []
+    for title, config in cases.items():
+        size, wanted = config.data.image_size, config.data.num_neighbors
+        records = made_up_records(folder, rows, size, wanted, progress)
+        unit = f"decoding, {title}"
+        datasets = {unit: _decoding(records, config)} | {
+            f"{name}, {title}": training_dataset(records, config.replace(epochs=steps, **settings))
+            for name, settings in _VARIANTS.items()
+        }
+        variants = {
+            name: timed(functools.partial(_exhaust, dataset.take(steps)), steps * _batch(config))
+            for name, dataset in datasets.items()
+        }
+        seconds = take_turns(variants, turns, f"pipeline, {title}", progress)
+        targets = {(name, unit): _TARGET for name in datasets if name != unit}
+        result += compare("pipeline", seconds, unit, targets, "image")
+    return result
+
+
+def _exhaust(dataset: tf.data.Dataset) -> None:
+    for _ in dataset:
+        pass
+
+
+def _batch(config: Config) -> int:
+    return config.optimizer.batch_size
+
+
+def _decoding(records: Records, config: Config) -> tf.data.Dataset:
+    """Endless batches of decoded pictures whose bytes lie in memory."""
+    serialized = records.fetch(range(len(records) // _batch(config) * _batch(config)))
+    encoded = decode_examples(serialized, records.num_neighbors, len(records.class_names))["image"]
+
+    def decode(batch: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda content: tf.io.decode_image(content, channels=3, expand_animations=False),
+            batch,
+            fn_output_signature=tf.uint8,
+            parallel_iterations=32,
+        )
+
+    batches = tf.data.Dataset.from_tensor_slices(tf.reshape(encoded, [-1, _batch(config)]))
+    return batches.repeat().map(decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,209 @@
+"""Training steps of LDLVA beside those of plain cross-entropy by the same code."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer import optimizers
+from ldl_fer.benchmark.made_up_set import made_up_records
+from ldl_fer.benchmark.rows import Row, Targets, compare
+from ldl_fer.benchmark.turns import take_turns, timed
+from ldl_fer.config import PLAIN, PRESETS, Config
+from ldl_fer.model import LDLVA
+from ldl_fer.pipeline import training_dataset
+from ldl_fer.prepared_records import prepare_records
+from ldl_fer.records import Records
+from ldl_fer.training import build_model
+
+PLAIN_STEP = "plain"
+NEIGHBORS = (8, 16, 32)
+HEAD = PRESETS["small"].replace(batch_size=64)
+_MORE_NEIGHBORS = {("bank K 16", "bank K 8"): 1.05, ("bank K 32", "bank K 8"): 1.1}
+_ENDLESS = 10**6  # epochs
+_HEAD_INPUTS, _HEAD_UNITS = 2304, 512
+_HEAD_BATCHES = 16  # different ones in memory
+
+
+def steps_small(
+    folder: Path,
+    turns: int = 12,
+    steps: int = 8,
+    *,
+    data: str = "",
+    image_dir: str = "",
+    config: Config = PRESETS["small"],
+    rows: int = 2048,
+    neighbors: Sequence[int] = NEIGHBORS,
+    forward: Sequence[int] = (8,),
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of small_cnn at 48 px, batch 32, with reading, decoding and augmentation.
+
+    Args:
+      folder: where made-up pictures and records go.
+      turns: how often each variant has its turn.
+      steps: in a turn.
+      data: annotation CSV to take instead of made-up pictures, if any.
+      image_dir: the folder that its paths start from.
+      config: everything but what varies.
+      rows: made-up samples.
+      neighbors: every K with the bank, ascending.
+      forward: every K with neighbors run through the network.
+      progress: whether to show a progress bar.
+    """
+    most = max([*neighbors, *forward])
+    if data:
+        records = prepare_records(
+            data,
+            image_dir,
+            folder / "records",
+            image_size=config.data.image_size,
+            num_neighbors=most,
+            class_names=config.data.class_names,
+            progress=progress,
+        )
+    else:
+        records = made_up_records(folder, rows, config.data.image_size, most, progress)
+    targets = {("bank K 8", PLAIN_STEP): 1.3, **_MORE_NEIGHBORS}
+    choices = turns, steps, neighbors, forward, progress
+    return _training_steps("steps_small", records, config, targets, *choices)
+
+
+def steps_resnet50(
+    folder: Path,
+    turns: int = 8,
+    steps: int = 1,
+    *,
+    config: Config = PRESETS["released_raf_resnet50"],
+    rows: int = 512,
+    neighbors: Sequence[int] = NEIGHBORS,
+    forward: Sequence[int] = (8,),
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of ResNet-50 at 112 px, batch 32, with reading, decoding and augmentation.
+
+    Args: as those of `steps_small`.
+    """
+    most = max([*neighbors, *forward])
+    records = made_up_records(folder, rows, config.data.image_size, most, progress)
+    targets = {
+        ("bank K 8", PLAIN_STEP): 1.08,
+        ("forward K 8", PLAIN_STEP): 3.1,
+        **_MORE_NEIGHBORS,
+    }
+    choices = turns, steps, neighbors, forward, progress
+    return _training_steps("steps_resnet50", records, config, targets, *choices)
+
+
+def steps_head(
+    folder: Path,
+    turns: int = 12,
+    steps: int = 20,
+    *,
+    config: Config = HEAD,
+    rows: int = 4096,
+    inputs: int = _HEAD_INPUTS,
+    units: int = _HEAD_UNITS,
+    neighbors: Sequence[int] = NEIGHBORS,
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of a frozen backbone's head, 2304-512-7, batch 64, inputs in memory.
+
+    Args:
+      folder: not used.
+      turns, steps, config, rows, neighbors, progress: as those of `steps_small`.
+      inputs: width of the frozen features.
+      units: V.
+    """
+    variants = {}
+    for name, settings in _variants(neighbors, ()).items():
+        changed = config.replace(**settings)
+        model = _head_model(changed, rows, inputs, units)
+        batches = _head_batches(changed, rows, inputs)
+        variants[name] = timed(_training(model, batches, steps), steps)
+    seconds = take_turns(variants, turns, "steps_head", progress)
+    targets = {("bank K 8", PLAIN_STEP): 2.5}
+    return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
+
+
+def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
+    """What trains a new model some steps further, from records, and returns seconds per step."""
+    config = config.replace(epochs=_ENDLESS)
+    dataset = training_dataset(records, config)
+    return timed(_training(build_model(config, records), dataset, steps), steps)
+
+
+def _training_steps(
+    section: str,
+    records: Records,
+    config: Config,
+    targets: Targets,
+    turns: int,
+    steps: int,
+    neighbors: Sequence[int],
+    forward: Sequence[int],
+    progress: bool,
+) -> list[Row]:
+    variants = {
+        name: training_variant(records, config.replace(**settings), steps)
+        for name, settings in _variants(neighbors, forward).items()
+    }
+    seconds = take_turns(variants, turns, section, progress)
+    return compare(section, seconds, PLAIN_STEP, targets, "step")
+
+
+def _variants(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
+    """Name -> settings that differ."""
+    return {
+        PLAIN_STEP: PLAIN,
+        **{f"bank K {k}": {"neighbors": "bank", "num_neighbors": k} for k in neighbors},
+        **{f"forward K {k}": {"neighbors": "forward", "num_neighbors": k} for k in forward},
+    }
+
+
+def _training(model: LDLVA, dataset: tf.data.Dataset, steps: int) -> Callable[[], None]:
+    step, batches = tf.function(model.train_step), iter(dataset)
+
+    def run() -> None:
+        for _ in range(steps):
+            results = step(next(batches))
+        float(results["loss"])  # waits for a GPU
+
+    return run
+
+
+def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
+    layers = tf.keras.layers
+    frozen = tf.keras.Input([inputs])
+    hidden = layers.Dense(units)(layers.Dropout(0.5)(frozen))
+    features = layers.ReLU(name="features")(layers.BatchNormalization()(hidden))
+    logits = layers.Dense(len(config.data.class_names), name="logits")(features)
+    model = LDLVA(tf.keras.Model(frozen, (features, logits)), config.method, rows)
+    model.compile(
+        optimizers.network_optimizer(config.optimizer),
+        optimizers.uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
+    )
+    model.optimizer.build(model.optimized_variables)
+    return model
+
+
+def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
+    """Batches of `pipeline.batch_spec`, with frozen features [B, inputs] in place of images."""
+    random, size = np.random.default_rng(0), config.optimizer.batch_size
+    shape = [_HEAD_BATCHES, size]
+    batches = {
+        "sample_id": np.stack([random.permutation(rows)[:size] for _ in range(_HEAD_BATCHES)]),
+        "label": random.integers(len(config.data.class_names), size=shape),
+        "image": random.normal(size=[*shape, inputs]).astype(np.float32),
+    }
+    if config.method.label_distribution:
+        shape = [*shape, config.data.num_neighbors]
+        batches |= {
+            "neighbors": random.integers(rows, size=shape),
+            "neighbor_labels": random.integers(len(config.data.class_names), size=shape),
+            "local_similarity": random.uniform(size=shape).astype(np.float32),
+        }
+    whole = {k: v if v.dtype == np.float32 else v.astype(np.int32) for k, v in batches.items()}
+    return tf.data.Dataset.from_tensor_slices(whole).repeat()
