@@ -14,9 +14,20 @@ ORDER = [
     "equations",
     *("images", "examples", "shards", "manifest", "record_writer", "records"),
     *("prepared_records", "splits", "augmentation", "pipeline"),
-    *("backbones.channels_last", "backbones.local", "backbones.mobilefacenet", "backbones.resnet"),
-    *("backbones.small_cnn", "backbones", "bank", "layers", "model", "optimizers", "construction"),
-    *("runs", "callbacks", "training", "export", "evaluation", "demo"),
+    *(
+        "backbones.adapted",
+        "backbones.channels_last",
+        "backbones.local",
+        "backbones.mobilefacenet",
+        "backbones.resnet",
+    ),
+    *("backbones.small_cnn", "backbones", "bank", "layers", "micro_batches", "model", "optimizers"),
+    *("construction", "runs", "devices", "callbacks", "training", "export", "evaluation"),
+    *("benchmark", "benchmark.memory", "benchmark.turns", "benchmark.rows"),
+    "benchmark.made_up_set",
+    *("benchmark.steps", "benchmark.input_rate", "benchmark.inference", "benchmark.size"),
+    *("benchmark.report", "benchmark.sections", "benchmark.__main__"),
+    "demo",
 ]
 WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise", "files", "plots", "errors", "config"]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}

@@ -26,6 +26,7 @@ it does not judge. The exit code is 1 where a section could not be measured.
 """
 
 import contextlib
+import logging
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,7 @@ NAMES = ("steps_small", "steps_resnet50", "steps_head", "pipeline", "inference",
 def main() -> int:
     from ldl_fer.benchmark.sections import run_sections
 
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # variants are compiled one by one
     given = flags.FLAGS
     common = {"turns": given.turns, "steps": given.steps}
     common = {name: value for name, value in common.items() if value is not None}
@@ -57,7 +59,9 @@ def main() -> int:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_list("sections", list(NAMES[:-1]), f"Which of {', '.join(NAMES)}, in the order given.")
+    flags.DEFINE_list(
+        "sections", list(NAMES[:-1]), f"Which of {', '.join(NAMES)}, in the order given."
+    )
     flags.DEFINE_integer(
         "turns",
         None,

@@ -8,7 +8,7 @@ import numpy as np
 from ldl_fer.benchmark.turns import median_ratio
 
 GIGABYTES = "GB"  # the unit of rows that tell of memory
-Targets = Mapping[tuple[str, str], float]
+Targets = Mapping[tuple[str, str], float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def compare(
       section: name.
       seconds: name -> seconds [turns], of `take_turns`; targets of variants not there are dropped.
       unit: the variant that the others are compared with.
-      targets: (variant, unit) -> what the ratio must not exceed.
+      targets: (variant, unit) -> what the ratio must not exceed; None: only shown.
       per: see `Row`.
     """
     pairs = [(name, unit) for name in seconds]

@@ -1,8 +1,6 @@
 """A made-up AffectNet from CSV to training: seconds and memory of each stage, and of a step."""
 
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ldl_fer.benchmark.made_up_set import AFFECTNET_COUNTS, make_up_set
+from ldl_fer.benchmark.memory import peak_memory
 from ldl_fer.benchmark.rows import GIGABYTES, Row, compare, row
 from ldl_fer.config import PRESETS, Config
 
@@ -77,19 +76,6 @@ def size(
     all_rows, few_rows = times
     targets = {(all_rows, few_rows): _TARGET}
     return memory + compare("size", times, few_rows, targets, "step")
-
-
-def peak_memory() -> int:
-    """The largest resident memory of this process since it began, bytes.
-
-    Linux starts a new process's `ru_maxrss` at that of the one it came from; its VmHWM is its own.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * next(int(x.split()[1]) for x in lines if x.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _run_stages(
