@@ -1,8 +1,9 @@
 """Evaluation and the exported model, beside a bare forward pass of the network."""
 
+import functools
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -78,12 +79,13 @@ def _case(
     images = [batch["image"] for batch in dataset]
     pixels = [tf.cast(tf.round(image * 127.5 + 127.5), tf.uint8) for image in images]
     forward = tf.function(lambda image: network(image, training=False)[1])
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        exported = export_saved_model(
-            network, Path(temporary) / "saved_model", config.data.class_names, size
-        )
-        loaded = tf.saved_model.load(str(exported))
-    signature = loaded.signatures["serving_images"]
+
+    @functools.cache
+    def exported() -> Callable[..., dict[str, tf.Tensor]]:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            path = Path(temporary) / "saved_model"
+            export_saved_model(network, path, config.data.class_names, size)
+            return tf.saved_model.load(str(path)).signatures["serving_images"]
 
     def evaluation() -> float:
         watched = FromSecond(dataset)
@@ -95,7 +97,7 @@ def _case(
         bare: timed(lambda: [forward(image).numpy() for image in images], count),
         f"evaluation, {title}": evaluation,
         f"exported model, {title}": timed(
-            lambda: [signature(images=image)["probabilities"].numpy() for image in pixels], count
+            lambda: [exported()(images=image)["probabilities"].numpy() for image in pixels], count
         ),
     }
     seconds = take_turns(variants, turns, f"inference, {title}", progress)

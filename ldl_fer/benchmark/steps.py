@@ -1,5 +1,6 @@
 """Training steps of LDLVA beside those of plain cross-entropy by the same code."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -108,20 +109,24 @@ def steps_head(
     """
     variants = {}
     for name, settings in _variants(neighbors, ()).items():
-        changed = config.replace(**settings)
-        model = _head_model(changed, rows, inputs, units)
-        batches = _head_batches(changed, rows, inputs)
-        variants[name] = timed(_training(model, batches, steps), steps)
+        variants[name] = _variant(
+            functools.partial(_head_model, config.replace(**settings), rows, inputs, units),
+            functools.partial(_head_batches, config.replace(**settings), rows, inputs),
+            steps,
+        )
     seconds = take_turns(variants, turns, "steps_head", progress)
     targets = {("bank K 8", PLAIN_STEP): 2.5, **dict.fromkeys(_MORE_NEIGHBORS)}
     return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
 
 
 def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
-    """What trains a new model some steps further, from records, and returns seconds per step."""
+    """What trains a model some steps further, from records, and returns seconds per step."""
     config = config.replace(epochs=_ENDLESS)
-    dataset = training_dataset(records, config)
-    return timed(_training(build_model(config, records), dataset, steps), steps)
+    return _variant(
+        functools.partial(build_model, config, records),
+        functools.partial(training_dataset, records, config),
+        steps,
+    )
 
 
 def _records(
@@ -175,15 +180,22 @@ def _variants(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dic
     }
 
 
-def _training(model: LDLVA, dataset: tf.data.Dataset, steps: int) -> Callable[[], None]:
-    step, batches = tf.function(model.train_step), iter(dataset)
+def _variant(
+    make_model: Callable[[], LDLVA], make_dataset: Callable[[], tf.data.Dataset], steps: int
+) -> Callable[[], float]:
+    """Model and dataset are made in the first call, which does not count."""
+
+    @functools.cache
+    def parts():
+        return tf.function(make_model().train_step), iter(make_dataset())
 
     def run() -> None:
+        step, batches = parts()
         for _ in range(steps):
             results = step(next(batches))
         float(results["loss"])  # waits for a GPU
 
-    return run
+    return timed(run, steps)
 
 
 def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
