@@ -136,6 +136,7 @@ class LDLVA(tf.keras.Model):
         }
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
         self.confusion = Confusion(classes)
+        self.distribute_reduction_method = "first"  # Results are those of all replicas already.
 
     def compile(self, optimizer, uncertainty_optimizer, **kwargs):
         """As in Keras, with a second optimizer for lambda.
@@ -351,7 +352,12 @@ class LDLVA(tf.keras.Model):
         return gradients
 
     def _results(self, *names):
-        return {m.name: m.result() for m in self.metrics if m.name in names}
+        """Means since the last reset over all replicas; Keras' own are one machine's alone."""
+        metrics = [metric for metric in self.metrics if metric.name in names]
+        sums = tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
+        sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
+        return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
 
 
 def _flat(rows):

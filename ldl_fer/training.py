@@ -57,8 +57,7 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
     model = build_model(config, training, strategy)
-    with strategy.scope():
-        epochs_done, checkpoint = _state(model)
+    epochs_done, checkpoint = _state(model)
     latest = tf.train.latest_checkpoint(earlier.state)
     if latest:
         checkpoint.restore(latest).assert_existing_objects_matched()
