@@ -1,105 +1,81 @@
-"""Stateless image augmentation: (images, seed) -> images, whole batches at once."""
+"""Stateless image augmentation: (images, seed) -> images, whole batches at once, in bytes.
 
+Random numbers are TensorFlow's, of which a part of a batch can draw the same as the whole. Pixels
+are moved by NumPy and OpenCV: TensorFlow has no operation for it that costs less than decoding.
+"""
+
+import cv2
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import AugmentationConfig
 
 
-def normalize(images: tf.Tensor) -> tf.Tensor:
-    """Pixels as the networks take them: (x - 127.5) / 127.5.
-
-    Args:
-      images: [..., 3] in [0, 255], any numeric type.
-
-    Returns:
-      Same shape, float32 in [-1, 1].
-    """
-    return (tf.cast(images, tf.float32) - 127.5) / 127.5
-
-
-def pad_crop_flip(images: tf.Tensor, draws: tf.Tensor, pad: int, flip: bool) -> tf.Tensor:
+def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -> np.ndarray:
     """Pads with black, crops back to the size at a random place, mirrors half of the images.
 
-    Rows and columns are gathered by index, one gather for crop and mirror together.
-
     Args:
-      images: [M, H, W, 3], any type.
+      images: [M, H, W, 3], uint8.
       draws: [3, M], uniform in [0, 1): row, column, whether to mirror.
       pad: pixels on each side; 0 leaves the place alone.
       flip: whether to mirror.
 
     Returns:
-      [M, H, W, 3], same type; every pixel is one of the input's, or 0.
+      [M, H, W, 3], uint8; every pixel is one of the input's, or 0.
     """
-    count, height, width = (tf.shape(images)[axis] for axis in range(3))
-    top = tf.cast(draws[0] * float(2 * pad + 1), tf.int32)
-    left = tf.cast(draws[1] * float(2 * pad + 1), tf.int32)
-    columns = tf.tile(tf.range(width)[tf.newaxis], [count, 1])
-    if flip:
-        columns = tf.where(draws[2, :, tf.newaxis] < 0.5, columns[:, ::-1], columns)
-    rows = top[:, tf.newaxis] + tf.range(height)
-    columns += left[:, tf.newaxis]
-    padded = tf.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
-    cropped = tf.gather(
-        tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1
-    )
-    return tf.ensure_shape(cropped, images.shape)
+    made = np.zeros_like(images)
+    down = pad - (draws[0] * np.float32(2 * pad + 1)).astype(int)  # where the image's corner lands
+    right = pad - (draws[1] * np.float32(2 * pad + 1)).astype(int)
+    for image, crop, y, x, mirror in zip(images, made, down, right, draws[2] < 0.5, strict=True):
+        if flip and mirror:
+            image, x = cv2.flip(image, 1), -x
+        _kept(crop, y, x)[...] = _kept(image, -y, -x)
+    return made
+
+
+def _kept(image, y, x):
+    """The part of an image that stays inside when it is moved by -y and -x."""
+    height, width = image.shape[:2]
+    return image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
 
 
 def erase(
-    images: tf.Tensor,
-    draws: tf.Tensor,
-    noise_seeds: tf.Tensor,
+    images: np.ndarray,
+    draws: np.ndarray,
+    noise_seeds: np.ndarray,
     probability: float,
     area: tuple[float, float],
     aspect: tuple[float, float],
-) -> tf.Tensor:
+) -> np.ndarray:
     """Random erasing (Zhong et al., 2020): a rectangle of uniform noise in some of the images.
 
     The rectangle's area is uniform in `area` times the image's, its height-to-width ratio
     log-uniform in `aspect`; a side longer than the image is cut to it.
 
     Args:
-      images: [M, H, W, 3], float32 in [-1, 1].
+      images: [M, H, W, 3], uint8; changed in place.
       draws: [5, M], uniform in [0, 1): area, ratio, row, column, whether to touch the image.
-      noise_seeds: [M, 2], integers.
+      noise_seeds: [M, 2], int64.
       probability: chance that an image is touched.
       area: smallest and largest part of the image, in (0, 1].
       aspect: smallest and largest height / width, > 0.
 
     Returns:
-      [M, H, W, 3], float32 in [-1, 1].
+      The images.
     """
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    high, wide = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    part = (area[0] + draws[0] * (area[1] - area[0])) * high * wide
-    log_low, log_high = tf.math.log(float(aspect[0])), tf.math.log(float(aspect[1]))
-    ratio = tf.exp(log_low + draws[1] * (log_high - log_low))
-    box_height = tf.minimum(tf.round(tf.sqrt(part * ratio)), high)
-    box_width = tf.minimum(tf.round(tf.sqrt(part / ratio)), wide)
-    row_inside = _inside(height, tf.floor(draws[2] * (high - box_height + 1.0)), box_height)
-    column_inside = _inside(width, tf.floor(draws[3] * (wide - box_width + 1.0)), box_width)
-    touched = draws[4] < probability
-    box = row_inside[:, :, tf.newaxis] & column_inside[:, tf.newaxis]
-
-    def one(row):
-        image, inside, is_touched, seed = row
-
-        def erased():
-            noise = tf.random.stateless_uniform(tf.shape(image), seed, -1.0, 1.0)
-            return tf.where(inside[..., tf.newaxis], noise, image)
-
-        return tf.cond(is_touched, erased, lambda: image)
-
-    rows = images, box, touched, noise_seeds
-    erased = tf.map_fn(one, rows, fn_output_signature=tf.float32, parallel_iterations=32)
-    return tf.reshape(erased, tf.shape(images))
-
-
-def _inside(length: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    position = tf.range(tf.cast(length, tf.float32))
-    start, size = start[:, tf.newaxis], size[:, tf.newaxis]
-    return (position >= start) & (position < start + size)
+    height, width = images.shape[1:3]
+    part = (area[0] + draws[0] * (area[1] - area[0])) * height * width
+    log_low, log_high = np.log(aspect)
+    ratio = np.exp(log_low + draws[1] * (log_high - log_low))
+    box_height = np.minimum(np.round(np.sqrt(part * ratio)), height).astype(int)
+    box_width = np.minimum(np.round(np.sqrt(part / ratio)), width).astype(int)
+    top = (draws[2] * (height - box_height + 1)).astype(int)
+    left = (draws[3] * (width - box_width + 1)).astype(int)
+    for i in np.flatnonzero(draws[4] < probability):
+        box = images[i, top[i] : top[i] + box_height[i], left[i] : left[i] + box_width[i]]
+        noise = np.random.Generator(np.random.Philox(key=noise_seeds[i].view(np.uint64)))
+        box[...] = np.frombuffer(noise.bytes(box.size), np.uint8).reshape(box.shape)
+    return images
 
 
 def augment(
@@ -110,7 +86,7 @@ def augment(
     first: tf.Tensor | int = 0,
     total: tf.Tensor | int | None = None,
 ) -> tf.Tensor:
-    """The training augmentation of a batch or of consecutive rows of it, normalization included.
+    """The training augmentation of a batch, or of consecutive rows of it.
 
     Parts of a batch, augmented apart with the same seed, are augmented as in the whole: a replica
     treats its images as a single machine would.
@@ -124,26 +100,26 @@ def augment(
       total: number of images in the batch; None: M.
 
     Returns:
-      [M, H, W, 3], float32 in [-1, 1].
+      [M, H, W, 3], uint8.
     """
+    erasing = erasing and config.erase_probability > 0.0
+    if not (erasing or config.pad or config.flip):
+        return images
     count = tf.shape(images)[0]
     total = count if total is None else total
-    place_seed, box_seed, noise_seed = tf.unstack(
-        tf.random.experimental.stateless_split(seed, 3), num=3
-    )
+    seeds = tf.random.experimental.stateless_split(seed, 3)
     mine = slice(first, first + count)
-    place = tf.random.stateless_uniform([3, total], place_seed)[:, mine]
-    images = normalize(pad_crop_flip(images, place, config.pad, config.flip))
-    if erasing and config.erase_probability > 0.0:
-        boxes = tf.random.stateless_uniform([5, total], box_seed)[:, mine]
-        positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
-        noise_seeds = noise_seed + tf.cast(positions, noise_seed.dtype)
-        images = erase(
-            images,
-            boxes,
-            noise_seeds,
-            config.erase_probability,
-            config.erase_area,
-            config.erase_aspect,
-        )
-    return images
+    place = tf.random.stateless_uniform([3, total], seeds[0])[:, mine]
+    boxes = tf.random.stateless_uniform([5, total], seeds[1])[:, mine]
+    positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
+    noise_seeds = tf.cast(seeds[2], tf.int64) + tf.cast(positions, tf.int64)
+
+    def moved(images, place, boxes, noise_seeds):
+        made = pad_crop_flip(images, place, config.pad, config.flip)
+        if not erasing:
+            return made
+        settings = config.erase_probability, config.erase_area, config.erase_aspect
+        return erase(made, boxes, noise_seeds, *settings)
+
+    made = tf.numpy_function(moved, [images, place, boxes, noise_seeds], tf.uint8, stateful=False)
+    return tf.ensure_shape(made, images.shape)

@@ -68,8 +68,8 @@ def neighbor_figure(model: LDLVA, batch: dict[str, tf.Tensor], class_names: tupl
     neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
     made = model.construct(batch, features, neighbors, training=False)
     return plots.neighbors(
-        _pixels(batch["image"]),
-        _pixels(batch["neighbor_image"]),
+        batch["image"].numpy(),
+        batch["neighbor_image"].numpy(),
         [class_names[label] for label in batch["label"]],
         [[class_names[label] for label in row] for row in batch["neighbor_labels"]],
         made.contribution.numpy(),
@@ -109,10 +109,6 @@ class SaveState(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_done.assign(epoch + 1)
         self.manager.save(checkpoint_number=epoch + 1)
-
-
-def _pixels(images):
-    return tf.cast(tf.round(images * 127.5 + 127.5), tf.uint8).numpy()
 
 
 def _write_figure(name, figure):

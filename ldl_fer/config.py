@@ -58,7 +58,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
-    """How training images vary. Pixels are normalized as (x - 127.5) / 127.5 afterwards."""
+    """How training images vary."""
 
     pad: int = _setting(16, "Black pixels added to each side before the random crop.")
     flip: bool = _setting(True, "Mirror half of the images.")

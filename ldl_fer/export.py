@@ -23,7 +23,6 @@ import tensorflow as tf
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.augmentation import normalize
 from ldl_fer.errors import InputError
 
 TOLERANCE = 1e-5
@@ -39,7 +38,7 @@ def export_saved_model(
     """Writes the SavedModel, loads it and compares it with the network; only then names it.
 
     Args:
-      network: images [B, H, W, 3], normalized float32 -> (features [B, V], logits [B, C]).
+      network: images [B, H, W, 3], 0 to 255 -> (features [B, V], logits [B, C]).
       folder: an earlier SavedModel there is replaced.
       class_names: C names.
       image_size: height and width that the network takes, pixels; images of other sizes are
@@ -95,7 +94,7 @@ def _module(network: tf.keras.Model, class_names: Sequence[str], image_size: int
         return resized(image[tf.newaxis])[0]
 
     def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        _, logits = network(normalize(images), training=False)
+        _, logits = network(images, training=False)
         return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
 
     module = tf.Module(name="facial_expression")
@@ -141,7 +140,7 @@ def _compare(network: tf.keras.Model, folder: Path, image_size: int) -> None:
     """Raises RuntimeError unless both signatures answer as the network, within TOLERANCE."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, [3, image_size, image_size, 3], np.uint8)
-    _, logits = network(normalize(images), training=False)
+    _, logits = network(images, training=False)
     live = tf.nn.softmax(tf.cast(logits, tf.float32)).numpy()
     signatures = tf.saved_model.load(str(folder)).signatures
     encoded = tf.stack([tf.io.encode_png(image) for image in images])

@@ -6,10 +6,12 @@ through the shards' offset index. So memory does not grow with the data set, and
 function of (seed, step): a run can go on from any step.
 """
 
+import os
+
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.augmentation import augment, normalize
+from ldl_fer.augmentation import augment
 from ldl_fer.config import Config
 from ldl_fer.examples import decode_examples
 from ldl_fer.records import Records
@@ -26,11 +28,11 @@ def batch_spec(image_size: int, num_neighbors: int) -> dict[str, tf.TensorSpec]:
     return {
         "sample_id": tf.TensorSpec([None], tf.int32),
         "label": tf.TensorSpec([None], tf.int32),
-        "image": tf.TensorSpec([None, *image], tf.float32),
+        "image": tf.TensorSpec([None, *image], tf.uint8),
         "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
         "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
         "local_similarity": tf.TensorSpec([None, num_neighbors], tf.float32),
-        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], tf.float32),
+        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], tf.uint8),
     }
 
 
@@ -84,7 +86,7 @@ def training_dataset(
 
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
-    return numbers.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _in_parallel(numbers, load)
 
 
 def ordered_dataset(
@@ -116,17 +118,28 @@ def ordered_dataset(
         ids = tf.range(start, tf.minimum(start + batch_size, count))
         first, last = _bounds(tf.shape(ids)[0], part, replicas)
         ids = tf.cast(ids[first:last], tf.int32)
-        return _normalize(_read(records, ids, config, wanted, images))
+        return _read(records, ids, config, wanted, images)
 
     numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
-    return numbers.map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _in_parallel(numbers, load)
 
 
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
     """The named samples (no name twice) with their neighbors' images, not augmented."""
     ids = tf.constant(sample_ids, tf.int32)
-    batch = _read(records, ids, config, config.data.num_neighbors, neighbor_images=True)
-    return _normalize(batch)
+    return _read(records, ids, config, config.data.num_neighbors, neighbor_images=True)
+
+
+def _in_parallel(numbers, load):
+    """Elements in order, as many at work as there are processors, a few ready.
+
+    Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
+    to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    workers = os.cpu_count()
+    return numbers.map(load, workers, deterministic=True).prefetch(workers).with_options(options)
 
 
 def _step_and_part(number, own_replicas):
@@ -150,7 +163,7 @@ def _ids_of_step(step, steps, count, batch_size, seed):
 
 
 def _read(records, ids, config, wanted, images=True, neighbor_images=False):
-    """Records of the samples with `wanted` neighbors each; pictures are uint8 still."""
+    """Records of the samples with `wanted` neighbors each."""
     parsed = _fetch(records, ids)
     batch = {"sample_id": parsed["sample_id"], "label": parsed["label"]}
     encoded = parsed["image"]
@@ -205,10 +218,6 @@ def _augment(batch, seed, config, first, total):
         flat = augment(flat, neighbor_seed, config.augmentation, False, *places)
         batch["neighbor_image"] = tf.reshape(flat, shape)
     return _with_spec(batch, config)
-
-
-def _normalize(batch):
-    return {k: normalize(v) if k.endswith("image") else v for k, v in batch.items()}
 
 
 def _with_spec(batch, config):

@@ -26,6 +26,11 @@ def images_of(size=32, batch=4, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, [batch, size, size, 3]).astype("float32")
 
 
+def pixels_of(*args, **settings):
+    """The same images as the network takes them."""
+    return images_of(*args, **settings) * 127.5 + 127.5
+
+
 def randomize(model, seed=0):
     """Gives every variable, moving statistics included, a value unlike its first."""
     rng = np.random.default_rng(seed)
@@ -207,6 +212,15 @@ def test_small_cnn_overfits_a_handful():
     assert first > 1.0 and losses[-1] < 0.05
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int32"])
+def test_pixels_are_brought_to_one_about_zero(dtype):
+    network = network_of("small_cnn")
+    pixels = np.random.default_rng(0).integers(0, 256, [4, 32, 32, 3]).astype(dtype)
+    # (x - 127.5) / 127.5
+    expected = network.get_layer("backbone")((pixels.astype("float32") - 127.5) / 127.5)
+    np.testing.assert_allclose(network(pixels)[0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_dropout_stands_between_features_and_logits_in_training_only():
     network = network_of("small_cnn", dropout=0.9)
     images = images_of()
@@ -253,7 +267,7 @@ def test_imagenet_weights_see_the_pixels_they_were_trained_on(tmp_path, monkeypa
     )
     network = network_of("resnet50", weights="imagenet")
     pixels = rng.integers(0, 256, [2, 32, 32, 3]).astype("float32")
-    features = network((pixels - 127.5) / 127.5)[0].numpy()
+    features = network(pixels)[0].numpy()
 
     def pooled(images):
         return reference(images).numpy().mean(axis=(1, 2))
@@ -318,9 +332,9 @@ def test_local_file_round_trip(tmp_path, name, pooled):
     network = network_of(tmp_path / name, weights="none")
     expected = model(images_of()).numpy()
     expected = expected if pooled else expected.mean(axis=(1, 2))
-    np.testing.assert_allclose(network(images_of())[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(network(pixels_of())[0], expected, rtol=1e-5, atol=1e-6)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(network(images_of(), training=True)[1]))
+        loss = tf.reduce_sum(tf.square(network(pixels_of(), training=True)[1]))
     gradients = tape.gradient(loss, network.trainable_variables)
     assert len(gradients) == len(model.trainable_variables) + 2
     assert all(np.abs(g).max() > 0 for g in gradients[:1] + gradients[-2:])
@@ -384,7 +398,7 @@ def test_channels_first_file_is_the_channels_last_network(tmp_path, name):
     copy_across_formats(first, last)
     first.save(tmp_path / name, **({} if "." in name else {"save_format": "tf"}))
     network = network_of(tmp_path / name, 16)
-    features = network(images_of(16))[0]
+    features = network(pixels_of(16))[0]
     expected = last(images_of(16)).numpy()
     assert expected.std() > 0.1
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
@@ -402,7 +416,7 @@ def test_channels_first_flatten_in_memory_order(tmp_path):
     first.save(tmp_path / "a.h5")
     maps = last(images_of(16)).numpy()  # [B, H, W, C]
     expected = maps.transpose(0, 3, 1, 2).reshape(len(maps), -1) @ dense.kernel.numpy()
-    features = network_of(tmp_path / "a.h5", 16)(images_of(16))[0]
+    features = network_of(tmp_path / "a.h5", 16)(pixels_of(16))[0]
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -411,7 +425,7 @@ def test_channels_first_map_is_pooled(tmp_path):
     last = tf.keras.Model(*two_formats(channels_first=False))
     copy_across_formats(first, last)
     first.save(tmp_path / "a.h5")
-    features = network_of(tmp_path / "a.h5", 16)(images_of(16))[0]
+    features = network_of(tmp_path / "a.h5", 16)(pixels_of(16))[0]
     expected = last(images_of(16)).numpy().mean(axis=(1, 2))
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
 
@@ -437,7 +451,7 @@ def test_channels_first_input_alone_is_turned(tmp_path):
     model = randomize(tf.keras.Model(inputs, layers.GlobalAveragePooling2D()(x)))
     model.save(tmp_path / "a.keras")
     expected = model(images_of(16).transpose(0, 3, 1, 2))
-    features = network_of(tmp_path / "a.keras", 16)(images_of(16))[0]
+    features = network_of(tmp_path / "a.keras", 16)(pixels_of(16))[0]
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -46,7 +46,8 @@ sys.exit(f"loaded {loaded_here}" if loaded_here else 0)
 def _network(noise=0.0, bias=0.0):
     tf.keras.utils.set_random_seed(5)
     images = tf.keras.Input([SIZE, SIZE, 3])
-    hidden = tf.keras.layers.Conv2D(6, 3, strides=2)(images)
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0)(images)
+    hidden = tf.keras.layers.Conv2D(6, 3, strides=2)(pixels)
     hidden = tf.keras.layers.BatchNormalization(
         moving_mean_initializer="random_normal",
         moving_variance_initializer=tf.keras.initializers.RandomUniform(0.02, 0.05),
@@ -61,8 +62,7 @@ def _network(noise=0.0, bias=0.0):
 
 def _live(network, pixels):
     """Softmax of the logits, from pixels in [0, 255], [B, H, W, 3]."""
-    inputs = (np.asarray(pixels, np.float32) - 127.5) / 127.5
-    logits = network(inputs, training=False)[1].numpy().astype(np.float64)
+    logits = network(np.asarray(pixels, np.float32), training=False)[1].numpy().astype(np.float64)
     exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponential / exponential.sum(axis=1, keepdims=True)
 

@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.augmentation import normalize
 from ldl_fer.config import PRESETS
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.pipeline import (
@@ -76,8 +75,8 @@ def test_content_is_that_of_the_records(records, pictures):
         np.testing.assert_array_equal(batch["label"], annotations.labels[ids])
         np.testing.assert_array_equal(neighbors, annotations.neighbors[ids][:, :NEIGHBORS])
         np.testing.assert_array_equal(batch["neighbor_labels"], annotations.labels[neighbors])
-        np.testing.assert_array_equal(batch["image"], normalize(pictures[ids]))
-        np.testing.assert_array_equal(batch["neighbor_image"], normalize(pictures[neighbors]))
+        np.testing.assert_array_equal(batch["image"], pictures[ids])
+        np.testing.assert_array_equal(batch["neighbor_image"], pictures[neighbors])
         for i, k in np.ndindex(neighbors.shape):
             # laplace: exp(-(|dv| + |da|) / 0.5)
             gap = np.abs(plane[ids[i]] - plane[neighbors[i, k]]).sum()
@@ -106,7 +105,7 @@ def test_seed_decides_order_and_augmentation(records):
 def test_the_same_picture_is_augmented_anew_wherever_it_occurs(records, pictures):
     batch = next(iter(training_dataset(records, CONFIG.replace(erase_probability=0.0))))
     changed = [
-        (batch["neighbor_image"][i, k].numpy() != normalize(pictures[n]).numpy()).any()
+        (batch["neighbor_image"][i, k].numpy() != pictures[n]).any()
         for (i, k), n in np.ndenumerate(batch["neighbors"].numpy())
     ]
     # 1 of 25 places, mirrored or not: a picture stays as it is with probability 1/50
@@ -124,7 +123,7 @@ def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
     ids = np.concatenate([b["sample_id"] for b in batches])
     images = np.concatenate([b["image"] for b in batches])
     np.testing.assert_array_equal(ids, np.arange(COUNT))
-    np.testing.assert_array_equal(images, normalize(pictures))
+    np.testing.assert_array_equal(images, pictures)
     first = next(iter(ordered_dataset(records, CONFIG, neighbors=True, images=False)))
     assert first.keys() == batch_spec(SIDE, NEIGHBORS).keys() - {"image", "neighbor_image"}
 
@@ -132,8 +131,8 @@ def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
 def test_batch_of_samples(records, pictures):
     batch = batch_of_samples(records, [7, 2], CONFIG)
     np.testing.assert_array_equal(batch["sample_id"], [7, 2])
-    np.testing.assert_array_equal(batch["image"], normalize(pictures[[7, 2]]))
-    expected = normalize(pictures[batch["neighbors"].numpy()])
+    np.testing.assert_array_equal(batch["image"], pictures[[7, 2]])
+    expected = pictures[batch["neighbors"].numpy()]
     np.testing.assert_array_equal(batch["neighbor_image"], expected)
 
 

@@ -33,7 +33,8 @@ def build_network(
 ) -> tf.keras.Model:
     """The network that is trained and, alone, exported.
 
-    Layers: "backbone", then "features", dropout where there is any, and "logits".
+    Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
+    "logits".
 
     Args:
       config: which backbone, its first weights and arithmetic, dropout.
@@ -43,8 +44,8 @@ def build_network(
         whatever else was built before.
 
     Returns:
-      RGB images [B, H, W, 3], normalized as (x - 127.5) / 127.5, -> (features [B, V],
-      logits [B, C]), both float32 under any precision policy.
+      RGB images [B, H, W, 3], 0 to 255 of any type, -> (features [B, V], logits [B, C]), both
+      float32 under any precision policy.
 
     Raises:
       InputError: unknown backbone, unfit image size, no such weights, failed download, or a file
@@ -69,8 +70,9 @@ def build_network(
         )
     backbone = adapted(backbone, config.precision, config.sync_batch_norm)
     images = tf.keras.Input([image_size, image_size, 3], name="images")
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="pixels")(images)
     features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(
-        backbone(images)
+        backbone(pixels)
     )
     hidden = features
     if config.dropout:

@@ -77,7 +77,6 @@ def _case(
     network = build_model(config, records).network
     dataset = ordered_dataset(records, config)
     images = [batch["image"] for batch in dataset]
-    pixels = [tf.cast(tf.round(image * 127.5 + 127.5), tf.uint8) for image in images]
     forward = tf.function(lambda image: network(image, training=False)[1])
 
     @functools.cache
@@ -97,7 +96,7 @@ def _case(
         bare: timed(lambda: [forward(image).numpy() for image in images], count),
         f"evaluation, {title}": evaluation,
         f"exported model, {title}": timed(
-            lambda: [exported()(images=image)["probabilities"].numpy() for image in pixels], count
+            lambda: [exported()(images=image)["probabilities"].numpy() for image in images], count
         ),
     }
     seconds = take_turns(variants, turns, f"inference, {title}", progress)
