@@ -26,9 +26,16 @@ def network(seed=0):
     return tf.keras.Model(images, [features, tf.keras.layers.Dense(CLASSES)(features)])
 
 
-def model(preset="paper", class_weights=None, uncertainty_rate=1.0, optimizer=None, **settings):
+def model(
+    preset="paper",
+    class_weights=None,
+    uncertainty_rate=1.0,
+    optimizer=None,
+    merge_repeated=False,
+    **settings,
+):
     config = PRESETS[preset].replace(**settings)
-    made = LDLVA(network(), config.method, SAMPLES, class_weights)
+    made = LDLVA(network(), config.method, SAMPLES, class_weights, merge_repeated=merge_repeated)
     project = config.method.uncertainty_form == "direct"
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).
