@@ -18,15 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # 75 % of 70 faces are 53, the last batch of which has 5; of the 17 others the last has 1, so that
 # one of two replicas has none.
 SETTINGS = [
-    "--preset=small",
-    "--image_size=32",
-    "--num_neighbors=3",
-    "--batch_size=16",
-    "--epochs=2",
-    "--pad=2",
-    "--validation_fraction=0.25",
-    "--sync_batch_norm",
-    "--erase_probability=0.5",
+    *("--preset=small", "--image_size=32", "--num_neighbors=3", "--batch_size=16", "--epochs=2"),
+    *("--pad=2", "--validation_fraction=0.25", "--sync_batch_norm", "--erase_probability=0.5"),
     "--learning_rate=1e-4",
 ]
 TWO_DEVICES = """

@@ -32,9 +32,10 @@ def model(
     uncertainty_rate=1.0,
     optimizer=None,
     merge_repeated=False,
+    neighbors="forward",
     **settings,
 ):
-    config = PRESETS[preset].replace(**settings)
+    config = PRESETS[preset].replace(neighbors=neighbors, **settings)
     made = LDLVA(network(), config.method, SAMPLES, class_weights, merge_repeated=merge_repeated)
     project = config.method.uncertainty_form == "direct"
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
