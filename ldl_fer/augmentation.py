@@ -109,17 +109,20 @@ def augment(
     total = count if total is None else total
     seeds = tf.random.experimental.stateless_split(seed, 3)
     mine = slice(first, first + count)
-    place = tf.random.stateless_uniform([3, total], seeds[0])[:, mine]
-    boxes = tf.random.stateless_uniform([5, total], seeds[1])[:, mine]
-    positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
-    noise_seeds = tf.cast(seeds[2], tf.int64) + tf.cast(positions, tf.int64)
+    arguments = [images, tf.random.stateless_uniform([3, total], seeds[0])[:, mine]]
+    if erasing:
+        positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
+        arguments += [
+            tf.random.stateless_uniform([5, total], seeds[1])[:, mine],
+            tf.cast(seeds[2], tf.int64) + tf.cast(positions, tf.int64),
+        ]
 
-    def moved(images, place, boxes, noise_seeds):
+    def moved(images, place, *erasure):
         made = pad_crop_flip(images, place, config.pad, config.flip)
         if not erasing:
             return made
         settings = config.erase_probability, config.erase_area, config.erase_aspect
-        return erase(made, boxes, noise_seeds, *settings)
+        return erase(made, *erasure, *settings)
 
-    made = tf.numpy_function(moved, [images, place, boxes, noise_seeds], tf.uint8, stateful=False)
+    made = tf.numpy_function(moved, arguments, tf.uint8, stateful=False)
     return tf.ensure_shape(made, images.shape)

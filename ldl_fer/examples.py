@@ -1,5 +1,6 @@
 """One sample as a serialized tf.train.Example: the schema, written once, and its two directions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ def encode_example(example: dict[str, Any]) -> bytes:
 
 
 def decode_examples(
-    serialized: tf.Tensor, num_neighbors: int, num_classes: int
+    serialized: tf.Tensor,
+    num_neighbors: int,
+    num_classes: int,
+    names: Sequence[str] | None = None,
 ) -> dict[str, tf.Tensor]:
     """Parses a batch of samples. Inverse of `encode_example`.
 
@@ -59,6 +63,7 @@ def decode_examples(
       serialized: [M] string.
       num_neighbors: K of the records.
       num_classes: C of the records.
+      names: the features wanted, to spare the others' parsing; None: all.
 
     Returns:
       image [M] string (encoded), label [M], valence_arousal [M, 2], sample_id [M],
@@ -68,7 +73,9 @@ def decode_examples(
     Raises:
       tf.errors.InvalidArgumentError: for another K or C, or bytes that are no such record.
     """
-    parsed = tf.io.parse_example(serialized, _schema(num_neighbors, num_classes))
+    schema = _schema(num_neighbors, num_classes)
+    wanted = schema if names is None else {name: schema[name] for name in names}
+    parsed = tf.io.parse_example(serialized, wanted)
     return {
         name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value
         for name, value in parsed.items()

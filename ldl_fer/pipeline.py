@@ -164,9 +164,11 @@ def _ids_of_step(step, steps, count, batch_size, seed):
 
 def _read(records, ids, config, wanted, images=True, neighbor_images=False):
     """Records of the samples with `wanted` neighbors each."""
-    parsed = _fetch(records, ids)
+    names = ["sample_id", "label"] + ["image"] * images
+    if wanted:
+        names += ["valence_arousal", "neighbors", "neighbor_labels", "neighbor_valence_arousal"]
+    parsed = _fetch(records, ids, names)
     batch = {"sample_id": parsed["sample_id"], "label": parsed["label"]}
-    encoded = parsed["image"]
     if wanted:
         batch["neighbors"] = parsed["neighbors"][:, :wanted]
         batch["neighbor_labels"] = parsed["neighbor_labels"][:, :wanted]
@@ -182,19 +184,19 @@ def _read(records, ids, config, wanted, images=True, neighbor_images=False):
         count = tf.shape(ids)[0]
         everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
         distinct, place = tf.unique(everyone)
-        others = _fetch(records, distinct[count:])["image"]
-        decoded = _decode(tf.concat([encoded, others], axis=0), size)
+        others = _fetch(records, distinct[count:], ["image"])
+        decoded = _decode(tf.concat([parsed["image"], others["image"]], axis=0), size)
         batch["image"] = decoded[:count]
         neighbor_image = tf.gather(decoded, place[count:])
         batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, size, size, 3])
     elif images:
-        batch["image"] = _decode(encoded, size)
+        batch["image"] = _decode(parsed["image"], size)
     return batch
 
 
-def _fetch(records, ids):
+def _fetch(records, ids, names):
     serialized = records.fetch_op(ids)
-    return decode_examples(serialized, records.num_neighbors, len(records.class_names))
+    return decode_examples(serialized, records.num_neighbors, len(records.class_names), names)
 
 
 def _decode(encoded, size):

@@ -35,6 +35,14 @@ def test_round_trip(k, c):
         assert values.dtype == kind, name
 
 
+def test_only_what_is_wanted_is_parsed():
+    example = random_example(0, 5, 7)
+    serialized = tf.constant([encode_example(example)])
+    found = decode_examples(serialized, 5, 7, ["label", "neighbors"])
+    assert set(found) == {"label", "neighbors"}
+    np.testing.assert_array_equal(found["neighbors"][0], example["neighbors"])
+
+
 def test_decoding_in_a_graph_knows_its_shapes():
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def decode(serialized):
