@@ -167,22 +167,17 @@ class LDLVA(tf.keras.Model):
 
     def neighbor_pass(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
         """Runs the network on the neighbors' images [B, K, H, W, 3], outside of any tape."""
-        shape = tf.shape(neighbor_images)
-        flat = tf.reshape(neighbor_images, tf.concat([[-1], shape[2:]], 0))
-        flat = tf.ensure_shape(flat, [None, *neighbor_images.shape[2:]])
-        return self._as_neighbors(*self.run_network(flat, training=training), shape)
+        passed = self.run_network(_flat_images(neighbor_images), training=training)
+        return self._as_neighbors(*passed, tf.shape(neighbor_images))
 
     def _merged_pass(self, neighbor_images: tf.Tensor, sample_ids: tf.Tensor) -> Neighbors:
         """The same for images that depend on the sample_id [B, K] alone: each runs once."""
-        shape = tf.shape(neighbor_images)
         distinct, place = tf.unique(tf.reshape(sample_ids, [-1]))
         positions = tf.range(tf.size(place))
         first = tf.math.unsorted_segment_min(positions, place, tf.size(distinct))
-        images = tf.gather_nd(
-            neighbor_images, tf.stack([first // shape[1], first % shape[1]], axis=1)
-        )
-        passed = self.run_network(images, training=True)
-        return self._as_neighbors(*(tf.gather(values, place) for values in passed), shape)
+        passed = self.run_network(tf.gather(_flat_images(neighbor_images), first), training=True)
+        passed = (tf.gather(values, place) for values in passed)
+        return self._as_neighbors(*passed, tf.shape(neighbor_images))
 
     def _as_neighbors(self, features, logits, shape):
         return Neighbors(
@@ -358,6 +353,12 @@ class LDLVA(tf.keras.Model):
         sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
         means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
         return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
+
+
+def _flat_images(images):
+    """[B, K, H, W, 3] -> [B K, H, W, 3]."""
+    flat = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], 0))
+    return tf.ensure_shape(flat, [None, *images.shape[2:]])
 
 
 def _flat(rows):

@@ -185,12 +185,12 @@ def _read(records, ids, config, wanted, images=True, neighbor_images=False):
         everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
         distinct, place = tf.unique(everyone)
         others = _fetch(records, distinct[count:], ["image"])
-        decoded = _decode(tf.concat([parsed["image"], others["image"]], axis=0), size)
+        decoded = decode(tf.concat([parsed["image"], others["image"]], axis=0), size)
         batch["image"] = decoded[:count]
         neighbor_image = tf.gather(decoded, place[count:])
         batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, size, size, 3])
     elif images:
-        batch["image"] = _decode(parsed["image"], size)
+        batch["image"] = decode(parsed["image"], size)
     return batch
 
 
@@ -199,8 +199,8 @@ def _fetch(records, ids, names):
     return decode_examples(serialized, records.num_neighbors, len(records.class_names), names)
 
 
-def _decode(encoded, size):
-    """Encoded images [M] -> uint8 [M, size, size, 3]."""
+def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Encoded images [M] of size x size pixels -> uint8 [M, size, size, 3]."""
 
     def one(content):
         image = tf.io.decode_image(content, channels=3, expand_animations=False)

@@ -1,5 +1,6 @@
 """A training from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
+import dataclasses
 import tempfile
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import learning_rate, network_optimizer, uncertainty_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.records import Records
-from ldl_fer.runs import Run
+from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import training_records
 
 
@@ -105,11 +106,12 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
 
 def _construct(config: Config, run: Run, training: Records, state: list) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
-    model = build_model(config.replace(neighbors="forward"), training)  # no second bank
+    network, _ = load_network(run.folder)
+    method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
+    model = LDLVA(network, method, len(training))
     for part, values in zip(_constructing(model), state, strict=True):
         for variable, value in zip(part.variables, values, strict=True):
             variable.assign(value)
-    model.network.load_weights(run.weights("best"))
     samples = construct_samples(model, training, config, run.folder)
     samples.to_csv(run.samples, index=False, float_format="%.5f")
 
@@ -149,12 +151,17 @@ def build_model(
             sync_batch_norm=config.network.sync_batch_norm,
             merge_repeated=not (config.augmentation.pad or config.augmentation.flip),
         )
-        model.compile(
-            network_optimizer(config.optimizer, config.network.precision),
-            uncertainty_optimizer(config.optimizer, method.uncertainty_form),
-        )
-        model.optimizer.build(model.optimized_variables)
+        compile_model(model, config)
     return model
+
+
+def compile_model(model: LDLVA, config: Config) -> None:
+    """Gives a model its two optimizers, with all their variables."""
+    model.compile(
+        network_optimizer(config.optimizer, config.network.precision),
+        uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
+    )
+    model.optimizer.build(model.optimized_variables)
 
 
 def balanced_weights(counts: list[int]) -> list[float]:

@@ -11,7 +11,7 @@ from ldl_fer.benchmark.rows import Row, compare
 from ldl_fer.benchmark.turns import take_turns, timed
 from ldl_fer.config import PLAIN, PRESETS, Config
 from ldl_fer.examples import decode_examples
-from ldl_fer.pipeline import training_dataset
+from ldl_fer.pipeline import decode, training_dataset
 from ldl_fer.records import Records
 
 CASES = {"48 px": PRESETS["small"], "112 px": PRESETS["released_raf_resnet50"]}
@@ -68,16 +68,13 @@ def _batch(config: Config) -> int:
 
 def _decoding(records: Records, config: Config) -> tf.data.Dataset:
     """Endless batches of decoded pictures whose bytes lie in memory."""
+    size = config.data.image_size
     serialized = records.fetch(range(len(records) // _batch(config) * _batch(config)))
-    encoded = decode_examples(serialized, records.num_neighbors, len(records.class_names))["image"]
-
-    def decode(batch: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(
-            lambda content: tf.io.decode_image(content, channels=3, expand_animations=False),
-            batch,
-            fn_output_signature=tf.uint8,
-            parallel_iterations=32,
-        )
-
+    shape = records.num_neighbors, len(records.class_names)
+    encoded = decode_examples(serialized, *shape, ["image"])["image"]
     batches = tf.data.Dataset.from_tensor_slices(tf.reshape(encoded, [-1, _batch(config)]))
-    return batches.repeat().map(decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return (
+        batches.repeat()
+        .map(lambda part: decode(part, size), tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer import optimizers
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, Targets, compare
 from ldl_fer.benchmark.turns import take_turns, timed
@@ -16,7 +15,7 @@ from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import training_dataset
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
-from ldl_fer.training import build_model
+from ldl_fer.training import build_model, compile_model
 
 PLAIN_STEP = "plain"
 NEIGHBORS = (8, 16, 32)
@@ -205,11 +204,7 @@ def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
     features = layers.ReLU(name="features")(layers.BatchNormalization()(hidden))
     logits = layers.Dense(len(config.data.class_names), name="logits")(features)
     model = LDLVA(tf.keras.Model(frozen, (features, logits)), config.method, rows)
-    model.compile(
-        optimizers.network_optimizer(config.optimizer),
-        optimizers.uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
-    )
-    model.optimizer.build(model.optimized_variables)
+    compile_model(model, config)
     return model
 
 
