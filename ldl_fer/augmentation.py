@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.backbones.pooled_maps import SIZE, columns
 from ldl_fer.config import AugmentationConfig
 
 
@@ -126,3 +127,50 @@ def augment(
 
     made = tf.numpy_function(moved, arguments, tf.uint8, stateful=False)
     return tf.ensure_shape(made, images.shape)
+
+
+def augment_pooled(
+    batch: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    config: AugmentationConfig,
+    first: tf.Tensor | int = 0,
+    total: tf.Tensor | int | None = None,
+) -> dict[str, tf.Tensor]:
+    """The same for pooled maps, of which there are two views: the picture, and it mirrored.
+
+    Mirroring takes the other view. Erasing, of main images only, blots out the parts pooled from
+    the upper or from the lower half of the face; there is no smaller place to be erased.
+
+    Args:
+      batch: `image` [M, 2, P] and, if there, `neighbor_image` [M, K, 2, P].
+      seed, config, first, total: as `augment` takes them.
+
+    Returns:
+      The batch with `image` [M, P], `mirrored_image` [M, P], the view not taken, erased alike, and
+      `neighbor_image` [M, K, P].
+    """
+    batch = dict(batch)
+    count = tf.shape(batch["image"])[0]
+    total = count if total is None else total
+    seeds = tf.random.experimental.stateless_split(seed, 2)
+    draws = tf.random.stateless_uniform([3, total], seeds[0])[:, first : first + count]
+    images = batch["image"]
+    if config.erase_probability:
+        images *= _kept_parts(draws[1] < config.erase_probability, draws[2] < 0.5)[:, tf.newaxis]
+    mirror = tf.cast((draws[0] < 0.5) & config.flip, tf.int32)
+    batch["image"] = tf.gather(images, mirror, batch_dims=1)
+    batch["mirrored_image"] = tf.gather(images, 1 - mirror, batch_dims=1)
+    if "neighbor_image" in batch:
+        views = batch["neighbor_image"]
+        draws = tf.random.stateless_uniform([total, views.shape[1]], seeds[1])
+        mirror = tf.cast((draws[first : first + count] < 0.5) & config.flip, tf.int32)
+        batch["neighbor_image"] = tf.gather(views, mirror, batch_dims=2)
+    return batch
+
+
+def _kept_parts(erased, upper):
+    """[M, P]: 0 where a sample's upper (or else lower) half is erased, else 1."""
+    halves = np.zeros([2, SIZE], np.float32)
+    halves[0, columns(["lower"])] = halves[1, columns(["upper"])] = 1.0
+    half = tf.gather(halves, tf.cast(upper, tf.int32))
+    return 1.0 - half * tf.cast(erased, tf.float32)[:, tf.newaxis]

@@ -1,6 +1,7 @@
 """The memory bank: what the network last said of every training sample."""
 
 import contextlib
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -75,28 +76,46 @@ class NeighborBank(tf.keras.layers.Layer):
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
         """
-        replica = tf.distribute.get_replica_context()
-        rows = {
-            "sample_ids": tf.identity(sample_ids),  # all_gather asks for the tensor's device
-            "features": tf.cast(features, tf.float16),
-            "probabilities": probabilities,
-        }
-        if replica.num_replicas_in_sync > 1:
-            rows = replica.all_gather(rows, axis=0)
-        last = _last_occurrence(rows["sample_ids"])
-        rows = {name: tf.gather(values, last) for name, values in rows.items()}
-        replica.merge_call(self._write_everywhere, args=(rows,))
+        values = [
+            (self.features, tf.cast(features, tf.float16)),
+            (self.probabilities, probabilities),
+        ]
+        write_rows(sample_ids, values, self.on_host)
 
-    def _write_everywhere(self, strategy, rows):
-        if self.on_host:
-            rows = {n: strategy.experimental_local_results(v)[0] for n, v in rows.items()}
-        for name in ("features", "probabilities"):
-            variable, arguments = getattr(self, name), (rows["sample_ids"], rows[name])
-            if self.on_host:
-                with self._device():
-                    _scatter(variable, *arguments)
+
+def write_rows(
+    sample_ids: tf.Tensor,
+    rows: Sequence[tuple[tf.Variable, tf.Tensor]],
+    on_host: bool = False,
+) -> None:
+    """Replaces rows of variables by those of the samples of all replicas, in every copy.
+
+    Of a sample that occurs several times, the last occurrence stands, in the replicas' order.
+
+    Args:
+      sample_ids: [B].
+      rows: pairs of a variable [N, ...] and its new rows [B, ...].
+      on_host: whether there is one copy for all replicas, in the host's memory.
+    """
+    replica = tf.distribute.get_replica_context()
+    variables, values = zip(*rows, strict=True)
+    ids, values = tf.identity(sample_ids), list(values)  # all_gather asks for the tensor's device
+    if replica.num_replicas_in_sync > 1:
+        ids, *values = replica.all_gather([ids, *values], axis=0)
+    last = _last_occurrence(ids)
+    values = [tf.gather(value, last) for value in values]
+
+    def write_everywhere(strategy, ids, values):
+        if on_host:
+            ids, *values = (strategy.experimental_local_results(v)[0] for v in (ids, *values))
+        for variable, value in zip(variables, values, strict=True):
+            if on_host:
+                with tf.device("CPU:0"):
+                    _scatter(variable, ids, value)
             else:
-                strategy.extended.update(variable, _scatter, args=arguments)
+                strategy.extended.update(variable, _scatter, args=(ids, value))
+
+    replica.merge_call(write_everywhere, args=(tf.gather(ids, last), values))
 
 
 def _last_occurrence(ids):

@@ -26,15 +26,16 @@ class NumberSummary(tf.keras.callbacks.Callback):
         self.writer = writer
 
     def on_epoch_end(self, epoch, logs=None):
-        uncertainty = self.model.all_uncertainties().numpy()
         with self.writer.as_default(step=epoch):
             for name, value in logs.items():
                 group = "validation" if name.startswith("val_") else "training"
                 tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", value)
-            tf.summary.scalar("uncertainty/mean", uncertainty.mean())
-            for q, value in zip(QUANTILES, np.quantile(uncertainty, QUANTILES), strict=True):
-                tf.summary.scalar(f"uncertainty/quantile_{q:.2f}", value)
-            tf.summary.histogram("uncertainty", uncertainty)
+            for name, values in self.model.histograms().items():
+                values = values.numpy()
+                tf.summary.scalar(f"{name}/mean", values.mean())
+                for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True):
+                    tf.summary.scalar(f"{name}/quantile_{q:.2f}", value)
+                tf.summary.histogram(name, values)
         self.writer.flush()
 
 
@@ -47,7 +48,8 @@ class PictureSummary(tf.keras.callbacks.Callback):
         self.writer = writer
         self.class_names = config.data.class_names
         self.batch = None
-        if config.method.label_distribution:
+        shows_neighbors = config.comparator.method == "ldlva" and config.neighbors_read
+        if shows_neighbors and not config.network.frozen:
             step = max(1, len(records) // PICTURED_SAMPLES)
             ids = list(range(0, len(records), step))[:PICTURED_SAMPLES]
             self.batch = batch_of_samples(records, ids, config)
@@ -88,11 +90,11 @@ class BestNetwork(tf.keras.callbacks.Callback):
         self.best = run.best().get("validation_accuracy", -1.0)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.model.network.save_weights(self.run.weights("last"))
+        self.model.whole.save_weights(self.run.weights("last"))
         accuracy = float(logs["val_accuracy"])
         if accuracy > self.best:
             self.best = accuracy
-            self.model.network.save_weights(self.run.weights("best"))
+            self.model.whole.save_weights(self.run.weights("best"))
             best = {"epoch": epoch + 1, "validation_accuracy": accuracy}
             write_whole(self.run.best_file, json.dumps(best) + "\n")
 

@@ -75,7 +75,7 @@ class AugmentationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MethodConfig:
-    """LDLVA itself. All four switches off is plain cross-entropy training."""
+    """LDLVA itself. All four switches off leaves plain cross-entropy."""
 
     label_distribution: bool = _setting(
         True, "Learn Eq. 6's target distribution; off: the given label."
@@ -144,6 +144,38 @@ class MethodConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ComparatorConfig:
+    """Which method trains the network, and what the methods beside LDLVA have to be told.
+
+    Defaults are those of each method's paper, see `ldl_fer.comparators`.
+    """
+
+    method: str = _setting(
+        "ldlva",
+        "ldlva, or what it is compared with: cross_entropy; label_smoothing; scn (self-cure "
+        "network); rul (relative uncertainty learning); eac (erasing attention consistency); "
+        "ldl_alsg (neighbors as a constraint).",
+        ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "eac", "ldl_alsg"),
+    )
+    smoothing: float = _setting(
+        0.1, "label_smoothing: part of each label that is spread over all classes."
+    )
+    scn_high_share: float = _setting(0.7, "scn: part of a batch that counts as important.")
+    scn_margin: float = _setting(
+        0.15, "scn: least distance of the mean importance of that part and of the rest."
+    )
+    scn_rank_weight: float = _setting(
+        0.5, "scn: weight of the rank regularization; the classification loss has the rest."
+    )
+    scn_relabel_epoch: int = _setting(10, "scn: epochs before labels may change.")
+    scn_relabel_margin: float = _setting(
+        0.2, "scn: how much more probable another class must be for a label to become it."
+    )
+    eac_weight: float = _setting(5.0, "eac: weight of the consistency loss.")
+    alsg_weight: float = _setting(1.0, "ldl_alsg: weight of the neighbor constraint.")
+
+
+@dataclasses.dataclass(frozen=True)
 class NetworkConfig:
     """The network that is trained, and all that is left at test time."""
 
@@ -157,7 +189,26 @@ class NetworkConfig:
         "imagenet: start from Keras' ImageNet weights, where it has them (download).",
         ("none", "imagenet"),
     )
-    dropout: float = _setting(0.0, "Dropout between the features and the logits.")
+    pretrained: str = _setting(
+        "",
+        "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
+        "features are then the average of its last map. Needs: pip install -r requirements.txt -r "
+        "requirements-extras.txt",
+    )
+    rectifier: str = _setting(
+        "prelu",
+        "Activations of mobilefacenet; those of the --pretrained file.",
+        ("prelu", "relu6"),
+    )
+    frozen: bool = _setting(
+        False,
+        "Leave the pretrained mobilefacenet as it is and train a head on its pooled maps (2,304 "
+        "numbers a face, computed once): whole tables in minutes on a CPU.",
+    )
+    head_units: int = _setting(512, "Features of that head.")
+    dropout: float = _setting(
+        0.0, "Dropout between the features and the logits; with --frozen, before the features."
+    )
     precision: str = _setting(
         "float32",
         "Arithmetic of the backbone in training. Weights, lambda, centers, bank look-ups and "
@@ -183,6 +234,9 @@ class OptimizerConfig:
     )
     epochs: int = _setting(30, "Passes over the training set.")
     learning_rate: float = _setting(1e-3, "Adam's step size for network and calibrator.")
+    backbone_rate_factor: float = _setting(
+        1.0, "Factor of the backbone's learning rate; below 1 it learns slower than the rest."
+    )
     decay_epochs: tuple[int, ...] = _setting(
         (), "Epochs after which the learning rate is multiplied by --decay_factor, comma separated."
     )
@@ -208,9 +262,15 @@ class RunConfig:
         ("auto", "mirrored", "none"),
     )
     jit: bool = _setting(False, "Compile the network by XLA.")
+    pictures: bool = _setting(
+        True, "Draw neighbors and confusion matrix for TensorBoard after each epoch."
+    )
 
 
-_POSITIVE = {"batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"}
+_POSITIVE = {
+    *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
+    "head_units",
+}
 _ANY_SIGN = {"uncertainty_init", "calibration_floor"}
 _SHARES = {
     "validation_fraction",
@@ -220,11 +280,15 @@ _SHARES = {
     "uncertainty_momentum",
     "dropout",
     "bank_device_share",
+    "smoothing",
+    "scn_high_share",
+    "scn_rank_weight",
 }
 _GROUPS = {
     "data": DataConfig,
     "augmentation": AugmentationConfig,
     "method": MethodConfig,
+    "comparator": ComparatorConfig,
     "network": NetworkConfig,
     "optimizer": OptimizerConfig,
     "run": RunConfig,
@@ -238,9 +302,22 @@ class Config:
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     method: MethodConfig = MethodConfig()
+    comparator: ComparatorConfig = ComparatorConfig()
     network: NetworkConfig = NetworkConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     run: RunConfig = RunConfig()
+
+    @property
+    def neighbors_read(self) -> int:
+        """How many neighbors of each sample a training batch tells of: K or 0."""
+        wanted = {"ldlva": self.method.label_distribution, "ldl_alsg": True}
+        return self.data.num_neighbors if wanted.get(self.comparator.method) else 0
+
+    @property
+    def neighbors_run(self) -> bool:
+        """Whether a training batch holds the neighbors' images, for the network to be run on."""
+        forward = self.comparator.method == "ldlva" and self.method.neighbors == "forward"
+        return forward and self.neighbors_read > 0
 
     def replace(self, **settings: Any) -> "Config":
         """A copy with the named settings changed, whatever their group.
@@ -305,12 +382,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-PLAIN = {
-    "label_distribution": False,
-    "adaptive_similarity": False,
-    "sample_uncertainty": False,
-    "discriminative_loss": False,
-}  # The switches that leave plain cross-entropy training.
+# What a method's own paper sets beside its own settings.
+METHOD_SETTINGS = {"eac": {"erase_probability": 0.5, "erase_area": (0.02, 0.25)}}
 
 _PAPER = Config()
 _RELEASED = _PAPER.replace(
@@ -359,6 +432,26 @@ PRESETS = {
         uncertainty_learning_rate=2.5,
         epochs=15,
         decay_epochs=(10,),
+    ),
+}
+_SMALL = PRESETS["small"]
+PRESETS |= {
+    # Whole tables in minutes on a CPU; add --pretrained=MobileFaceNet.onnx.
+    "frozen": _SMALL.replace(
+        backbone="mobilefacenet",
+        rectifier="relu6",
+        frozen=True,
+        image_size=112,
+        pad=0,
+        dropout=0.5,
+        batch_size=64,
+        epochs=25,
+        decay_epochs=(),
+        uncertainty_learning_rate=5.0,
+    ),
+    # The same file as a start for all weights; add --pretrained=MobileFaceNet.onnx.
+    "fine_tuned": _SMALL.replace(
+        backbone="mobilefacenet", rectifier="relu6", backbone_rate_factor=0.1, dropout=0.5
     ),
 }
 
@@ -439,4 +532,4 @@ def config_from_flags(base: Config | None = None) -> Config:
                 except ValueError as error:
                     raise InputError(f"--{name}: {error}") from error
             given[setting.name] = value
-    return config.replace(**given)
+    return config.replace(**METHOD_SETTINGS.get(given.get("method"), {}) | given)

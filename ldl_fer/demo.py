@@ -18,7 +18,7 @@ from absl import flags
 
 from ldl_fer import command_line, plots
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import CLASS_NAMES, PLAIN, PRESETS, Config
+from ldl_fer.config import CLASS_NAMES, PRESETS, Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.noise import add_noise
 from ldl_fer.runs import Run
@@ -58,7 +58,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
     )
     rows = {}
     for name, folder, method in (
-        ("cross-entropy", "demo_cross_entropy", PLAIN),
+        ("cross-entropy", "demo_cross_entropy", {"method": "cross_entropy"}),
         ("LDLVA", "demo", {}),
     ):
         print(f"\n=== {name} ===", flush=True)

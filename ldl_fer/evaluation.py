@@ -177,15 +177,16 @@ def evaluate_run(
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
     """
+    from ldl_fer.backbones import trained_part
     from ldl_fer.pipeline import ordered_dataset
     from ldl_fer.runs import Run, load_network
-    from ldl_fer.splits import open_records
+    from ldl_fer.splits import opener
 
     network, config = load_network(run_dir, which)
-    records = open_records(config.data, data_path, image_dir, 0)
+    records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
     votes = records.annotations().votes
     dataset = ordered_dataset(records, config)
-    result = evaluate(network, dataset, records.class_names, votes, progress)
+    result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
     extra = {
         "data_path": data_path,
         "annotations_sha256": records.annotations().fingerprint(),

@@ -1,17 +1,15 @@
-"""LDLVA as a Keras model: train_step wires the equations to what remembers and learns."""
+"""LDLVA as a Keras model: it wires the equations to what remembers and learns."""
 
 import inspect
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.bank import NeighborBank
+from ldl_fer.classifier import Classifier
 from ldl_fer.config import MethodConfig
 from ldl_fer.layers import NO_CLASS, ClassCenters, SampleUncertainty, SimilarityCalibrator
-from ldl_fer.micro_batches import pass_in_parts
-
-LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 
 
 class Neighbors(NamedTuple):
@@ -40,37 +38,15 @@ class Construction(NamedTuple):
     target: tf.Tensor  # [B, C], d
 
 
-class Confusion(tf.keras.metrics.Metric):
-    """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
-
-    def __init__(self, num_classes: int, name: str = "confusion"):
-        """Starts from zeros."""
-        super().__init__(name)
-        self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
-
-    def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
-        """Adds a batch: labels [B], logits [B, C]."""
-        size = self.counts.shape[0]
-        pairs = tf.math.confusion_matrix(labels, tf.argmax(logits, axis=-1), size)
-        self.counts.assign_add(tf.cast(pairs, tf.float32))
-
-    def reset_state(self) -> None:
-        """Back to zeros."""
-        self.counts.assign(tf.zeros_like(self.counts))
-
-    def result(self) -> tf.Tensor:
-        """[C, C]."""
-        return tf.convert_to_tensor(self.counts)
-
-
-class LDLVA(tf.keras.Model):
-    """Trains `network`; everything else here serves only that.
+class LDLVA(Classifier):
+    """Trains `network` by Eq. 1-11; everything else here serves only that.
 
     Attributes:
-      network: images [B, H, W, 3] -> (features [B, V], logits [B, C]).
       uncertainty, calibrator, centers: see `ldl_fer.layers`.
       bank: see `ldl_fer.bank`; None where neighbors are run through the network.
     """
+
+    LOSSES = ("loss", "classification_loss", "center_loss")
 
     def __init__(
         self,
@@ -101,12 +77,9 @@ class LDLVA(tf.keras.Model):
             network once: its pictures are the same, that is, not augmented. Done only where the
             network treats every image by itself, without batch normalization or dropout.
         """
-        super().__init__(name="ldlva")
-        size, classes = (output.shape[-1] for output in network.outputs)
-        self.network = network
-        self.run_network = tf.function(network, jit_compile=True) if jit else network
-        self.micro_batch_size = micro_batch_size
-        self.merge_repeated = merge_repeated and not _mixes_images(network)
+        super().__init__(network, num_samples, class_weights, micro_batch_size, jit, "ldlva")
+        size, classes = self.feature_size, self.num_classes
+        self.merge_repeated = merge_repeated and not _mixes_images(self.network)
         self.method = method
         self.uncertainty = SampleUncertainty(
             num_samples, method.uncertainty_form, method.uncertainty_init, name="uncertainty"
@@ -127,16 +100,6 @@ class LDLVA(tf.keras.Model):
         self.bank = bank
         if bank is None and method.label_distribution and method.neighbors == "bank":
             self.bank = NeighborBank(num_samples, size, classes, name="bank")
-        self.class_weights = tf.constant(class_weights or [1.0] * classes, tf.float32)
-        self.num_classes = classes
-        self.num_samples = num_samples
-        self.means = {
-            name: tf.keras.metrics.Mean(name)
-            for name in ("loss", "classification_loss", "center_loss")
-        }
-        self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
-        self.confusion = Confusion(classes)
-        self.distribute_reduction_method = "first"  # Results are those of all replicas already.
 
     def compile(self, optimizer, uncertainty_optimizer, **kwargs):
         """As in Keras, with a second optimizer for lambda.
@@ -150,20 +113,27 @@ class LDLVA(tf.keras.Model):
         self.uncertainty_optimizer = uncertainty_optimizer
 
     @property
-    def metrics(self):
-        return [*self.means.values(), self.accuracy, self.confusion]
-
-    @property
     def optimized_variables(self) -> list[tf.Variable]:
         """The variables of the first optimizer: the network's, and the calibrator's if used."""
-        variables = list(self.network.trainable_variables)
+        variables = super().optimized_variables
         if self.method.label_distribution and self.method.adaptive_similarity:
             variables += self.calibrator.trainable_variables
         return variables
 
-    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """images [B, H, W, 3] -> (features [B, V], logits [B, C]): the network, nothing else."""
-        return self.network(images, training=training)
+    @property
+    def row_variables(self) -> dict[str, tf.Variable]:
+        trained = self.method.label_distribution and self.method.sample_uncertainty
+        return {"uncertainty": self.uncertainty.value} if trained else {}
+
+    def parts(self) -> dict[str, Any]:
+        parts = super().parts()
+        for name in ("calibrator", "uncertainty", "centers", "bank", "uncertainty_optimizer"):
+            if getattr(self, name) is not None:
+                parts[name] = getattr(self, name)
+        return parts
+
+    def histograms(self) -> dict[str, tf.Tensor]:
+        return {"uncertainty": self.all_uncertainties()}
 
     def neighbor_pass(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
         """Runs the network on the neighbors' images [B, K, H, W, 3], outside of any tape."""
@@ -198,7 +168,7 @@ class LDLVA(tf.keras.Model):
           training: mode of the calibrator's normalization.
         """
         similarity = batch["local_similarity"] * neighbors.seen
-        label = tf.one_hot(batch["label"], self.num_classes)
+        label = self.labels(batch)
         if self.method.adaptive_similarity:
             logit = self.calibrator(features, neighbors.features, training=training)
             calibration = equations.calibration_score(logit, self.method.calibration_floor)
@@ -224,16 +194,38 @@ class LDLVA(tf.keras.Model):
         """lambda of every training sample, [N]."""
         return self.sample_uncertainty(tf.range(self.num_samples))
 
-    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on a batch of `pipeline.batch_spec`; Eq. 1-11 and all updates."""
-        size = self._global_size(batch)
-        if self.micro_batch_size:
-            gradients, rows = pass_in_parts(
-                lambda part: self._pass(part, size), batch, self.micro_batch_size
-            )
-        else:
-            gradients, rows = self._pass(batch, size)
-        self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
+    def look_up(self, batch: dict[str, tf.Tensor]) -> Neighbors | None:
+        """What the network says of the neighbors, by the bank or by running it."""
+        if not self.method.label_distribution:
+            return None
+        if self.bank is not None:
+            return Neighbors(*self.bank(batch["neighbors"]))
+        if self.merge_repeated:
+            return self._merged_pass(batch["neighbor_image"], batch["neighbors"])
+        return self.neighbor_pass(batch["neighbor_image"])
+
+    def losses(self, batch: dict[str, tf.Tensor], known: Neighbors | None) -> dict[str, tf.Tensor]:
+        """Eq. 1-11, as `Classifier.losses`."""
+        features, logits = self.run_network(batch["image"], training=True)
+        target = self.labels(batch)
+        if known is not None:
+            target = self.construct(batch, features, known, training=True).target
+        classification = self.cross_entropy(batch, target, logits, self.method.log_epsilon)
+        center_rows = self._center_rows(batch, features, known)
+        pull = self._center_loss(center_rows)
+        rows = {
+            "features": features,
+            "logits": logits,
+            "classification_loss": classification,
+            "center_loss": pull,
+            "loss": equations.total_loss(classification, pull, self.method.gamma),
+        }
+        if self.method.discriminative_loss:
+            rows |= center_rows._asdict()
+        return rows
+
+    def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
+        """Moves lambda and centers, and writes the bank."""
         if "uncertainty_gradient" in rows:
             shape = tf.constant([self.num_samples])
             gradient = tf.IndexedSlices(rows["uncertainty_gradient"], batch["sample_id"], shape)
@@ -244,65 +236,6 @@ class LDLVA(tf.keras.Model):
         if self.bank is not None:
             probabilities = tf.nn.softmax(rows["logits"])
             self.bank.write(batch["sample_id"], rows["features"], probabilities)
-        for name, mean in self.means.items():
-            mean.update_state(rows[name])
-        self.accuracy.update_state(batch["label"], rows["logits"])
-        return self._results(*self.means, "accuracy")
-
-    def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Plain cross-entropy and accuracy of the network, whatever the training loss is."""
-        _, logits = self.network(batch["image"], training=False)
-        label = tf.one_hot(batch["label"], self.num_classes)
-        loss = equations.classification_loss(label, logits)
-        self.means["loss"].update_state(loss)
-        self.accuracy.update_state(batch["label"], logits)
-        self.confusion.update_state(batch["label"], logits)
-        return self._results("loss", "accuracy")
-
-    def _pass(self, batch, size):
-        """Forward and back: the network's gradients of loss / size, and values per sample."""
-        method, labels = self.method, batch["label"]
-        trained = [self.uncertainty.value] if self._trains_uncertainty else []
-        neighbors = self._neighbors(batch)
-        with tf.GradientTape() as tape:
-            features, logits = self.run_network(batch["image"], training=True)
-            if neighbors is None:
-                target = tf.one_hot(labels, self.num_classes)
-            else:
-                target = self.construct(batch, features, neighbors, training=True).target
-            classification = equations.classification_loss(target, logits, method.log_epsilon)
-            classification *= tf.gather(self.class_weights, labels)
-            center_rows = self._center_rows(batch, features, neighbors)
-            pull = self._center_loss(center_rows)
-            total = equations.total_loss(classification, pull, method.gamma)
-            loss = self._scaled(tf.reduce_sum(total) / size)
-        gradients = tape.gradient(loss, [*self.optimized_variables, *trained])
-        gradients = self._unscaled(gradients)
-        rows = {
-            "features": features,
-            "logits": logits,
-            "classification_loss": classification,
-            "center_loss": pull,
-            "loss": total,
-        }
-        if method.discriminative_loss:
-            rows |= center_rows._asdict()
-        if trained:
-            rows["uncertainty_gradient"] = gradients.pop().values  # a row per gathered sample_id
-        return gradients, rows
-
-    @property
-    def _trains_uncertainty(self):
-        return self.method.label_distribution and self.method.sample_uncertainty
-
-    def _neighbors(self, batch):
-        if not self.method.label_distribution:
-            return None
-        if self.bank is not None:
-            return Neighbors(*self.bank(batch["neighbors"]))
-        if self.merge_repeated:
-            return self._merged_pass(batch["neighbor_image"], batch["neighbors"])
-        return self.neighbor_pass(batch["neighbor_image"])
 
     def _center_rows(self, batch, features, neighbors):
         """What the centers see of each sample: itself, and its neighbors if the method says so."""
@@ -330,29 +263,6 @@ class LDLVA(tf.keras.Model):
         if self.method.separation_in_loss:
             loss += self.centers.separation()
         return loss
-
-    def _global_size(self, batch):
-        """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
-        size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, size)
-
-    def _scaled(self, loss):
-        if isinstance(self.optimizer, LossScaleOptimizer):
-            return self.optimizer.get_scaled_loss(loss)
-        return loss
-
-    def _unscaled(self, gradients):
-        if isinstance(self.optimizer, LossScaleOptimizer):
-            return self.optimizer.get_unscaled_gradients(gradients)
-        return gradients
-
-    def _results(self, *names):
-        """Means since the last reset over all replicas; Keras' own are one machine's alone."""
-        metrics = [metric for metric in self.metrics if metric.name in names]
-        sums = tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
-        sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
-        means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
-        return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
 
 
 def _flat_images(images):

@@ -1,5 +1,7 @@
 """Optimizers of a run: Adam for the network, SGD on touched rows for the uncertainty."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from ldl_fer.config import OptimizerConfig
@@ -34,15 +36,54 @@ class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
             return handle.scatter_update(tf.IndexedSlices(rows, indices))
 
 
+class LayerwiseAdam(tf.keras.optimizers.Adam):
+    """Adam that takes smaller steps in some variables.
+
+    Adam's step is proportional to its learning rate, so a part of the step is the step of that
+    part of the learning rate.
+    """
+
+    def __init__(self, learning_rate: float, slow: Sequence[tf.Variable], factor: float, **kwargs):
+        """Makes the optimizer.
+
+        Args:
+          learning_rate: of the other variables.
+          slow: those that take smaller steps.
+          factor: of their learning rate.
+          **kwargs: as for Adam.
+        """
+        super().__init__(learning_rate, **kwargs)
+        self._slow = {self._var_key(variable) for variable in slow}
+        self._factor = factor
+
+    def update_step(self, gradient, variable):
+        if self._var_key(variable) not in self._slow:
+            super().update_step(gradient, variable)
+            return
+        before = tf.identity(variable)
+        super().update_step(gradient, variable)
+        variable.assign(before + self._factor * (variable - before))
+
+
 def network_optimizer(
-    config: OptimizerConfig, precision: str = "float32"
+    config: OptimizerConfig, precision: str = "float32", backbone: Sequence[tf.Variable] = ()
 ) -> tf.keras.optimizers.Optimizer:
     """Adam with the configured first learning rate; `learning_rate` gives the later ones.
 
     With "mixed_float16" it scales the loss, so that small gradients are not rounded to zero, and
     leaves out a step whose gradients overflow.
+
+    Args:
+      config: step sizes.
+      precision: as the network has it.
+      backbone: variables that learn at `backbone_rate_factor` of the rate.
     """
-    adam = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+    if config.backbone_rate_factor == 1.0:
+        adam = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+    else:
+        adam = LayerwiseAdam(
+            config.learning_rate, backbone, config.backbone_rate_factor, epsilon=1e-7
+        )
     if precision == "mixed_float16":
         return tf.keras.mixed_precision.LossScaleOptimizer(adam)
     return adam

@@ -11,28 +11,35 @@ import os
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.augmentation import augment
+from ldl_fer.augmentation import augment, augment_pooled
 from ldl_fer.config import Config
-from ldl_fer.examples import decode_examples
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.records import Records
 
 
-def batch_spec(image_size: int, num_neighbors: int) -> dict[str, tf.TensorSpec]:
+def batch_spec(
+    image_size: int, num_neighbors: int, pooled_size: int = 0
+) -> dict[str, tf.TensorSpec]:
     """What a training batch holds; every dataset here yields these keys or some of them.
 
     Args:
       image_size: H = W, pixels.
       num_neighbors: K.
+      pooled_size: P; above 0, pooled maps float32 [B, P] stand in place of images, and
+        `mirrored_image` holds those of the mirrored pictures.
     """
-    image = [image_size, image_size, 3]
+    image, kind = [image_size, image_size, 3], tf.uint8
+    if pooled_size:
+        image, kind = [pooled_size], tf.float32
     return {
         "sample_id": tf.TensorSpec([None], tf.int32),
         "label": tf.TensorSpec([None], tf.int32),
-        "image": tf.TensorSpec([None, *image], tf.uint8),
+        "image": tf.TensorSpec([None, *image], kind),
+        "mirrored_image": tf.TensorSpec([None, *image], kind),
         "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
         "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
         "local_similarity": tf.TensorSpec([None, num_neighbors], tf.float32),
-        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], tf.uint8),
+        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
     }
 
 
@@ -47,7 +54,7 @@ def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:
 
 
 def training_dataset(
-    records: Records,
+    records: Records | PooledRecords,
     config: Config,
     start_step: int = 0,
     replicas: int = 1,
@@ -61,8 +68,8 @@ def training_dataset(
     Args:
       records: the training set.
       config: batch size, epochs, seed, augmentation, K and the form of Eq. 2 are read from it.
-        Without `label_distribution` there are no neighbors in the batches, and with
-        `neighbors="bank"` no images of them.
+        Methods that do not look at neighbors have none in their batches, and with
+        `neighbors="bank"` there are no images of them.
       start_step: number of steps already done.
       replicas: number of all replicas, at most the batch size and the number of records.
       own_replicas: those that this dataset feeds; they take its elements in turn.
@@ -78,11 +85,16 @@ def training_dataset(
         ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
         total = tf.shape(ids)[0]
         first, last = _bounds(total, part, replicas)
-        wanted = config.data.num_neighbors if config.method.label_distribution else 0
-        forward = wanted > 0 and config.method.neighbors == "forward"
-        batch = _read(records, ids[first:last], config, wanted, neighbor_images=forward)
+        mine = ids[first:last]
+        batch = _read(
+            records, mine, config, config.neighbors_read, neighbor_images=config.neighbors_run
+        )
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
-        return _augment(batch, seed, config, first, total)
+        if isinstance(records, PooledRecords):
+            batch = augment_pooled(batch, seed, config.augmentation, first, total)
+        else:
+            batch = _augment(batch, seed, config, first, total)
+        return _with_spec(batch, config)
 
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
@@ -90,7 +102,7 @@ def training_dataset(
 
 
 def ordered_dataset(
-    records: Records,
+    records: Records | PooledRecords,
     config: Config,
     neighbors: bool = False,
     images: bool = True,
@@ -118,7 +130,10 @@ def ordered_dataset(
         ids = tf.range(start, tf.minimum(start + batch_size, count))
         first, last = _bounds(tf.shape(ids)[0], part, replicas)
         ids = tf.cast(ids[first:last], tf.int32)
-        return _read(records, ids, config, wanted, images)
+        batch = _read(records, ids, config, wanted, images)
+        if images and isinstance(records, PooledRecords):
+            batch["image"] = batch["image"][:, 0]
+        return batch
 
     numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
     return _in_parallel(numbers, load)
@@ -167,7 +182,7 @@ def _read(records, ids, config, wanted, images=True, neighbor_images=False):
     names = ["sample_id", "label"] + ["image"] * images
     if wanted:
         names += ["valence_arousal", "neighbors", "neighbor_labels", "neighbor_valence_arousal"]
-    parsed = _fetch(records, ids, names)
+    parsed = records.examples(ids, names)
     batch = {"sample_id": parsed["sample_id"], "label": parsed["label"]}
     if wanted:
         batch["neighbors"] = parsed["neighbors"][:, :wanted]
@@ -178,25 +193,24 @@ def _read(records, ids, config, wanted, images=True, neighbor_images=False):
             config.method.delta,
             config.method.similarity_kernel,
         )
-    size = config.data.image_size
     if neighbor_images:
         # A picture that is wanted several times, as a sample or as a neighbor, is decoded once.
         count = tf.shape(ids)[0]
         everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
         distinct, place = tf.unique(everyone)
-        others = _fetch(records, distinct[count:], ["image"])
-        decoded = decode(tf.concat([parsed["image"], others["image"]], axis=0), size)
+        others = records.examples(distinct[count:], ["image"])
+        decoded = _decoded(tf.concat([parsed["image"], others["image"]], axis=0), config)
         batch["image"] = decoded[:count]
         neighbor_image = tf.gather(decoded, place[count:])
-        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, size, size, 3])
+        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, *decoded.shape[1:]])
     elif images:
-        batch["image"] = decode(parsed["image"], size)
+        batch["image"] = _decoded(parsed["image"], config)
     return batch
 
 
-def _fetch(records, ids, names):
-    serialized = records.fetch_op(ids)
-    return decode_examples(serialized, records.num_neighbors, len(records.class_names), names)
+def _decoded(images, config):
+    """Pixels of encoded pictures; pooled maps as they are."""
+    return decode(images, config.data.image_size) if images.dtype == tf.string else images
 
 
 def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -219,9 +233,10 @@ def _augment(batch, seed, config, first, total):
         places = first * shape[1], total * shape[1]
         flat = augment(flat, neighbor_seed, config.augmentation, False, *places)
         batch["neighbor_image"] = tf.reshape(flat, shape)
-    return _with_spec(batch, config)
+    return batch
 
 
 def _with_spec(batch, config):
-    spec = batch_spec(config.data.image_size, config.data.num_neighbors)
+    pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
+    spec = batch_spec(config.data.image_size, config.data.num_neighbors, pooled_size)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}

@@ -14,6 +14,7 @@ an offset index beside each, manifest.json and annotations.csv.
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import DataConfig
+from ldl_fer.examples import decode_examples
 from ldl_fer.manifest import ANNOTATIONS, Manifest, read_manifest
 from ldl_fer.record_writer import write_records
 from ldl_fer.shards import ShardReader
@@ -96,11 +98,16 @@ class Records:
         """
         return self._shards.fetch(sample_ids)
 
-    def fetch_op(self, sample_ids: tf.Tensor) -> tf.Tensor:
-        """`fetch` inside a graph, [M] integers to [M] strings: one Python call for a batch."""
+    def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Features of some samples inside a graph, as `decode_examples`: one Python call a batch.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+          names: the features wanted.
+        """
         records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
         records.set_shape(sample_ids.shape)
-        return records
+        return decode_examples(records, self.num_neighbors, len(self.class_names), names)
 
 
 def main() -> None:

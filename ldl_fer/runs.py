@@ -94,9 +94,9 @@ def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Mod
     config = run.config()
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
-    # Nothing to download, and no rounding that only pays in training.
-    untrained = dataclasses.replace(config.network, weights="none", precision="float32")
-    network = build_network(untrained, config.data.image_size, len(config.data.class_names))
+    exact = dataclasses.replace(config.network, precision="float32")
+    classes = len(config.data.class_names)
+    network = build_network(exact, config.data.image_size, classes, load=False)
     try:
         network.load_weights(run.weights(which))
     except (OSError, ValueError, KeyError) as error:

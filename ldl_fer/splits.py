@@ -1,22 +1,34 @@
-"""The sets of a run as shards: what is trained on, what chooses the epoch, what is tested on."""
+"""The sets of a run, as shards or pooled maps: to train on, to choose the epoch on, to test on."""
 
-from ldl_fer.annotations import read_annotations, split_annotations
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from ldl_fer.annotations import Annotations, read_annotations, split_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
+from ldl_fer.pooled_records import PooledRecords, pool_pictures
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
 
+AnyRecords = Records | PooledRecords
 
-def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
+
+def training_records(
+    data: DataConfig, seed: int, opened: Callable[..., AnyRecords] | None = None
+) -> tuple[AnyRecords, AnyRecords]:
     """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
 
     Args:
       data: paths, image size, K.
       seed: of the split, where the validation set is a part of the training CSV.
+      opened: of `opener`; None: `open_records`.
 
     Raises:
       InputError: a path is missing, or data cannot be used.
     """
+    opened = opened or open_records
     if not data.train_data_path:
         raise InputError(
             "no training data: give --train_data_path=annotations.csv --train_image_dir=images, "
@@ -24,8 +36,8 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
         )
     if data.val_data_path:
         paths = data.train_data_path, data.train_image_dir
-        training = open_records(data, *paths, data.num_neighbors)
-        validation = open_records(data, data.val_data_path, data.val_image_dir, 0)
+        training = opened(data, *paths, data.num_neighbors)
+        validation = opened(data, data.val_data_path, data.val_image_dir, 0)
         return training, validation
     if data.select_on_test:
         raise InputError("--select_on_test needs the test set as --val_data_path.")
@@ -38,21 +50,50 @@ def training_records(data: DataConfig, seed: int) -> tuple[Records, Records]:
         data.train_data_path, data.train_image_dir, data.class_names, data.num_neighbors + 1
     )
     parts = split_annotations(annotations, data.validation_fraction, seed)
+    paths = data.train_data_path, data.train_image_dir
     return tuple(
-        prepare_records(
-            data.train_data_path,
-            data.train_image_dir,
-            data.records_dir,
-            image_size=data.image_size,
-            num_neighbors=neighbors,
-            class_names=data.class_names,
-            annotations=part,
-        )
+        opened(data, *paths, neighbors, part)
         for part, neighbors in zip(parts, (data.num_neighbors, 0), strict=True)
     )
 
 
-def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) -> Records:
+def opener(network: tf.keras.Model, frozen: bool) -> Callable[..., AnyRecords]:
+    """How a network's data sets are opened: `open_records`, or for a frozen one `open_pooled`."""
+    return functools.partial(open_pooled, network) if frozen else open_records
+
+
+def open_pooled(
+    network: tf.keras.Model,
+    data: DataConfig,
+    path: str,
+    image_dir: str,
+    neighbors: int,
+    annotations: Annotations | None = None,
+) -> PooledRecords:
+    """The pooled maps of a CSV's pictures under the frozen backbone of a network.
+
+    Args:
+      network: of `backbones.build_network`.
+      data, path, image_dir, neighbors, annotations: as those of `open_records`.
+
+    Raises:
+      InputError: unreadable data, or a folder of shards.
+    """
+    if not path.endswith(".csv"):
+        raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
+    if annotations is None:
+        annotations = read_annotations(path, None, data.class_names, max(neighbors + 1, 1))
+    pooled = pool_pictures(annotations, image_dir, network, data.records_dir)
+    return PooledRecords(annotations, pooled, data.image_size, neighbors)
+
+
+def open_records(
+    data: DataConfig,
+    path: str,
+    image_dir: str,
+    neighbors: int,
+    annotations: Annotations | None = None,
+) -> Records:
     """Shards, or a CSV made into shards under `records_dir`, checked against the settings.
 
     Args:
@@ -60,6 +101,7 @@ def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) ->
       path: CSV file or folder of shards.
       image_dir: folder that the CSV's paths start from.
       neighbors: how many each sample must have at least; 0 for sets that are only evaluated.
+      annotations: take these instead of what the CSV holds, for a part of it.
 
     Raises:
       InputError: unreadable data, or shards of another image size, K or classes.
@@ -72,6 +114,7 @@ def open_records(data: DataConfig, path: str, image_dir: str, neighbors: int) ->
             image_size=data.image_size,
             num_neighbors=neighbors,
             class_names=data.class_names,
+            annotations=annotations,
         )
     records = Records(path)
     for name, have, want in (

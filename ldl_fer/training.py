@@ -7,17 +7,18 @@ import tensorflow as tf
 
 from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
-from ldl_fer.backbones import build_network
+from ldl_fer.backbones import backbone_variables, build_network, trained_part
 from ldl_fer.bank import NeighborBank
+from ldl_fer.classifier import Classifier
+from ldl_fer.comparators import COMPARATORS, RANKING
 from ldl_fer.config import Config
 from ldl_fer.construction import construct_samples
 from ldl_fer.errors import InputError
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import learning_rate, network_optimizer, uncertainty_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
-from ldl_fer.records import Records
 from ldl_fer.runs import Run, load_network
-from ldl_fer.splits import training_records
+from ldl_fer.splits import AnyRecords, opener, training_records
 
 
 def train(config: Config, resume: bool = False) -> Run:
@@ -53,11 +54,15 @@ def train(config: Config, resume: bool = False) -> Run:
 def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: Run) -> None:
     """Trains into the folder of `run`, from the state that `earlier` has, if any."""
     chief = devices.is_chief(strategy)
-    training, validation = training_records(config.data, config.run.seed)
+    with strategy.scope():
+        classes = len(config.data.class_names)
+        network = build_network(config.network, config.data.image_size, classes, config.run.seed)
+    opened = opener(network, config.network.frozen)
+    training, validation = training_records(config.data, config.run.seed, opened)
     _check_size(config, strategy, training)
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
-    model = build_model(config, training, strategy)
+    model = build_model(config, training, strategy, network)
     epochs_done, checkpoint = _state(model)
     latest = tf.train.latest_checkpoint(earlier.state)
     if latest:
@@ -65,7 +70,8 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
         if chief:
             print(f"Going on after epoch {int(epochs_done)} of {config.optimizer.epochs}.")
     done, replicas = int(epochs_done), strategy.num_replicas_in_sync
-    settings = config.data.num_neighbors, config.method, config.network, config.optimizer
+    settings = config.data.num_neighbors, config.method, config.comparator, config.network
+    settings = *settings, config.optimizer
     if strategy.cluster_resolver is not None:
         devices.check_agreement(
             strategy,
@@ -104,11 +110,14 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
         _construct(config, run, training, state)
 
 
-def _construct(config: Config, run: Run, training: Records, state: list) -> None:
+def _construct(config: Config, run: Run, training: AnyRecords, state: list) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
     network, _ = load_network(run.folder)
-    method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
-    model = LDLVA(network, method, len(training))
+    if config.comparator.method == "ldlva":
+        method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
+        model = LDLVA(network, method, len(training))
+    else:
+        model = Classifier(network, len(training))
     for part, values in zip(_constructing(model), state, strict=True):
         for variable, value in zip(part.variables, values, strict=True):
             variable.assign(value)
@@ -116,25 +125,45 @@ def _construct(config: Config, run: Run, training: Records, state: list) -> None
     samples.to_csv(run.samples, index=False, float_format="%.5f")
 
 
-def _constructing(model: LDLVA) -> tuple[tf.keras.layers.Layer, ...]:
-    return model.calibrator, model.uncertainty
+def _constructing(model: Classifier) -> tuple[tf.keras.layers.Layer, ...]:
+    return (model.calibrator, model.uncertainty) if isinstance(model, LDLVA) else ()
 
 
 def build_model(
-    config: Config, training: Records, strategy: tf.distribute.Strategy | None = None
-) -> LDLVA:
+    config: Config,
+    training: AnyRecords,
+    strategy: tf.distribute.Strategy | None = None,
+    network: tf.keras.Model | None = None,
+) -> Classifier:
     """The compiled model of a run, its variables made in the scope of the strategy (None: none).
 
     A bank that is too large for the devices is made outside of it, in the host's memory.
+
+    Args:
+      config: all settings.
+      training: the training set.
+      strategy: None: the current one.
+      network: of `build_network`, made in the strategy's scope; None: a new one.
     """
     strategy = strategy or tf.distribute.get_strategy()
     method, classes = config.method, len(config.data.class_names)
-    weights = None
+    shared = {"micro_batch_size": config.optimizer.micro_batch_size, "jit": config.run.jit}
     if method.class_weights == "balanced":
-        weights = balanced_weights(training.class_counts)
-    with strategy.scope():
-        network = build_network(config.network, config.data.image_size, classes, config.run.seed)
-    bank, sizes = None, (len(training), network.outputs[0].shape[-1], classes)
+        shared["class_weights"] = balanced_weights(training.class_counts)
+    if network is None:
+        size = config.data.image_size
+        with strategy.scope():
+            network = build_network(config.network, size, classes, config.run.seed)
+    if config.comparator.method in COMPARATORS:
+        steps = steps_per_epoch(
+            len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
+        )
+        make = COMPARATORS[config.comparator.method]
+        with strategy.scope():
+            model = make(network, config.comparator, len(training), steps, **shared)
+            compile_model(model, config)
+        return model
+    bank, sizes = None, (len(training), trained_part(network).outputs[0].shape[-1], classes)
     if method.label_distribution and method.neighbors == "bank":
         size = NeighborBank.bytes_needed(*sizes)
         if not devices.fits_on_device(size, method.bank_device_share):
@@ -144,23 +173,23 @@ def build_model(
             network,
             method,
             len(training),
-            weights,
-            bank,
-            micro_batch_size=config.optimizer.micro_batch_size,
-            jit=config.run.jit,
+            bank=bank,
             sync_batch_norm=config.network.sync_batch_norm,
             merge_repeated=not (config.augmentation.pad or config.augmentation.flip),
+            **shared,
         )
         compile_model(model, config)
     return model
 
 
-def compile_model(model: LDLVA, config: Config) -> None:
-    """Gives a model its two optimizers, with all their variables."""
-    model.compile(
-        network_optimizer(config.optimizer, config.network.precision),
-        uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
-    )
+def compile_model(model: Classifier, config: Config) -> None:
+    """Gives a model its optimizer, and LDLVA the second one, with all their variables."""
+    slow = backbone_variables(model.network)
+    optimizers = [network_optimizer(config.optimizer, config.network.precision, slow)]
+    if isinstance(model, LDLVA):
+        form = config.method.uncertainty_form
+        optimizers.append(uncertainty_optimizer(config.optimizer, form))
+    model.compile(*optimizers)
     model.optimizer.build(model.optimized_variables)
 
 
@@ -181,9 +210,15 @@ def _check(config: Config, strategy: tf.distribute.Strategy) -> None:
                     f"--sync_batch_norm does not go with {name}: devices cannot exchange "
                     "statistics from within. Leave one of the two out."
                 )
+    method = config.comparator.method
+    if method in RANKING and config.optimizer.micro_batch_size:
+        raise InputError(
+            f"--method={method} compares the samples of a batch with each other, which "
+            "--micro_batch_size would take apart. Leave it out."
+        )
 
 
-def _check_size(config: Config, strategy: tf.distribute.Strategy, training: Records) -> None:
+def _check_size(config: Config, strategy: tf.distribute.Strategy, training: AnyRecords) -> None:
     replicas = strategy.num_replicas_in_sync
     for name, size in (
         ("--batch_size", config.optimizer.batch_size),
@@ -199,16 +234,7 @@ def _check_size(config: Config, strategy: tf.distribute.Strategy, training: Reco
 def _state(model):
     """The epoch counter, and the checkpoint, which holds every variable."""
     epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64, name="epochs_done")
-    checkpoint = tf.train.Checkpoint(
-        network=model.network,
-        calibrator=model.calibrator,
-        uncertainty=model.uncertainty,
-        centers=model.centers,
-        **({"bank": model.bank} if model.bank else {}),
-        optimizer=model.optimizer,
-        uncertainty_optimizer=model.uncertainty_optimizer,
-        epochs_done=epochs_done,
-    )
+    checkpoint = tf.train.Checkpoint(epochs_done=epochs_done, **model.parts())
     return epochs_done, checkpoint
 
 
@@ -221,7 +247,7 @@ def _callbacks(config, run, training, manager, epochs_done, chief):
         rate,
         *([TQDMProgressBar(show_epoch_progress=True)] if chief else []),
         callbacks.NumberSummary(writer),
-        callbacks.PictureSummary(writer, training, config),
+        *([callbacks.PictureSummary(writer, training, config)] if config.run.pictures else []),
         callbacks.BestNetwork(run),
         tf.keras.callbacks.CSVLogger(str(run.log), append=int(epochs_done) > 0),
         callbacks.SaveState(manager, epochs_done),

@@ -10,18 +10,18 @@ ROOT = Path(__file__).resolve().parents[1]
 # Bottom to top: a module imports only modules before it. A new module gets its place here.
 ORDER = [
     *("ldl_fer", "errors", "files", "config", "command_line", "plots", "metrics", "addons"),
-    *("annotation_checks", "annotations", "neighbors", "noise", "face_drawing", "drawn_faces"),
+    *("annotation_checks", "annotations", "neighbors", "noise_kinds", "noise"),
+    *("face_drawing", "drawn_faces"),
     "equations",
+    *("backbones.adapted", "backbones.channels_last", "backbones.local"),
+    *("backbones.mobilefacenet", "backbones.onnx_weights", "backbones.pooled_maps"),
+    *("backbones.resnet", "backbones.small_cnn", "backbones"),
     *("images", "examples", "shards", "manifest", "record_writer", "records"),
-    *("prepared_records", "splits", "augmentation", "pipeline"),
-    *(
-        "backbones.adapted",
-        "backbones.channels_last",
-        "backbones.local",
-        "backbones.mobilefacenet",
-        "backbones.resnet",
-    ),
-    *("backbones.small_cnn", "backbones", "bank", "layers", "micro_batches", "model", "optimizers"),
+    *("prepared_records", "pooled_records", "splits", "augmentation", "pipeline"),
+    *("bank", "layers", "micro_batches", "classifier", "model", "optimizers"),
+    *("comparators.comparator", "comparators.cross_entropy", "comparators.label_smoothing"),
+    *("comparators.scn", "comparators.rul", "comparators.eac", "comparators.ldl_alsg"),
+    "comparators",
     *("construction", "runs", "devices", "callbacks", "training", "export", "evaluation"),
     *("benchmark", "benchmark.memory", "benchmark.turns", "benchmark.rows"),
     "benchmark.made_up_set",
@@ -29,7 +29,7 @@ ORDER = [
     *("benchmark.report", "benchmark.sections", "benchmark.__main__"),
     "demo",
 ]
-WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise", "files", "plots", "errors", "config"]
+WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise_kinds", "noise", "files", "plots", "errors", "config"]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 

@@ -9,6 +9,8 @@ import tensorflow as tf
 from ldl_fer.backbones.adapted import adapted
 from ldl_fer.backbones.local import load_backbone
 from ldl_fer.backbones.mobilefacenet import mobilefacenet
+from ldl_fer.backbones.onnx_weights import load_mobilefacenet, rectifier_of
+from ldl_fer.backbones.pooled_maps import pooled_maps
 from ldl_fer.backbones.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from ldl_fer.backbones.small_cnn import small_cnn
 from ldl_fer.config import NetworkConfig
@@ -29,12 +31,13 @@ WITH_IMAGENET_WEIGHTS = ("resnet50", "resnet101", "resnet152")
 
 
 def build_network(
-    config: NetworkConfig, image_size: int, num_classes: int, seed: int = 0
+    config: NetworkConfig, image_size: int, num_classes: int, seed: int = 0, load: bool = True
 ) -> tf.keras.Model:
     """The network that is trained and, alone, exported.
 
     Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
-    "logits".
+    "logits". With a frozen backbone: "pixels"; "backbone", which gives its pooled maps; and "head",
+    a model of the layers dropout, "hidden", "normalization", "features" and "logits".
 
     Args:
       config: which backbone, its first weights and arithmetic, dropout.
@@ -42,6 +45,8 @@ def build_network(
       num_classes: C.
       seed: of the weights that are not loaded. Equal seeds give equal weights, to the bit,
         whatever else was built before.
+      load: False leaves out weights of ImageNet or of a pretrained file, for callers that load
+        those of a run.
 
     Returns:
       RGB images [B, H, W, 3], 0 to 255 of any type, -> (features [B, V], logits [B, C]), both
@@ -51,41 +56,126 @@ def build_network(
       InputError: unknown backbone, unfit image size, no such weights, failed download, or a file
         that cannot or must not be loaded.
     """
+    backbone = adapted(
+        _backbone(config, image_size, seed, load), config.precision, config.sync_batch_norm
+    )
+    images = tf.keras.Input([image_size, image_size, 3], name="images")
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="pixels")(images)
+    # A pretrained file has its normalization folded into its weights: there are no statistics of
+    # its own to be updated.
+    maps = backbone(pixels, training=False) if config.pretrained else backbone(pixels)
+    if config.frozen:
+        backbone.trainable = False
+        outputs = _head(config, backbone.output_shape[-1], num_classes, seed)(maps)
+    else:
+        features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(maps)
+        outputs = features, _logits(_dropout(features, config, seed), num_classes, seed)
+    return tf.keras.Model(images, outputs, name="network")
+
+
+def trained_part(network: tf.keras.Model) -> tf.keras.Model:
+    """All of a network of `build_network`, or the head over its frozen backbone."""
+    return next((layer for layer in network.layers if layer.name == "head"), network)
+
+
+def frozen_part(network: tf.keras.Model) -> tf.keras.Model:
+    """The rest: images [B, H, W, 3] -> pooled maps [B, P] that the head takes."""
+    images = tf.keras.Input(network.input_shape[1:])
+    pixels = network.get_layer("pixels")(images)
+    return tf.keras.Model(images, network.get_layer("backbone")(pixels, training=False))
+
+
+def backbone_variables(network: tf.keras.Model) -> list[tf.Variable]:
+    """The trained variables that lie beneath the features; none in a frozen backbone's head."""
+    found = [layer for layer in network.layers if layer.name == "backbone"]
+    return found[0].trainable_variables if found else []
+
+
+def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:
+    """Images [B, H, W, 3] -> (map [B, h, w, V] whose average the features are, features, logits).
+
+    The layers are the network's own. None where the features are no average of a map.
+    """
+    if trained_part(network) is not network:
+        return None
+    backbone = network.get_layer("backbone")
+    last = backbone.layers[-1]
+    if not isinstance(last, tf.keras.layers.GlobalAveragePooling2D):
+        return None
+    inner = tf.keras.Model(backbone.input, (last.input, last.output))
+    images = tf.keras.Input(network.input_shape[1:])
+    maps, average = inner(network.get_layer("pixels")(images))
+    features = hidden = network.get_layer("features")(average)
+    for layer in network.layers:
+        if layer.name in ("dropout", "logits"):
+            hidden = layer(hidden)
+    return tf.keras.Model(images, (maps, features, hidden))
+
+
+def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> tf.keras.Model:
     name = config.backbone
     if config.weights == "imagenet" and name not in WITH_IMAGENET_WEIGHTS:
         raise InputError(
             f"--backbone={name} has no ImageNet weights; {', '.join(WITH_IMAGENET_WEIGHTS)} do. "
             "Choose one of them, or --weights=none."
         )
-    if config.weights == "imagenet":
-        backbone = BACKBONES[name](image_size, weights="imagenet")
-    elif name in BACKBONES:
+    for flag, given in (("--pretrained", config.pretrained), ("--frozen", config.frozen)):
+        if given and name != "mobilefacenet":
+            raise InputError(f"{flag} needs --backbone=mobilefacenet, not {name}.")
+    if config.frozen and not config.pretrained:
+        raise InputError("--frozen needs --pretrained=FILE.onnx, the weights that are kept.")
+    if config.pretrained:
+        if load:
+            found = rectifier_of(config.pretrained)
+            if found != config.rectifier:
+                raise InputError(f"{config.pretrained} has {found}: add --rectifier={found}.")
+            backbone = load_mobilefacenet(config.pretrained, image_size)
+        else:
+            backbone = mobilefacenet(image_size, config.rectifier, "average")
+        return pooled_maps(backbone) if config.frozen else backbone
+    if config.weights == "imagenet" and load:
+        return BACKBONES[name](image_size, weights="imagenet")
+    if name in BACKBONES:
         backbone = BACKBONES[name](image_size)
         _draw_kernels(backbone, seed)
-    elif Path(name).exists():
-        backbone = load_backbone(name, image_size)
-    else:
-        raise InputError(
-            f"--backbone={name} is neither an existing file nor one of {', '.join(BACKBONES)}."
-        )
-    backbone = adapted(backbone, config.precision, config.sync_batch_norm)
-    images = tf.keras.Input([image_size, image_size, 3], name="images")
-    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="pixels")(images)
-    features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(
-        backbone(pixels)
+        return backbone
+    if Path(name).exists():
+        return load_backbone(name, image_size)
+    raise InputError(
+        f"--backbone={name} is neither an existing file nor one of {', '.join(BACKBONES)}."
     )
-    hidden = features
-    if config.dropout:
-        hidden = tf.keras.layers.Dropout(
-            config.dropout, seed=seed, dtype="float32", name="dropout"
-        )(features)
-    logits = tf.keras.layers.Dense(
+
+
+def _head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.keras.Model:
+    """Pooled maps [B, size] -> (features [B, head_units], logits [B, C])."""
+    pooled = tf.keras.Input([size], name="pooled")
+    hidden = tf.keras.layers.Dense(
+        config.head_units,
+        use_bias=False,
+        kernel_initializer=tf.keras.initializers.HeNormal(seed),
+        name="hidden",
+    )(_dropout(pooled, config, seed))
+    hidden = tf.keras.layers.BatchNormalization(
+        momentum=0.9, synchronized=config.sync_batch_norm, name="normalization"
+    )(hidden)
+    features = tf.keras.layers.ReLU(name="features")(hidden)
+    outputs = features, _logits(features, num_classes, seed)
+    return tf.keras.Model(pooled, outputs, name="head")
+
+
+def _dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
+    if not config.dropout:
+        return x
+    return tf.keras.layers.Dropout(config.dropout, seed=seed, dtype="float32", name="dropout")(x)
+
+
+def _logits(features: tf.Tensor, num_classes: int, seed: int) -> tf.Tensor:
+    return tf.keras.layers.Dense(
         num_classes,
         kernel_initializer=tf.keras.initializers.GlorotUniform(seed),
         dtype="float32",
         name="logits",
-    )(hidden)
-    return tf.keras.Model(images, (features, logits), name="network")
+    )(features)
 
 
 def _draw_kernels(backbone: tf.keras.Model, seed: int) -> None:

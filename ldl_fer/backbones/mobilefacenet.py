@@ -34,17 +34,22 @@ _BLOCKS = (
 _LAST_BLOCK_AT_STRIDE8 = 11
 
 
-def mobilefacenet(image_size: int, rectifier: str = "prelu") -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 128].
+def mobilefacenet(
+    image_size: int, rectifier: str = "prelu", output: str = "embedding"
+) -> tf.keras.Model:
+    """Images [B, H, W, 3] in [-1, 1] -> features [B, V].
 
     Args:
       image_size: H = W, pixels, a multiple of 16.
       rectifier: "prelu" as in the paper; "relu6" as in MobileFaceNet.onnx, whose dw_conv layers
         have ReLU, all others ReLU6.
+      output: "embedding", V = 128, whose gdconv has a kernel as large as its map, so that its
+        weights fit one image size; or "average", V = 512, the mean of map_stride16_wide, without
+        gdconv and conv3, whose weights fit any size.
 
     Raises:
       InputError: an image size that is not a multiple of 16.
-      ValueError: another rectifier.
+      ValueError: another rectifier or output.
     """
     if image_size < STRIDE or image_size % STRIDE:
         raise InputError(
@@ -53,6 +58,8 @@ def mobilefacenet(image_size: int, rectifier: str = "prelu") -> tf.keras.Model:
         )
     if rectifier not in ("prelu", "relu6"):
         raise ValueError(f"rectifier is 'prelu' or 'relu6', not {rectifier!r}")
+    if output not in ("embedding", "average"):
+        raise ValueError(f"output is 'embedding' or 'average', not {output!r}")
     plain = "relu" if rectifier == "relu6" else rectifier
     images = tf.keras.Input([image_size, image_size, 3])
     x = _convolution(images, "conv1", 64, 3, 2, rectifier)
@@ -65,6 +72,9 @@ def mobilefacenet(image_size: int, rectifier: str = "prelu") -> tf.keras.Model:
     x = layers.Activation("linear", name="map_stride16")(x)
     x = _convolution(x, "conv2", 512, 1, 1, rectifier)
     x = layers.Activation("linear", name="map_stride16_wide")(x)
+    if output == "average":
+        x = layers.GlobalAveragePooling2D(name="map_pool")(x)
+        return tf.keras.Model(images, x, name="backbone")
     x = _depthwise(x, "gdconv", image_size // STRIDE, 1, None, pad=False)
     x = _convolution(x, "conv3", 128, 1, 1, None)
     return tf.keras.Model(images, layers.Flatten(name="embedding")(x), name="backbone")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, compare
 from ldl_fer.benchmark.turns import take_turns, timed
-from ldl_fer.config import PLAIN, PRESETS, Config
+from ldl_fer.config import PRESETS, Config
 from ldl_fer.evaluation import predict
 from ldl_fer.export import export_saved_model
 from ldl_fer.pipeline import ordered_dataset
@@ -71,7 +71,7 @@ def inference(
 def _case(
     folder: Path, turns: int, batches: int, title: str, config: Config, progress: bool
 ) -> list[Row]:
-    config = config.replace(**PLAIN)
+    config = config.replace(method="cross_entropy")
     size, batch_size = config.data.image_size, config.optimizer.batch_size
     records = made_up_records(folder, batches * batch_size, size, 0, progress)
     network = build_model(config, records).network

@@ -10,7 +10,7 @@ import tensorflow as tf
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, Targets, compare
 from ldl_fer.benchmark.turns import take_turns, timed
-from ldl_fer.config import PLAIN, PRESETS, Config
+from ldl_fer.config import PRESETS, Config
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import training_dataset
 from ldl_fer.prepared_records import prepare_records
@@ -173,7 +173,7 @@ def _training_steps(
 def _variants(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
     """Name -> settings that differ."""
     return {
-        PLAIN_STEP: PLAIN,
+        PLAIN_STEP: {"method": "cross_entropy"},
         **{f"bank K {k}": {"neighbors": "bank", "num_neighbors": k} for k in neighbors},
         **{f"forward K {k}": {"neighbors": "forward", "num_neighbors": k} for k in forward},
     }

@@ -1,0 +1,89 @@
+"""EAC, erasing attention consistency (Zhang et al., ECCV 2022): look at the same in the mirror.
+
+A network that memorizes a wrong label looks at parts of the face that have nothing to do with the
+expression, and elsewhere in the mirrored face. Pictures are erased at random, and attention to each
+class must be the mirror image of itself:
+
+  M_c(h, w) = sum_k W_kc F_k(h, w)                    attention, F the last map, W of the classifier
+  L_c       = 1/(C H W) sum_c ||M_c(x) - flip M_c(flip x)||^2
+  L         = CE(l, f(x)) + 5 L_c
+
+No gradient flows into W by way of the maps. Random erasing is set by the flags of augmentation;
+--method=eac sets the paper's. A network whose features are not the average of a map (a frozen
+backbone's head) has them for its map, of one place.
+"""
+
+import tensorflow as tf
+
+from ldl_fer.backbones import feature_map
+from ldl_fer.comparators.comparator import Comparator
+
+
+def attention_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Class activation maps (Zhou et al., 2016), without bias.
+
+      M_c(h, w) = sum_k W_kc F_k(h, w)
+
+    Args:
+      maps: [B, H, W, V], F.
+      kernel: [V, C], of the layer that turns the maps' average into logits.
+
+    Returns:
+      [B, H, W, C]; their average over the places are the logits, less the bias.
+    """
+    tf.debugging.assert_shapes([(maps, ("B", "H", "W", "V")), (kernel, ("V", "C"))])
+    return tf.einsum("bhwv,vc->bhwc", maps, kernel)
+
+
+def flip_consistency(maps: tf.Tensor, mirrored_maps: tf.Tensor) -> tf.Tensor:
+    """Mean squared distance of attention and the mirrored attention to the mirrored picture.
+
+      L_c = 1/(C H W) sum_chw (M_c(h, w) - M'_c(h, W - 1 - w))^2
+
+    Args:
+      maps: [B, H, W, C], of the pictures.
+      mirrored_maps: [B, H, W, C], of the same pictures mirrored.
+
+    Returns:
+      [B], >= 0.
+    """
+    tf.debugging.assert_shapes(
+        [(maps, ("B", "H", "W", "C")), (mirrored_maps, ("B", "H", "W", "C"))]
+    )
+    flipped = tf.reverse(mirrored_maps, axis=[2])
+    return tf.reduce_mean(tf.math.squared_difference(maps, flipped), axis=[1, 2, 3])
+
+
+class EAC(Comparator):
+    """Minimizes CE(l, f(x)) + 5 L_c."""
+
+    LOSSES = ("loss", "classification_loss", "consistency_loss")
+
+    def add_parts(self) -> None:
+        self.with_map = feature_map(self.network)
+        self.kernel = self.network.get_layer("logits").kernel
+
+    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
+        images = batch["image"]
+        mirrored = batch.get("mirrored_image")
+        if mirrored is None:
+            mirrored = tf.reverse(images, axis=[2])
+        # Both pass together: one set of batch statistics, as for one batch of twice the size.
+        maps, features, logits = self._run(tf.concat([images, mirrored], axis=0))
+        count = tf.shape(images)[0]
+        attention = attention_maps(maps, tf.stop_gradient(self.kernel))
+        classification = self.cross_entropy(batch, self.labels(batch), logits[:count])
+        consistency = flip_consistency(attention[:count], attention[count:])
+        return {
+            "features": features[:count],
+            "logits": logits[:count],
+            "classification_loss": classification,
+            "consistency_loss": consistency,
+            "loss": classification + self.settings.eac_weight * consistency,
+        }
+
+    def _run(self, images):
+        if self.with_map is not None:
+            return self.with_map(images, training=True)
+        features, logits = self.run_network(images, training=True)
+        return features[:, tf.newaxis, tf.newaxis], features, logits

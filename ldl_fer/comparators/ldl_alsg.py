@@ -1,0 +1,87 @@
+"""The neighbor constraint of LDL-ALSG (Chen et al., CVPR 2020): neighbors as a regularizer only.
+
+Faces that are close in an auxiliary label space should have close predictions. The paper's spaces
+are landmarks and action units; here it is the valence-arousal plane, as in LDLVA, with the same
+neighbors and the same local similarity, so that the two differ in what is done with them alone.
+
+  L = CE(l, f(x^i)) + omega sum_k s_k KL(f(x^k) || f(x^i)) / sum_k s_k
+
+Predictions for the neighbors are looked up in the bank and carry no gradient. The direction of the
+divergence, its normalization and omega = 1 are this project's: the paper's could not be looked up.
+"""
+
+import tensorflow as tf
+
+from ldl_fer.bank import NeighborBank
+from ldl_fer.comparators.comparator import Comparator
+
+
+def neighbor_constraint(
+    logits: tf.Tensor, neighbor_probabilities: tf.Tensor, similarity: tf.Tensor
+) -> tf.Tensor:
+    """Mean divergence of a prediction from its neighbors', weighted by similarity.
+
+      sum_k s_k KL(f(x^k) || f(x^i)) / sum_k s_k,  and 0 where sum_k s_k = 0
+
+    Args:
+      logits: [B, C], of f(x^i).
+      neighbor_probabilities: [B, K, C], f(x^k), rows sum to 1; a row of zeros is not seen yet.
+      similarity: [B, K], s, >= 0.
+
+    Returns:
+      [B], >= 0.
+    """
+    tf.debugging.assert_shapes(
+        [
+            (logits, ("B", "C")),
+            (neighbor_probabilities, ("B", "K", "C")),
+            (similarity, ("B", "K")),
+        ]
+    )
+    own = tf.nn.log_softmax(logits)[:, tf.newaxis]
+    entropy = -tf.reduce_sum(tf.math.xlogy(neighbor_probabilities, neighbor_probabilities), -1)
+    divergence = -tf.reduce_sum(neighbor_probabilities * own, axis=-1) - entropy
+    total = tf.reduce_sum(similarity, axis=-1)
+    return tf.math.divide_no_nan(tf.reduce_sum(similarity * divergence, axis=-1), total)
+
+
+class LDLALSG(Comparator):
+    """Minimizes CE and the neighbor constraint.
+
+    Attributes:
+      bank: see `ldl_fer.bank`.
+    """
+
+    LOSSES = ("loss", "classification_loss", "neighbor_constraint")
+
+    def add_parts(self) -> None:
+        sizes = self.num_samples, self.feature_size, self.num_classes
+        self.bank = NeighborBank(*sizes, name="bank")
+
+    def parts(self) -> dict:
+        return super().parts() | {"bank": self.bank}
+
+    def look_up(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probabilities of the neighbors [B, K, C], and which have any [B, K]."""
+        _, probabilities, seen = self.bank(batch["neighbors"])
+        return probabilities, seen
+
+    def losses(
+        self, batch: dict[str, tf.Tensor], known: tuple[tf.Tensor, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        probabilities, seen = known
+        features, logits = self.run_network(batch["image"], training=True)
+        classification = self.cross_entropy(batch, self.labels(batch), logits)
+        similarity = batch["local_similarity"] * seen
+        constraint = neighbor_constraint(logits, probabilities, similarity)
+        return {
+            "features": features,
+            "logits": logits,
+            "classification_loss": classification,
+            "neighbor_constraint": constraint,
+            "loss": classification + self.settings.alsg_weight * constraint,
+        }
+
+    def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
+        probabilities = tf.nn.softmax(rows["logits"])
+        self.bank.write(batch["sample_id"], rows["features"], probabilities)

@@ -1,0 +1,87 @@
+"""RUL, relative uncertainty learning (Zhang, Wang and Deng, NeurIPS 2021): who needs more room.
+
+Features of two faces are mixed, each weighted by its own uncertainty, and both labels must be
+read off the mixture: the loss falls where the face that is harder to read gets the larger weight.
+
+  sigma_i = mean of exp(h(v^i)), h: batch normalization, dropout, 64 units, batch normalization
+  z       = sigma_i / (sigma_i + sigma_j) v^i + sigma_j / (sigma_i + sigma_j) v^j
+  L       = 1/2 CE(l^i, W z) + 1/2 CE(l^j, W z)
+
+j is the sample before i in the batch, whose order is random; the first is paired with the last.
+At test time features are not mixed.
+"""
+
+import tensorflow as tf
+
+from ldl_fer.comparators.comparator import Comparator
+
+_UNITS, _DROPOUT = 64, 0.4
+
+
+def mixed_features(
+    features: tf.Tensor, partner_features: tf.Tensor, sigma: tf.Tensor, partner_sigma: tf.Tensor
+) -> tf.Tensor:
+    """Features of pairs, each face weighted by its share of the pair's uncertainty.
+
+      z = sigma_i / (sigma_i + sigma_j) v^i + sigma_j / (sigma_i + sigma_j) v^j
+
+    Args:
+      features, partner_features: [B, V].
+      sigma, partner_sigma: [B], > 0.
+
+    Returns:
+      [B, V]; the same for both faces of a pair.
+    """
+    tf.debugging.assert_shapes(
+        [
+            (features, ("B", "V")),
+            (partner_features, ("B", "V")),
+            (sigma, ("B",)),
+            (partner_sigma, ("B",)),
+        ]
+    )
+    share = (sigma / (sigma + partner_sigma))[:, tf.newaxis]
+    return share * features + (1.0 - share) * partner_features
+
+
+class RUL(Comparator):
+    """Minimizes the add-up loss.
+
+    Attributes:
+      uncertainty: the layers of h.
+    """
+
+    def add_parts(self) -> None:
+        layers = tf.keras.layers
+        self.uncertainty = tf.keras.Sequential(
+            [
+                layers.BatchNormalization(center=False, scale=False, name="norm1"),
+                layers.Dropout(_DROPOUT, name="dropout"),
+                layers.Dense(_UNITS, name="dense"),
+                layers.BatchNormalization(name="norm2"),
+            ],
+            name="uncertainty",
+        )
+        self.uncertainty.build([None, self.feature_size])
+        # The layer of the network that reads features: mixtures pass it as single faces do.
+        self.logits = self.network.get_layer("logits")
+
+    @property
+    def optimized_variables(self) -> list[tf.Variable]:
+        return super().optimized_variables + self.uncertainty.trainable_variables
+
+    def parts(self) -> dict:
+        return super().parts() | {"uncertainty": self.uncertainty}
+
+    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
+        features, logits = self.run_network(batch["image"], training=True)
+        sigma = tf.reduce_mean(tf.exp(self.uncertainty(features, training=True)), axis=-1)
+        mixed = self.logits(mixed_features(features, _partners(features), sigma, _partners(sigma)))
+        partner = batch | {"label": _partners(batch["label"])}
+        own = self.cross_entropy(batch, self.labels(batch), mixed)
+        loss = 0.5 * own + 0.5 * self.cross_entropy(partner, self.labels(partner), mixed)
+        return {"features": features, "logits": logits, "classification_loss": loss, "loss": loss}
+
+
+def _partners(values):
+    return tf.roll(values, 1, axis=0)

@@ -1,0 +1,145 @@
+"""SCN, the self-cure network (Wang et al., CVPR 2020): important samples first, others relabeled.
+
+  alpha_i = sigmoid(W_a v^i + b_a)                                  Eq. 1, importance
+  L_WCE   = -1/B sum_i log softmax(alpha_i z^i)_{y^i}               Eq. 2, on logits z
+  L_RR    = max(0, delta_1 - (alpha_H - alpha_L))                   Eq. 3, 4: means of both groups
+  y'      = argmax_j p_j  if  max_j p_j - p_y > delta_2, else y     Eq. 5, in the low group
+  L       = gamma L_RR + (1 - gamma) L_WCE
+
+The high group are the round(beta B) samples of the batch with the largest alpha. Relabeling begins
+after some epochs, in the low group only, as the paper has it (the authors' code relabels samples of
+both groups). A replica ranks the part of the batch that it has.
+"""
+
+import tensorflow as tf
+
+from ldl_fer import equations
+from ldl_fer.bank import write_rows
+from ldl_fer.comparators.comparator import Comparator
+
+NOT_RELABELED = -1
+
+
+def low_importance(importance: tf.Tensor, high_share: float) -> tf.Tensor:
+    """Which samples are not among the round(beta B) of largest importance, at least one.
+
+    Args:
+      importance: [B].
+      high_share: beta, in [0, 1]; 0.7 in the paper.
+
+    Returns:
+      [B], boolean; among equal samples the earlier are the more important.
+    """
+    tf.debugging.assert_shapes([(importance, ("B",))])
+    size = tf.shape(importance)[0]
+    high = tf.cast(tf.round(high_share * tf.cast(size, tf.float32)), tf.int32)
+    high = tf.maximum(high, 1)
+    rank = tf.argsort(tf.argsort(importance, direction="DESCENDING", stable=True))
+    return rank >= high
+
+
+def rank_regularization(importance: tf.Tensor, high_share: float, margin: float) -> tf.Tensor:
+    """How much the mean importances of both groups are closer than the margin.  Eq. 3, 4.
+
+      L_RR = max(0, delta_1 - (alpha_H - alpha_L))
+
+    Args:
+      importance: [B], in [0, 1].
+      high_share: beta.
+      margin: delta_1, 0.15 in the paper.
+
+    Returns:
+      Scalar, >= 0; 0 where the low group is empty.
+    """
+    low = low_importance(importance, high_share)
+    count = tf.reduce_sum(tf.cast(low, tf.float32))
+    low_sum = tf.reduce_sum(tf.where(low, importance, 0.0))
+    high_sum = tf.reduce_sum(tf.where(low, 0.0, importance))
+    high_count = tf.cast(tf.size(importance), tf.float32) - count
+    distance = tf.math.divide_no_nan(high_sum, high_count) - tf.math.divide_no_nan(low_sum, count)
+    return tf.where(count > 0.0, tf.nn.relu(margin - distance), 0.0)
+
+
+def relabeled(
+    label: tf.Tensor, probabilities: tf.Tensor, low: tf.Tensor, margin: float
+) -> tf.Tensor:
+    """The labels after Eq. 5.
+
+    Args:
+      label: [B], integers in [0, C).
+      probabilities: [B, C], rows sum to 1.
+      low: [B], boolean: the samples that may be relabeled.
+      margin: delta_2, 0.2 in the paper.
+
+    Returns:
+      [B], integers in [0, C).
+    """
+    tf.debugging.assert_shapes([(label, ("B",)), (probabilities, ("B", "C")), (low, ("B",))])
+    given = tf.gather(probabilities, label, batch_dims=1)
+    surer = tf.reduce_max(probabilities, axis=-1) - given > margin
+    best = tf.argmax(probabilities, axis=-1, output_type=label.dtype)
+    return tf.where(low & surer, best, label)
+
+
+class SCN(Comparator):
+    """Minimizes gamma L_RR + (1 - gamma) L_WCE.
+
+    Attributes:
+      importance: the layer of Eq. 1.
+      new_labels: [N], the class a sample was relabeled to, or NOT_RELABELED.
+    """
+
+    LOSSES = ("loss", "classification_loss", "rank_regularization")
+
+    def add_parts(self) -> None:
+        self.importance = tf.keras.layers.Dense(1, activation="sigmoid", name="importance")
+        self.importance.build([None, self.feature_size])
+        self.new_labels = self.add_weight(
+            "new_labels",
+            [self.num_samples],
+            tf.int32,
+            tf.keras.initializers.Constant(NOT_RELABELED),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    @property
+    def optimized_variables(self) -> list[tf.Variable]:
+        return super().optimized_variables + self.importance.trainable_variables
+
+    def parts(self) -> dict:
+        return super().parts() | {"importance": self.importance, "new_labels": self.new_labels}
+
+    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
+        settings = self.settings
+        features, logits = self.run_network(batch["image"], training=True)
+        importance = self.importance(features)[:, 0]
+        new = tf.gather(self.new_labels, batch["sample_id"])
+        label = tf.where(new == NOT_RELABELED, batch["label"], new)
+        weighted = importance[:, tf.newaxis] * logits
+        classification = tf.gather(self.class_weights, label) * equations.classification_loss(
+            tf.one_hot(label, self.num_classes), weighted
+        )
+        rank = rank_regularization(importance, settings.scn_high_share, settings.scn_margin)
+        rank = tf.fill(tf.shape(classification), rank)
+        weight = settings.scn_rank_weight
+        return {
+            "features": features,
+            "logits": logits,
+            "classification_loss": classification,
+            "rank_regularization": rank,
+            "loss": weight * rank + (1.0 - weight) * classification,
+            "labels_now": label,
+            "weighted_logits": weighted,
+            "importance": importance,
+        }
+
+    def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
+        settings, label = self.settings, rows["labels_now"]
+        low = low_importance(rows["importance"], settings.scn_high_share)
+        begun = self.optimizer.iterations > settings.scn_relabel_epoch * self.steps_per_epoch
+        probabilities = tf.nn.softmax(rows["weighted_logits"])
+        new = relabeled(label, probabilities, low & begun, settings.scn_relabel_margin)
+        old = tf.gather(self.new_labels, batch["sample_id"])
+        new = tf.where(new == label, old, new)
+        write_rows(batch["sample_id"], [(self.new_labels, new)])
