@@ -21,12 +21,15 @@ from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import AnyRecords, opener, training_records
 
 
-def train(config: Config, resume: bool = False) -> Run:
+def train(
+    config: Config, resume: bool = False, watch: tf.keras.callbacks.Callback | None = None
+) -> Run:
     """Trains one network and leaves a run folder.
 
     Args:
       config: all settings.
       resume: go on where the run in `config.run.run_dir` stopped; without one there, begin.
+      watch: is told of the training in place of a progress bar; nothing is printed then.
 
     Returns:
       The run, with the network of the best validation accuracy. On a machine of several that is
@@ -40,18 +43,24 @@ def train(config: Config, resume: bool = False) -> Run:
     run = Run(config.run.run_dir)
     if not devices.is_chief(strategy):
         with tempfile.TemporaryDirectory() as folder:
-            _train(config, strategy, Run(folder), run if resume else Run(folder))
+            _train(config, strategy, Run(folder), run if resume else Run(folder), watch)
         return run
     if run.exists() and not resume:
         raise InputError(
             f"{run.folder} already holds a run. Add --resume to go on with it, or choose another "
             "--run_dir."
         )
-    _train(config, strategy, run, run)
+    _train(config, strategy, run, run, watch)
     return run
 
 
-def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: Run) -> None:
+def _train(
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    run: Run,
+    earlier: Run,
+    watch: tf.keras.callbacks.Callback | None,
+) -> None:
     """Trains into the folder of `run`, from the state that `earlier` has, if any."""
     chief = devices.is_chief(strategy)
     with strategy.scope():
@@ -67,7 +76,7 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
     latest = tf.train.latest_checkpoint(earlier.state)
     if latest:
         checkpoint.restore(latest).assert_existing_objects_matched()
-        if chief:
+        if chief and watch is None:
             print(f"Going on after epoch {int(epochs_done)} of {config.optimizer.epochs}.")
     done, replicas = int(epochs_done), strategy.num_replicas_in_sync
     settings = config.data.num_neighbors, config.method, config.comparator, config.network
@@ -81,7 +90,7 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
                 "the settings": (config.data.image_size, config.run.seed, *settings),
             },
         )
-    if chief:
+    if chief and watch is None:
         _announce(config, run, training, validation, strategy)
     batch_size = config.optimizer.batch_size
     steps = steps_per_epoch(len(training), batch_size, replicas)
@@ -101,16 +110,16 @@ def _train(config: Config, strategy: tf.distribute.Strategy, run: Run, earlier: 
             ),
         ),
         validation_steps=steps_per_epoch(len(validation), batch_size),
-        callbacks=_callbacks(config, run, training, manager, epochs_done, chief),
+        callbacks=_callbacks(config, run, training, manager, epochs_done, chief, watch),
         verbose=0,
     )
     # Several machines take part in reading a variable that each has its own value of.
     state = [[variable.numpy() for variable in part.variables] for part in _constructing(model)]
     if chief:
-        _construct(config, run, training, state)
+        _construct(config, run, training, state, watch is None)
 
 
-def _construct(config: Config, run: Run, training: AnyRecords, state: list) -> None:
+def _construct(config: Config, run: Run, training: AnyRecords, state: list, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
     network, _ = load_network(run.folder)
     if config.comparator.method == "ldlva":
@@ -121,7 +130,7 @@ def _construct(config: Config, run: Run, training: AnyRecords, state: list) -> N
     for part, values in zip(_constructing(model), state, strict=True):
         for variable, value in zip(part.variables, values, strict=True):
             variable.assign(value)
-    samples = construct_samples(model, training, config, run.folder)
+    samples = construct_samples(model, training, config, run.folder, progress)
     samples.to_csv(run.samples, index=False, float_format="%.5f")
 
 
@@ -238,14 +247,14 @@ def _state(model):
     return epochs_done, checkpoint
 
 
-def _callbacks(config, run, training, manager, epochs_done, chief):
+def _callbacks(config, run, training, manager, epochs_done, chief, watch):
     writer = tf.summary.create_file_writer(str(run.tensorboard))
     rate = tf.keras.callbacks.LearningRateScheduler(
         lambda epoch: learning_rate(config.optimizer, epoch)
     )
     return [
         rate,
-        *([TQDMProgressBar(show_epoch_progress=True)] if chief else []),
+        *([watch or TQDMProgressBar(show_epoch_progress=True)] if chief else []),
         callbacks.NumberSummary(writer),
         *([callbacks.PictureSummary(writer, training, config)] if config.run.pictures else []),
         callbacks.BestNetwork(run),

@@ -28,6 +28,11 @@ ORDER = [
     *("benchmark.steps", "benchmark.input_rate", "benchmark.inference", "benchmark.size"),
     *("benchmark.report", "benchmark.sections", "benchmark.__main__"),
     "demo",
+    *("experiments.experiment", "experiments.noise", "experiments.ablation"),
+    *("experiments.neighbors", "experiments.inconsistent", "experiments.original"),
+    *("experiments.votes", "experiments.uncertainty", "experiments", "experiments.data"),
+    *("experiments.measures", "experiments.cross_validation", "experiments.runner"),
+    *("experiments.summary", "experiments.__main__"),
 ]
 WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise_kinds", "noise", "files", "plots", "errors", "config"]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}

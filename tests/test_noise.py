@@ -1,82 +1,40 @@
-"""Label noise: exactly as much as asked, uniform over the other classes, recorded."""
+"""Noisy copies of an annotation CSV: the clean label kept, what was done recorded, lists read."""
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ldl_fer import noise
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.noise import add_noise, flip_symmetric, noise_report
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3, 0.5, 0.999, 1.0])
-@pytest.mark.parametrize("classes", [2, 3, 7])
-@pytest.mark.parametrize("rows", [0, 1, 10, 1237])
-def test_exactly_the_asked_share_changes(rows, classes, rate):
-    labels = np.random.default_rng(1).integers(0, classes, rows)
-    before = labels.copy()
-    noisy = flip_symmetric(labels, rate, classes, seed=2)
-    assert noisy.dtype == np.int32 and noisy.shape == labels.shape
-    assert (noisy != labels).sum() == round(rate * rows)
-    assert ((noisy >= 0) & (noisy < classes)).all()
-    np.testing.assert_array_equal(labels, before)
-
-
-def test_uniform_over_other_classes_and_rows():
-    classes, rows = 7, 70_000
-    labels = np.tile(np.arange(classes), rows // classes)
-    noisy = flip_symmetric(labels, 0.3, classes, seed=0)
-    counts = np.bincount(labels * classes + noisy, minlength=classes**2).reshape(classes, classes)
-    off = counts[~np.eye(classes, dtype=bool)]
-    # 21,000 changed rows over 42 pairs: mean 500; chi-squared of 41 degrees has mean 41 and
-    # standard deviation sqrt(82) = 9.1, so 5 deviations either side are 0 to 87, and below 10 is
-    # too even for chance.
-    expected = 0.3 * rows / off.size
-    statistic = ((off - expected) ** 2 / expected).sum()
-    assert 10 < statistic < 87
-    # Changed rows are spread: each tenth of the file holds 2,100, standard deviation
-    # sqrt(21000 x 0.1 x 0.9 x 0.7) = 36, so 5 deviations are 182.
-    tenths = (noisy != labels).reshape(10, -1).sum(axis=1)
-    assert np.abs(tenths - 2100).max() < 182
-
-
-def test_seed_decides():
-    labels = np.random.default_rng(0).integers(0, 7, 500)
-    first = flip_symmetric(labels, 0.3, 7, seed=4)
-    np.testing.assert_array_equal(first, flip_symmetric(labels, 0.3, 7, seed=4))
-    assert (first != flip_symmetric(labels, 0.3, 7, seed=5)).any()
-
-
-@pytest.mark.parametrize(
-    "labels, rate, classes, seed, text",
-    [
-        ([0, 1], 1.01, 7, 0, "rate is 1.01"),
-        ([0, 1], -0.1, 7, 0, "rate is -0.1"),
-        ([0, 1], float("nan"), 7, 0, "rate is nan"),
-        ([0, 0], 0.5, 1, 0, "1 classes"),
-        ([0, 7], 0.5, 7, 0, "row 1 has label 7"),
-        ([-1, 0], 0.5, 7, 0, "row 0 has label -1"),
-        ([0, 1], 0.5, 7, -1, "seed is -1"),
-    ],
+from ldl_fer.noise import (
+    RAF_DB_ORDER,
+    add_noise,
+    apply_label_list,
+    noise_report,
+    order_warning,
+    parse_pairs,
+    read_confusion,
+    read_label_list,
 )
-def test_refuses(labels, rate, classes, seed, text):
-    with pytest.raises(InputError, match=text):
-        flip_symmetric(np.array(labels), rate, classes, seed)
+from ldl_fer.noise_kinds import flip_by_confusion, flip_by_votes, flip_pairs, flip_symmetric
+
+ROOT = Path(__file__).resolve().parents[1]
+FERPLUS = Path(os.environ.get("LDL_FER_SHARED", ROOT.parent / "shared")) / "data/ferplus/train.csv"
 
 
-def annotations(rows=50):
+def annotations(rows=50, votes=False):
     random = np.random.default_rng(0)
     table = pd.DataFrame(
         {
-            "subDirectory_filePath": [f"{i}.png" for i in range(rows)],
+            "subDirectory_filePath": [f"train/{i}.png" for i in range(rows)],
             "expression": random.integers(0, 7, rows),
             "valence": random.uniform(-1, 1, rows),
             "arousal": random.uniform(-1, 1, rows),
@@ -84,13 +42,24 @@ def annotations(rows=50):
             "subject": [f"{i:03}" for i in range(rows)],
         }
     )
+    if votes:
+        drawn = random.multinomial(10, np.full(7, 1 / 7), rows)
+        for number, name in enumerate(CLASS_NAMES):
+            table[f"votes_{name.lower()}"] = drawn[:, number]
     return Annotations(table, CLASS_NAMES)
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- add_noise and its sources
 
 
 def test_clean_labels_survive_a_second_dose():
     clean = annotations()
     once = add_noise(clean, "symmetric", 0.4, seed=0)
-    twice = add_noise(once, "symmetric", 0.4, seed=1)
+    twice = add_noise(once, "pair", 0.4, seed=1)
     for noisy in (once, twice):
         np.testing.assert_array_equal(noisy.table["clean_expression"], clean.labels)
     changed = (twice.labels != once.labels).sum()
@@ -99,20 +68,218 @@ def test_clean_labels_survive_a_second_dose():
     assert report["changed"] == 20 and report["rate_realized"] == 0.4
     assert report["rate_total"] == (twice.labels != clean.labels).mean() != 0.4
     assert "clean_expression" not in clean.table
-    with pytest.raises(InputError, match="'flip' is no kind of noise; there are: symmetric"):
-        add_noise(clean, "flip", 0.4, seed=0)
 
 
-def run_main(monkeypatch, source, output, rate, seed=0):
-    given = {"annotations": str(source), "output": str(output), "rate": rate, "seed": seed}
-    monkeypatch.setattr("absl.flags.FLAGS", SimpleNamespace(kind="symmetric", **given))
-    noise.main()
+def test_each_kind_gets_its_source():
+    clean = annotations(votes=True)
+    matrix = np.random.default_rng(1).uniform(size=[7, 7])
+    names = {"fear": "Surprise", "Sad": "Anger"}
+    expected = {
+        "symmetric": flip_symmetric(clean.labels, 0.3, 7, 5),
+        "pair": flip_pairs(clean.labels, 0.3, 7, 5, np.array([0, 1, 6, 3, 3, 5, 6])),
+        "confusion": flip_by_confusion(clean.labels, 0.3, 7, 5, matrix),
+        "votes": flip_by_votes(clean.labels, 0.3, 7, 5, clean.votes),
+    }
+    sources = {"pair": {"pairs": names}, "confusion": {"confusion": matrix}}
+    for kind, labels in expected.items():
+        noisy = add_noise(clean, kind, 0.3, 5, **sources.get(kind, {}))
+        np.testing.assert_array_equal(noisy.labels, labels)
+        assert (noisy.labels != clean.labels).any()
+        columns = clean.table.columns.drop("expression")
+        pd.testing.assert_frame_equal(noisy.table[columns], clean.table[columns])
+    drawn = add_noise(clean, "one_vote", None, 5)
+    assert (clean.votes[np.arange(50), drawn.labels] > 0).all()
 
 
-def test_command(tmp_path, monkeypatch):
-    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
-    annotations().write(source)
-    run_main(monkeypatch, source, output, 0.3, seed=9)
+@pytest.mark.parametrize(
+    "kind, rate, sources, text",
+    [
+        ("flip", 0.4, {}, "'flip' is no kind of noise; there are: symmetric, pair, confusion"),
+        ("symmetric", 0.4, {"pairs": {"Fear": "Sad"}}, "symmetric does not use --pairs"),
+        ("votes", 0.4, {"confusion": np.eye(7)}, "votes does not use --confusion"),
+        ("votes", 0.4, {}, "a column votes_"),
+        ("pair", 0.4, {"pairs": {"Fear": "Sorrow"}}, "names 'Sorrow', which is no class; there"),
+        ("pair", 0.4, {"pairs": {"Fear": "fear"}}, "makes fear its own pair"),
+        ("pair", 0.4, {"pairs": {"Fear": "Sad", "fear": "Anger"}}, "names fear twice"),
+    ],
+)
+def test_add_noise_refuses(kind, rate, sources, text):
+    with pytest.raises(InputError, match=text):
+        add_noise(annotations(), kind, rate, 0, **sources)
+
+
+def test_parse_pairs():
+    assert parse_pairs(["Fear:Surprise", " Sad : Anger"]) == {"Fear": "Surprise", "Sad": "Anger"}
+    for items, text in (
+        (["Fear"], "has 'Fear'; write CLASS:CLASS"),
+        (["Fear:"], "write CLASS:CLASS"),
+        (["Fear:Sad:Anger"], "write CLASS:CLASS"),
+        (["Fear:Sad", "Fear:Anger"], "gives Fear two pairs"),
+    ):
+        with pytest.raises(InputError, match=text):
+            parse_pairs(items)
+
+
+def test_confusion_files_in_any_order(tmp_path):
+    matrix = np.arange(9).reshape(3, 3)
+    names = ("A", "B", "C")
+    (tmp_path / "result.json").write_text(
+        json.dumps({"class_names": names, "confusion": matrix.tolist(), "metrics": {"x": 1}})
+    )
+    # Rows C, A, B and columns B, C, A of the same matrix.
+    csv = "true,b,C,A\nC,7,8,6\nA,1,2,0\n B,4,5,3\n"
+    (tmp_path / "a.csv").write_text("\ufeff" + csv, encoding="utf-8")
+    (tmp_path / "b.csv").write_text(csv.replace("true", ""))
+    for name in ("result.json", "a.csv", "b.csv"):
+        np.testing.assert_array_equal(read_confusion(tmp_path / name, names), matrix)
+    permuted = read_confusion(tmp_path / "result.json", ("C", "A", "B"))
+    np.testing.assert_array_equal(permuted, matrix[np.ix_([2, 0, 1], [2, 0, 1])])
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("a.csv", ",A,B\nA,1,2\nB,3,x\n", "row B, column B is 'x'; write a number >= 0"),
+        ("a.csv", ",A,B\nA,1,-2\nB,3,4\n", "row A, column B is '-2'"),
+        ("a.csv", ",A,B\nA,1,\nB,3,4\n", "row A, column B is ''"),
+        ("a.csv", ",A,D\nA,1,2\nB,3,4\n", "header of .*a.csv names 'D', which is no class"),
+        ("a.csv", ",A,B\nA,1,2\n", "first column of .*a.csv lacks B"),
+        ("a.csv", ",A,B\nA,1,2\nB,3,4\nA,5,6\n", "first column of .*a.csv names A twice"),
+        ("a.csv", ",A,B\nA,1,2\nB,3,4,5\n", "holds no confusion matrix"),
+        ("a.csv", "", "holds no confusion matrix"),
+        ("a.json", "{}", "holds no confusion matrix .*class_names"),
+        ("a.json", "[1]", "holds no confusion matrix"),
+        ("a.json", "{", "holds no confusion matrix"),
+        ("a.json", '{"class_names": ["A"], "confusion": [[1, 2]]}', "holds no confusion matrix"),
+        ("a.json", '{"class_names": ["A"], "confusion": [[1]]}', "first column of .* lacks B"),
+        ("a.csv", None, "a.csv cannot be read: No such file"),
+    ],
+)
+def test_confusion_files_refused(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_confusion(tmp_path / name, ("A", "B"))
+
+
+# --- lists of `file label`
+
+
+def lists(tmp_path, *lines, rows=("train/1.jpg", "train/2.jpg", "test/2.jpg"), **arguments):
+    """What `read_label_list` makes of the lines."""
+    zeros = dict.fromkeys(("expression", "valence", "arousal"), 0)
+    table = pd.DataFrame({"subDirectory_filePath": rows, **zeros})
+    (tmp_path / "list.txt").write_text("".join(f"{line}\n" for line in lines))
+    arguments = {"num_labels": 7, "first_label": 1, **arguments}
+    return read_label_list(tmp_path / "list.txt", Annotations(table), **arguments).tolist()
+
+
+def test_list_finds_rows_by_path_name_and_alignment(tmp_path):
+    found = lists(tmp_path, "train/2.jpg 7", "", "1.jpg\t1 ", "./test/2.jpg   3")
+    assert found == [0, 6, 2]
+    rows = ("a/1_aligned.jpg", "2.jpg", "a b/3_aligned.jpg", "3.jpg")
+    lines = ("1.jpg 1", "x/2_aligned.jpg 2", "a b/3_aligned.jpg 3", "3.jpg 4")
+    assert lists(tmp_path, *lines, rows=rows) == [0, 1, 2, 3]
+    assert lists(tmp_path, "1.jpg 0", rows=("1.jpg",), first_label=0) == [0]
+
+
+def test_list_keeps_and_skips_only_when_told(tmp_path):
+    lines = ("1.jpg 2", "9.jpg 1")
+    assert lists(tmp_path, *lines, keep_unlisted=True, skip_unmatched=True) == [1, -1, -1]
+    with pytest.raises(InputError) as caught:
+        lists(tmp_path, *lines, keep_unlisted=True)
+    assert "list.txt: 1 problem\n  line 2: no row has the file 9.jpg" in str(caught.value)
+    assert "--skip_unmatched" in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        lists(tmp_path, *lines, skip_unmatched=True)
+    assert "no line has row 1 of the annotations, train/2.jpg; add one" in str(caught.value)
+    assert "list.txt: 2 problems" in str(caught.value) and "--keep_unlisted" in str(caught.value)
+    with pytest.raises(InputError, match="no line has a row of the annotations"):
+        lists(tmp_path, "9.jpg 1", keep_unlisted=True, skip_unmatched=True)
+
+
+def test_list_tells_all_that_is_wrong(tmp_path):
+    lines = ("1.jpg", "2.jpg 1", "1.jpg 0", "train/2.jpg 8", "test/2.jpg 1.0", "train/1.jpg 1")
+    with pytest.raises(InputError) as caught:
+        lists(tmp_path, *lines)
+    text = str(caught.value).splitlines()
+    assert text[0].endswith("list.txt: 6 problems")
+    for found, expected in zip(
+        text[1:7],
+        (
+            "line 1: '1.jpg' is not `file label`",
+            "line 2: rows 1, 2 have a file named 2.jpg; write the path of one",
+            "line 3: label 0 of 1.jpg is no integer from 1 to 7; see --first_label",
+            "line 4: label 8 of train/2.jpg is no integer from 1 to 7",
+            "line 5: label 1.0 of test/2.jpg is no integer from 1 to 7",
+            "line 6: train/1.jpg is already in line 3",
+        ),
+        strict=True,
+    ):
+        assert found.strip().startswith(expected)
+    with pytest.raises(InputError, match="none.txt cannot be read: No such file"):
+        read_label_list(tmp_path / "none.txt", annotations(), 7)
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9.jpg 1\n")
+    with pytest.raises(InputError, match="latin.txt is not UTF-8"):
+        read_label_list(tmp_path / "latin.txt", annotations(), 7)
+
+
+def test_list_order_gives_classes():
+    clean = annotations(7)
+    # RAF-DB's 0 Surprise ... 6 Neutral in our numbers: 3, 4, 5, 1, 2, 6, 0.
+    after = apply_label_list(clean, np.array([0, 1, 2, 3, 4, 5, 6]), RAF_DB_ORDER)
+    assert after.labels.tolist() == [3, 4, 5, 1, 2, 6, 0]
+    np.testing.assert_array_equal(after.table["clean_expression"], clean.labels)
+    kept = apply_label_list(clean, np.array([0, -1, -1, -1, -1, -1, 6]), RAF_DB_ORDER)
+    assert kept.labels.tolist() == [3, *clean.labels[1:6], 0]
+    for order, text in ((("Sorrow",), "--label_order names 'Sorrow'"), (("Sad",) * 2, "twice")):
+        with pytest.raises(InputError, match=text):
+            apply_label_list(clean, np.zeros(7, int), order)
+
+
+def test_wrong_order_is_noticed():
+    clean = annotations(700)
+    raf = [CLASS_NAMES.index(name) for name in RAF_DB_ORDER]
+    truth = np.argsort(raf)[clean.labels]  # a clean list in RAF-DB's numbers
+    assert order_warning(clean, truth, RAF_DB_ORDER) is None
+    wrong = order_warning(clean, truth, CLASS_NAMES)
+    # No class has the same number in both orders: read by ours, every label changes.
+    assert "100.0% of the labels listed change" in wrong
+    assert f"rather looks like --label_order={','.join(RAF_DB_ORDER)}, RAF-DB's: 0.0%" in wrong
+    back = order_warning(clean, clean.labels, RAF_DB_ORDER)
+    assert f"--label_order={','.join(CLASS_NAMES)}, that of this project" in back
+    # Noise alone: below half nothing, above half a warning that names no order.
+    half = np.argsort(raf)[flip_symmetric(clean.labels, 0.5, 7, 0)]
+    assert order_warning(clean, half, RAF_DB_ORDER) is None
+    most = np.argsort(raf)[flip_symmetric(clean.labels, 0.51, 7, 0)]
+    text = order_warning(clean, most, RAF_DB_ORDER)
+    assert "51.0%" in text and "Check --label_order" in text and "rather" not in text
+    # Rows without a line say nothing: of 7 listed all change.
+    few = np.where(np.arange(700) < 7, truth, -1)
+    assert "100.0%" in order_warning(clean, few, CLASS_NAMES)
+    assert order_warning(clean, few, RAF_DB_ORDER) is None
+
+
+# --- the command
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "ldl_fer.noise", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture
+def source(tmp_path):
+    annotations(votes=True).write(tmp_path / "in.csv")
+    return tmp_path / "in.csv"
+
+
+def test_command_records_what_it_did(tmp_path, source):
+    output = tmp_path / "out.csv"
+    arguments = (f"--annotations={source}", f"--output={output}", "--rate=0.3", "--seed=9")
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert "15 of 50 labels changed (30.00%, asked 30.00%)" in first.stdout
     before, after = read_annotations(source), read_annotations(output)
     np.testing.assert_array_equal(after.labels, flip_symmetric(before.labels, 0.3, 7, 9))
     np.testing.assert_array_equal(after.table["clean_expression"], before.labels)
@@ -121,7 +288,7 @@ def test_command(tmp_path, monkeypatch):
     manifest = json.loads((tmp_path / "out.json").read_text())
     for name, path in (("input", source), ("output", output)):
         assert manifest[name] == str(path)
-        assert manifest[f"{name}_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert manifest[f"{name}_sha256"] == sha256(path)
     assert (manifest["kind"], manifest["seed"], manifest["rate_asked"]) == ("symmetric", 9, 0.3)
     assert (manifest["rows"], manifest["changed"], manifest["rate_realized"]) == (50, 15, 0.3)
     counts = np.zeros([7, 7], int)
@@ -130,33 +297,114 @@ def test_command(tmp_path, monkeypatch):
     assert manifest["counts"] == counts.tolist()
     assert manifest["class_names"] == list(CLASS_NAMES)
 
-    first = output.read_bytes()
-    run_main(monkeypatch, source, output, 0.3, seed=9)
-    assert output.read_bytes() == first
+    written = output.read_bytes()
+    assert run(*arguments).returncode == 0 and output.read_bytes() == written
 
 
-def test_command_refuses(tmp_path, monkeypatch):
-    source = tmp_path / "in.csv"
-    annotations().write(source)
-    text = source.read_text()
-    for output, rate, message in (
-        (source, 0.3, "is the input itself"),
-        (tmp_path / "out.json", 0.3, "must end in .csv"),
-        (tmp_path / "out.csv", 1.5, "the noise rate is 1.5"),
+def test_command_confusion_from_a_result(tmp_path, source):
+    matrix = np.full([7, 7], 1) + np.diag([13] * 7)  # 6 of 20 elsewhere: 0.3 by itself
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps({"class_names": CLASS_NAMES, "confusion": matrix.tolist()}))
+    arguments = (f"--annotations={source}", "--kind=confusion", f"--confusion={result}")
+    own = run(*arguments, f"--output={tmp_path / 'own.csv'}")
+    assert own.returncode == 0, own.stderr
+    assert "15 of 50 labels changed (30.00%); the record" in own.stdout
+    asked = run(*arguments, f"--output={tmp_path / 'asked.csv'}", "--rate=0.1", "--seed=3")
+    assert "5 of 50 labels changed (10.00%, asked 10.00%)" in asked.stdout
+    manifest = json.loads((tmp_path / "asked.json").read_text())
+    assert manifest["confusion"] == {"file": str(result), "sha256": sha256(result)}
+    assert manifest["confusion_matrix"] == matrix.tolist()
+    expected = flip_by_confusion(annotations().labels, 0.1, 7, 3, matrix)
+    np.testing.assert_array_equal(read_annotations(tmp_path / "asked.csv").labels, expected)
+    # The record of result.csv would be the matrix itself.
+    text = result.read_bytes()
+    over = run(*arguments, f"--output={tmp_path / 'result.csv'}")
+    assert over.returncode == 2 and "result.json is the input itself" in over.stderr
+    assert result.read_bytes() == text and not (tmp_path / "result.csv").exists()
+
+
+def test_command_pairs_and_one_vote(tmp_path, source):
+    output = tmp_path / "out.csv"
+    arguments = (f"--annotations={source}", f"--output={output}")
+    pairs = run(*arguments, "--kind=pair", "--rate=0.5", "--pairs=fear:Surprise,Disgust:Anger")
+    assert pairs.returncode == 0, pairs.stderr
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    rows = int(np.isin(annotations().labels, [4, 5]).sum())
+    assert manifest["rate_rows"] == rows > 4 and manifest["changed"] == round(rows / 2)
+    assert manifest["pairs"] == {"fear": "Surprise", "Disgust": "Anger"}
+    assert f"asked 50.00% of the {rows} rows whose class has a pair" in pairs.stdout
+    assert run(*arguments, "--kind=pair", "--rate=0.5").returncode == 0
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    assert manifest["pairs"]["Anger"] == "Neutral" and manifest["pairs"]["Neutral"] == "Happy"
+    assert (manifest["rate_rows"], manifest["changed"]) == (50, 25)
+    one = run(*arguments, "--kind=one_vote")
+    assert one.returncode == 0, one.stderr
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    assert (manifest["kind"], manifest["rate_asked"]) == ("one_vote", None)
+
+
+def test_command_label_list(tmp_path, source):
+    truth = [RAF_DB_ORDER.index(CLASS_NAMES[label]) + 1 for label in annotations().labels]
+    truth[7] = truth[7] % 7 + 1  # one wrong label
+    listed = tmp_path / "noisy.txt"
+    listed.write_text("".join(f"{i}_aligned.png {label}\n" for i, label in enumerate(truth)))
+    output = tmp_path / "out.csv"
+    arguments = (f"--annotations={source}", f"--label_list={listed}", f"--output={output}")
+    right = run(*arguments, f"--label_order={','.join(RAF_DB_ORDER)}", "--first_label=1")
+    assert right.returncode == 0 and right.stderr == "", right.stderr
+    assert "1 of 50 labels changed (2.00%)" in right.stdout
+    after = read_annotations(output)
+    assert np.flatnonzero(after.labels != annotations().labels).tolist() == [7]
+    assert after.labels[7] == CLASS_NAMES.index(RAF_DB_ORDER[truth[7] - 1])
+    np.testing.assert_array_equal(after.table["clean_expression"], annotations().labels)
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    assert manifest["kind"] == "label_list" and manifest["rate_realized"] == 0.02
+    assert manifest["label_list"] == {"file": str(listed), "sha256": sha256(listed)}
+    assert manifest["label_order"] == list(RAF_DB_ORDER) and manifest["first_label"] == 1
+    assert (manifest["rows_unlisted"], manifest["output_sha256"]) == (0, sha256(output))
+
+    wrong = run(*arguments, f"--label_order={','.join(CLASS_NAMES)}", "--first_label=1")
+    assert wrong.returncode == 0 and wrong.stderr.startswith("warning: by --label_order=Neutral")
+    assert "looks like --label_order=Surprise,Fear,Disgust,Happy,Sad,Anger,Neutral" in wrong.stderr
+
+
+def test_command_refuses(tmp_path, source):
+    text, output = source.read_bytes(), tmp_path / "out.csv"
+    listed = f"--label_list={source}"
+    for arguments, message in (
+        ([f"--output={source}", "--rate=0.3"], "in.csv is the input itself"),
+        ([f"--output={tmp_path / 'out.json'}", "--rate=0.3"], "must end in .csv"),
+        (["--rate=2"], "the noise rate is 2.0; it must lie in [0, 1]"),
+        ([], "this kind of noise needs a rate, such as --rate=0.3"),
+        ([listed, "--rate=0.3"], "--rate does not go with --label_list; leave it out"),
+        (["--keep_unlisted", "--rate=0.3"], "--keep_unlisted needs --label_list"),
+        ([listed], "--label_list needs --label_order and --first_label"),
     ):
-        with pytest.raises(InputError, match=message):
-            run_main(monkeypatch, source, output, rate)
-    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"] and source.read_text() == text
+        refused = run(f"--annotations={source}", f"--output={output}", *arguments)
+        assert refused.returncode == 2 and refused.stdout == ""
+        assert refused.stderr.startswith("error: ") and message in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"] and source.read_bytes() == text
 
 
-def test_command_line(tmp_path):
-    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
-    annotations().write(source)
-    arguments = [f"--annotations={source}", f"--output={output}", "--rate=0.3"]
-    command = [sys.executable, "-m", "ldl_fer.noise", *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "15 of 50 labels changed (30.00%, asked 30.00%)" in run.stdout
-    run = subprocess.run([*command, "--rate=2"], capture_output=True, text=True, check=False)
-    assert run.returncode == 2 and run.stderr.startswith("error: the noise rate is 2.0")
-    assert "Traceback" not in run.stderr
+def test_help_teaches_every_kind():
+    text = run("--help").stdout
+    for word in ("--kind=symmetric", "--kind=pair", "--kind=confusion", "--kind=votes"):
+        assert word in text
+    assert "--kind=one_vote" in text and "--first_label=1" in text and "%s" not in text
+
+
+@pytest.mark.skipif(not FERPLUS.exists(), reason=f"{FERPLUS} is not here")
+def test_human_votes_of_real_faces():
+    clean = read_annotations(FERPLUS)
+    votes = clean.votes.astype(float)
+    noisy = add_noise(clean, "votes", 0.3, 0)
+    moved = np.flatnonzero(noisy.labels != clean.labels)
+    assert len(moved) == round(0.3 * len(clean)) == 3681
+    assert (votes[moved, noisy.labels[moved]] > 0).all()
+    # One vote a row differs from the label with chance 1 - q: a sum of independent draws, whose
+    # variance is the sum of q (1 - q).
+    q = votes[np.arange(len(clean)), clean.labels] / votes.sum(axis=1)
+    drawn = add_noise(clean, "one_vote", None, 0)
+    changed = (drawn.labels != clean.labels).sum()
+    assert abs(changed - (1 - q).sum()) < 4.5 * np.sqrt((q * (1 - q)).sum())

@@ -60,7 +60,7 @@ class EAC(Comparator):
     LOSSES = ("loss", "classification_loss", "consistency_loss")
 
     def add_parts(self) -> None:
-        self.with_map = feature_map(self.network)
+        self.with_map = feature_map(self.whole)
         self.kernel = self.network.get_layer("logits").kernel
 
     def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:

@@ -1,0 +1,112 @@
+"""The paper's tables, on your data, by one command each.
+
+    python -m ldl_fer.experiments noise --preset=frozen --pretrained=MobileFaceNet.onnx \\
+        --train_data_path=train.csv --train_image_dir=images --val_data_path=val.csv \\
+        --val_image_dir=images --test_data_path=test.csv --test_image_dir=images --dataset=mine
+
+    noise         Table 1    10, 20, 30 % of the labels flipped, all methods
+    inconsistent  Table 2    trained on two annotators' labels, tested on either's
+    original      Table 3    the data set as it is, all methods
+    ablation      Table 4    LDLVA's parts, one after the other; clean and 30 %
+    votes         Fig. 3, 5  distributions against human votes (columns votes_*)
+    uncertainty   Fig. 6     flipped labels found by lambda, beside cleanlab (frozen backbone only)
+    neighbors     Fig. 7     K 1 to 32; clean and 30 %
+
+Every flag of train.py sets what all runs have in common. A run that is done is not done again, one
+that was interrupted goes on after its last epoch, and runs that two experiments share are trained
+once. On several cores, start the same command several times: each process takes runs that no other
+is at. results/NAME/ then holds runs.csv (a row per run), summary.csv (mean, standard error, number
+of runs, and published numbers in a column of their own), summary.md and a figure.
+
+Accuracies are told twice: at the epoch that the validation set chooses (accuracy), and after the
+last epoch (accuracy_last), since papers do either.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from ldl_fer import command_line
+from ldl_fer.config import config_from_flags, define_flags
+from ldl_fer.errors import InputError
+from ldl_fer.experiments import EXPERIMENTS
+
+
+def main(names: list[str]) -> None:
+    from ldl_fer.experiments.data import Sets
+    from ldl_fer.experiments.runner import measured, plan, run_all
+    from ldl_fer.experiments.summary import summarize, table_of, write_results
+
+    given = flags.FLAGS
+    known = ", ".join(EXPERIMENTS)
+    if len(names) != 1 or names[0] not in EXPERIMENTS:
+        raise InputError(f"name one experiment: {known}. See --help.")
+    experiment = EXPERIMENTS[names[0]]
+    if given.method:
+        raise InputError("--method is what experiments vary; choose methods by --only.")
+    config = config_from_flags().replace(pictures=False)
+    for flag, value in (
+        ("--train_data_path", config.data.train_data_path),
+        ("--test_data_path", given.test_data_path),
+    ):
+        if not value.endswith(".csv"):
+            raise InputError(f"{flag}={value} must be an annotation CSV: its labels are changed.")
+    try:
+        seeds = tuple(int(seed) for seed in given.seeds)
+    except ValueError as error:
+        raise InputError(f"--seeds: {error}") from error
+    runs_dir = Path(given.runs_dir) / given.dataset
+    sets = Sets(
+        given.dataset,
+        config.data,
+        given.test_data_path,
+        given.test_image_dir,
+        runs_dir / "data",
+        given.subset,
+        given.other_train_data_path,
+        given.other_test_data_path,
+    )
+    planned = plan(experiment, sets, config, seeds, runs_dir)
+    chosen = [one for one in planned if not given.only or one.variant.method in given.only]
+    if not chosen:
+        raise InputError(
+            f"--only={','.join(given.only)} names no method of {experiment.name}; there are: "
+            f"{', '.join(dict.fromkeys(one.variant.method for one in planned))}."
+        )
+    if not given.summarize:
+        run_all(chosen, experiment.name)
+    runs = measured(experiment, planned, sets)
+    if runs.empty:
+        raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
+    folder = Path(given.results_dir) / experiment.name
+    command = "python -m ldl_fer.experiments " + shlex.join(sys.argv[1:])
+    write_results(experiment, runs, folder, command, len(planned))
+    print(table_of(experiment, summarize(experiment, runs)))
+    print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")
+
+
+def _define_flags() -> None:
+    define_flags("data", "augmentation", "method", "comparator", "network", "optimizer", "run")
+    flags.DEFINE_string("test_data_path", "", "Annotation CSV of the test images.", required=True)
+    flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.", required=True)
+    flags.DEFINE_string("dataset", "data", "What tables call the data set.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
+    flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")
+    flags.DEFINE_integer("subset", 0, "Use so many training rows, drawn once; 0: all.", 0)
+    flags.DEFINE_string(
+        "other_train_data_path",
+        "",
+        "inconsistent: a second annotator's CSV, its pictures under --train_image_dir too. Empty: "
+        "one random human vote a picture.",
+    )
+    flags.DEFINE_string("other_test_data_path", "", "inconsistent: that annotator's test set.")
+    flags.DEFINE_string("runs_dir", "checkpoints/experiments", "Where run folders go.")
+    flags.DEFINE_string("results_dir", "results", "Where tables and figures go.")
+    flags.DEFINE_bool("summarize", False, "Only make tables of the runs that are finished.")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command_line.start(main, positional="the name of an experiment")

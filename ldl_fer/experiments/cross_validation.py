@@ -1,0 +1,77 @@
+"""Predictions for training samples by classifiers that did not see them: what cleanlab asks for."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from ldl_fer.backbones import build_network
+from ldl_fer.config import Config
+from ldl_fer.errors import InputError
+from ldl_fer.splits import open_pooled
+
+FOLDS = 5
+INVERSE_PENALTY = 1e-3  # of the squared weights; features are standardized
+
+
+def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.ndarray:
+    """Probabilities of each training sample by a linear classifier of the other folds' samples.
+
+    Multinomial logistic regression on the pooled maps of the frozen backbone, five folds
+    stratified by the labels that are trained on.
+
+    Args:
+      config: of a run with a frozen backbone; its training CSV, labels as they stand.
+      folder: where the predictions are kept, by labels and features.
+      progress: whether to show a bar.
+
+    Returns:
+      [N, C], rows sum to 1.
+
+    Raises:
+      InputError: the backbone is not frozen, or a class has fewer samples than folds.
+    """
+    if not config.network.frozen:
+        raise InputError(
+            "the experiment `uncertainty` compares with classifiers on pooled maps: add "
+            "--preset=frozen --pretrained=FILE.onnx."
+        )
+    classes = len(config.data.class_names)
+    network = build_network(config.network, config.data.image_size, classes)
+    paths = config.data.train_data_path, config.data.train_image_dir
+    records = open_pooled(network, config.data, *paths, 0)
+    features, labels = records.pooled, records.annotations().labels
+    counts = np.bincount(labels, minlength=classes)
+    if counts.min() < FOLDS:
+        name = config.data.class_names[int(counts.argmin())]
+        raise InputError(
+            f"{paths[0]} has {counts.min()} samples of {name}; {FOLDS} folds need {FOLDS} or more."
+        )
+    digest = hashlib.sha256(json.dumps([records.annotations().fingerprint(), FOLDS]).encode())
+    digest.update(network.get_layer("backbone").get_weights()[0].tobytes())
+    file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".partial-{os.getpid()}-{file.name}")
+        np.save(partial, _predictions(np.asarray(features[:, 0]), labels, classes, progress))
+        os.replace(partial, file)
+    return np.load(file)
+
+
+def _predictions(features, labels, classes, progress):
+    made = np.zeros([len(labels), classes])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels)
+    for inside, outside in tqdm(folds, "linear classifiers", FOLDS, disable=not progress):
+        classifier = make_pipeline(
+            StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
+        )
+        classifier.fit(features[inside], labels[inside])
+        made[outside] = classifier.predict_proba(features[outside])
+    return made

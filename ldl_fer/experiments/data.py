@@ -1,0 +1,116 @@
+"""The data sets of an experiment: what the user gave, with labels made wrong or doubled."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ldl_fer.annotation_checks import LABEL
+from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.config import DataConfig
+from ldl_fer.errors import InputError
+from ldl_fer.experiments.experiment import CLEAN, Noise
+from ldl_fer.noise import CLEAN_LABEL, add_noise
+
+ONE_VOTE = Noise("one_vote")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sets:
+    """Where the data lie.
+
+    Attributes:
+      name: what tables call the data set.
+      data: the user's paths of training and validation, K, classes.
+      test_data_path, test_image_dir: of the test set.
+      other_train_data_path, other_test_data_path: of a second annotator, whose paths start from
+        the same folders; empty: one random human vote a picture, where there are votes.
+      folder: where changed CSV files go.
+      subset: how many training rows are used, drawn once for all; 0: all.
+    """
+
+    name: str
+    data: DataConfig
+    test_data_path: str
+    test_image_dir: str
+    folder: Path
+    subset: int = 0
+    other_train_data_path: str = ""
+    other_test_data_path: str = ""
+
+    def training_csv(self, noise: Noise, seed: int, union: bool) -> Path:
+        """The training CSV with its labels as an experiment wants them; made when missing.
+
+        Args:
+          noise: how labels are made wrong; `clean_expression` keeps the given ones.
+          seed: of the noise.
+          union: whether each picture comes twice, with the labels of both annotators.
+
+        Raises:
+          InputError: the CSV cannot be read, or has no votes where they are needed.
+        """
+        noise_name = str(noise).replace(" ", "-")
+        kinds = [self.name, f"{self.subset}-rows"] + ["union"] * union + [noise_name]
+        if noise != CLEAN or union:
+            kinds.append(f"seed-{seed}")
+        path = self.folder / ("-".join(kinds).replace(" ", "-") + ".csv")
+        if path.exists():
+            return path
+        annotations = self._subset(self._read(self.data.train_data_path))
+        if union:
+            annotations = self._union(annotations, seed)
+        if noise == CLEAN:
+            annotations = _with_clean_labels(annotations)
+        else:
+            annotations = add_noise(annotations, noise.kind, noise.rate, seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        annotations.write(path)
+        return path
+
+    def test_sets(self, union: bool, seed: int) -> dict[str, Path]:
+        """Name -> CSV of every test set: the given one, and with `union` the other annotator's."""
+        sets = {self.name: Path(self.test_data_path)}
+        if not union:
+            return sets
+        if self.other_test_data_path:
+            return sets | {f"{self.name} (other)": Path(self.other_test_data_path)}
+        path = self.folder / f"{self.name}-test-one_vote-seed-{seed}.csv".replace(" ", "-")
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            annotations = self._read(self.test_data_path)
+            add_noise(annotations, ONE_VOTE.kind, None, seed).write(path)
+        return sets | {f"{self.name} (one vote)": path}
+
+    def _read(self, path: str) -> Annotations:
+        return read_annotations(path, None, self.data.class_names, 1, progress=False)
+
+    def _subset(self, annotations: Annotations) -> Annotations:
+        if not self.subset:
+            return annotations
+        if self.subset > len(annotations):
+            raise InputError(
+                f"--subset={self.subset}, but {self.data.train_data_path} has "
+                f"{len(annotations)} rows."
+            )
+        rows = np.random.default_rng(0).permutation(len(annotations))[: self.subset]
+        return annotations.subset(np.sort(rows))
+
+    def _union(self, annotations: Annotations, seed: int) -> Annotations:
+        """Both annotators' rows, one after the other."""
+        if self.other_train_data_path:
+            other = self._read(self.other_train_data_path)
+        else:
+            other = add_noise(annotations, ONE_VOTE.kind, None, seed)
+        tables = [
+            a.table.drop(columns=["knn", CLEAN_LABEL], errors="ignore")
+            for a in (annotations, other)
+        ]
+        return Annotations(pd.concat(tables, ignore_index=True), annotations.class_names)
+
+
+def _with_clean_labels(annotations: Annotations) -> Annotations:
+    table = annotations.table
+    if CLEAN_LABEL in table:
+        return annotations
+    return Annotations(table.assign(**{CLEAN_LABEL: table[LABEL]}), annotations.class_names)

@@ -1,0 +1,168 @@
+"""What is read off a finished run: rows of a table, from files alone."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import entropy, spearmanr
+
+from ldl_fer.annotation_checks import vote_columns
+from ldl_fer.experiments.experiment import Variant
+from ldl_fer.metrics import distribution_metrics, flip_detection
+from ldl_fer.noise import CLEAN_LABEL
+
+Values = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A run that is done.
+
+    Attributes:
+      variant: what was run.
+      samples: its samples.csv.
+      results: test set -> ("best" or "last" epoch -> metrics).
+      class_names: C names.
+      smoothing: of label smoothing.
+      cross_validated: [N, C], predictions of classifiers that did not see the sample; None where
+        the experiment does not need them.
+    """
+
+    variant: Variant
+    samples: pd.DataFrame
+    results: Mapping[str, Mapping[str, Values]]
+    class_names: tuple[str, ...]
+    smoothing: float
+    cross_validated: np.ndarray | None = None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels trained on, [N]."""
+        return self.samples["expression"].to_numpy()
+
+    @property
+    def flipped(self) -> np.ndarray:
+        """Which of them were changed, [N]."""
+        return self.labels != self.samples[CLEAN_LABEL].to_numpy()
+
+    @property
+    def votes(self) -> np.ndarray | None:
+        """Human votes, [N, C], or None."""
+        names = vote_columns(self.class_names)
+        return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
+
+    def per_class(self, part: str) -> np.ndarray | None:
+        """Columns `part`_* of samples.csv, [N, C], or None."""
+        names = [f"{part}_{name.lower()}" for name in self.class_names]
+        return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Numbers of one row of a table.
+
+    Attributes:
+      method, dataset, setting: which row.
+      values: metric -> number.
+    """
+
+    method: str
+    dataset: str
+    setting: str
+    values: Values
+
+
+def test(run: Finished) -> Iterator[Measured]:
+    """Metrics on every test set at the best epoch, accuracy and KL at the last, flips found."""
+    for dataset, epochs in run.results.items():
+        values = dict(epochs["best"])
+        values |= {f"{name}_last": v for name, v in epochs["last"].items()}
+        if "uncertainty" in run.samples and _some(run.flipped):
+            score = run.samples["uncertainty"]
+            values["flips_auc"] = flip_detection(score, run.flipped)["roc_auc"]
+        yield Measured(run.variant.method, dataset, run.variant.setting, values)
+
+
+def votes(run: Finished) -> Iterator[Measured]:
+    """Distances of distributions from the human votes, of training and of test faces."""
+    name, reference = run.variant.method, run.votes
+    dataset = next(iter(run.results))
+    if reference is not None:
+        one_hot = np.eye(len(run.class_names))[run.labels]
+        made = {f"{name}: softmax": run.per_class("probability")}
+        if run.variant.settings["method"] == "cross_entropy":
+            made["one-hot label"] = one_hot
+        if run.variant.settings["method"] == "label_smoothing":
+            even = 1 / len(run.class_names)
+            made["smoothed label"] = (1 - run.smoothing) * one_hot + run.smoothing * even
+        if run.per_class("target") is not None:
+            made[f"{name}: target d"] = run.per_class("target")
+            made[f"{name}: neighbors' d~"] = run.per_class("aggregated")
+        for method, distributions in made.items():
+            values = distribution_metrics(reference, distributions)
+            del values["rows"]
+            yield Measured(method, dataset, "training faces", values)
+    for dataset, epochs in run.results.items():
+        yield Measured(name, dataset, "test faces", dict(epochs["best"]))
+
+
+def uncertainty(run: Finished) -> Iterator[Measured]:
+    """How well scores find flipped labels, and follow the entropy of votes on clean ones."""
+    name, dataset = run.variant.method, next(iter(run.results))
+    rows = np.arange(len(run.labels))
+    scores = {f"{name}: 1 - p(label)": 1 - run.per_class("probability")[rows, run.labels]}
+    if "uncertainty" in run.samples:
+        scores[f"{name}: lambda"] = run.samples["uncertainty"].to_numpy()
+        scores[f"{name}: 1 - d(label)"] = 1 - run.per_class("target")[rows, run.labels]
+        scores[f"{name}: 1 - d~(label)"] = 1 - run.per_class("aggregated")[rows, run.labels]
+    issues = {}
+    if run.cross_validated is not None and run.variant.settings["method"] == "cross_entropy":
+        for kind in ("self_confidence", "normalized_margin"):
+            method = f"cleanlab: {kind}"
+            scores[method] = 1 - _label_quality(run.labels, run.cross_validated, kind)
+        issues["cleanlab: self_confidence"] = _issues(run.labels, run.cross_validated)
+    for method, score in scores.items():
+        values = {}
+        if _some(run.flipped):
+            values |= flip_detection(score, run.flipped)
+        if _some(run.flipped) and method in issues:
+            found = issues[method]
+            hits = float((found & run.flipped).sum())
+            values["issues_precision"] = hits / max(found.sum(), 1)
+            values["issues_recall"] = hits / run.flipped.sum()
+        if run.votes is not None:
+            kept = ~run.flipped & (run.votes.sum(axis=1) > 0)
+            doubt = entropy(run.votes[kept], axis=1)
+            values["entropy_correlation"] = float(spearmanr(score[kept], doubt).statistic)
+        yield Measured(method, dataset, run.variant.setting, values)
+
+
+MEASURES: Mapping[str, Callable[[Finished], Iterator[Measured]]] = {
+    "test": test,
+    "votes": votes,
+    "uncertainty": uncertainty,
+}
+
+
+def read_metrics(result_json: Path) -> Values:
+    """The metrics of a result.json."""
+    return json.loads(result_json.read_text())["metrics"]
+
+
+def _some(flipped: np.ndarray) -> bool:
+    return bool(flipped.any() and not flipped.all())
+
+
+def _label_quality(labels: np.ndarray, probabilities: np.ndarray, kind: str) -> np.ndarray:
+    from cleanlab.rank import get_label_quality_scores
+
+    return get_label_quality_scores(labels, probabilities, method=kind)
+
+
+def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    from cleanlab.filter import find_label_issues
+
+    return find_label_issues(labels, probabilities, n_jobs=1)

@@ -1,0 +1,222 @@
+"""Trains what an experiment asks for, run by run; what is done already is not done again.
+
+A run lies in a folder of its own, named after its settings, so that experiments share the runs
+that they have in common. Several processes may work at the same experiment: each takes runs that
+no other is at.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from ldl_fer.config import METHOD_SETTINGS, Config
+from ldl_fer.evaluation import evaluate_run
+from ldl_fer.experiments.cross_validation import cross_validated
+from ldl_fer.experiments.data import Sets
+from ldl_fer.experiments.experiment import Experiment, Noise, Variant
+from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
+from ldl_fer.files import write_whole
+from ldl_fer.runs import Run
+from ldl_fer.training import train
+
+EPOCHS = ("best", "last")  # Which of its networks a run is tested with.
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """One training of an experiment."""
+
+    variant: Variant
+    noise: Noise
+    seed: int
+    config: Config
+    tests: dict[str, Path]
+    test_image_dir: str
+
+    @property
+    def run(self) -> Run:
+        """Its run folder."""
+        return Run(self.config.run.run_dir)
+
+    @property
+    def record(self) -> Path:
+        """Written last: seconds of training and commit."""
+        return self.run.folder / "finished.json"
+
+    def result(self, dataset: str, epoch: str) -> Path:
+        """Folder of a test set's result.json."""
+        return self.run.folder / f"{dataset}-{epoch}"
+
+    def __str__(self) -> str:
+        parts = (self.variant.method, self.variant.setting, f"noise {self.noise}")
+        return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
+
+
+def plan(
+    experiment: Experiment,
+    sets: Sets,
+    config: Config,
+    seeds: tuple[int, ...],
+    runs_dir: Path,
+) -> list[Planned]:
+    """Every training of an experiment, seed by seed, with its data made.
+
+    Args:
+      experiment: what is to be trained.
+      sets: on which data.
+      config: the user's settings; data paths, seed and run folder are filled in.
+      seeds: of noise and training.
+      runs_dir: where run folders go.
+    """
+    planned = []
+    for seed in seeds:
+        for noise in experiment.noises:
+            data = sets.training_csv(noise, seed, experiment.union)
+            tests = sets.test_sets(experiment.union, seed)
+            for variant in experiment.variants:
+                beside = METHOD_SETTINGS.get(variant.settings.get("method"), {})
+                settings = beside | dict(variant.settings)
+                made = config.replace(**settings, train_data_path=str(data), seed=seed)
+                folder = runs_dir / _folder_name(variant, noise, seed, made)
+                made = made.replace(run_dir=str(folder))
+                planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
+    return planned
+
+
+def _folder_name(variant, noise, seed, config) -> str:
+    """A readable name, and a hash of every setting but places."""
+    settings = dataclasses.asdict(config)
+    for place in ("records_dir",):
+        del settings["data"][place]
+    del settings["run"]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    words = f"{variant.settings.get('method', 'ldlva')} {variant.setting} {noise} seed {seed}"
+    words = "".join(c if c.isalnum() or c in ".- " else "" for c in words)
+    return "-".join([*words.split(), digest])
+
+
+def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
+    """Trains and tests what is not done yet.
+
+    Args:
+      planned: of `plan`.
+      name: what the progress bar is called.
+      progress: whether to show it: epochs of all runs, with the time left.
+    """
+    waiting = [one for one in planned if not one.record.exists()]
+    epochs = sum(one.config.optimizer.epochs for one in waiting)
+    with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
+        while waiting:
+            postponed = []
+            for one in waiting:
+                with _claimed(one.run.folder) as mine:
+                    if not mine:
+                        postponed.append(one)
+                    elif one.record.exists():  # by another process
+                        bar.update(one.config.optimizer.epochs)
+                    else:
+                        bar.set_postfix_str(str(one))
+                        _run(one, bar)
+            if len(postponed) == len(waiting):
+                bar.set_postfix_str(f"{len(waiting)} runs are at work elsewhere")
+                time.sleep(5)
+            waiting = postponed
+
+
+def _run(one: Planned, bar: tqdm) -> None:
+    tf.keras.backend.clear_session()
+    start = time.monotonic()
+    run = train(one.config, resume=True, watch=_Epochs(bar))
+    seconds = time.monotonic() - start
+    for dataset, path in one.tests.items():
+        for epoch in EPOCHS:
+            folder = one.result(dataset, epoch)
+            evaluate_run(run.folder, str(path), one.test_image_dir, epoch, folder, progress=False)
+    shutil.rmtree(run.state)
+    commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
+    record = {"seconds": round(seconds, 1), "commit": commit}
+    write_whole(one.record, json.dumps(record) + "\n")
+
+
+class _Epochs(tf.keras.callbacks.Callback):
+    """Tells a progress bar of every epoch."""
+
+    def __init__(self, bar: tqdm):
+        super().__init__()
+        self.bar = bar
+
+    def on_train_begin(self, logs=None):
+        self.started_at = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.started_at is None:  # epochs done in an earlier session
+            self.started_at = epoch
+            self.bar.update(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.update(1)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Whether this process may work in a folder: no other is at it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f".{folder.name}.lock")
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    path.unlink(missing_ok=True)
+
+
+def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.DataFrame:
+    """A row per run and row of the table: what was measured, and where it comes from.
+
+    Runs that are not finished are left out.
+    """
+    rows = []
+    for one in planned:
+        if not one.record.exists():
+            continue
+        outside = None
+        if experiment.measure == "uncertainty":
+            outside = cross_validated(one.config, sets.folder)
+        finished = Finished(
+            one.variant,
+            pd.read_csv(one.run.samples),
+            {
+                dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
+                for dataset in one.tests
+            },
+            one.config.data.class_names,
+            one.config.comparator.smoothing,
+            outside,
+        )
+        record = json.loads(one.record.read_text())
+        for row in MEASURES[experiment.measure](finished):
+            rows.append(
+                {
+                    "method": row.method,
+                    "dataset": row.dataset,
+                    "noise": str(one.noise),
+                    "setting": row.setting,
+                    "seed": one.seed,
+                    **row.values,
+                    **record,
+                    "run_dir": str(one.run.folder),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,145 @@
+"""Means, standard errors and the files that show them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ldl_fer.experiments.experiment import Experiment
+from ldl_fer.files import write_whole
+from ldl_fer.plots import save_figure
+
+KEYS = ["method", "dataset", "noise", "setting"]
+PUBLISHED = Path(__file__).with_name("published.csv")
+_NO_METRICS = [*KEYS, "seed", "seconds", "commit", "run_dir"]
+
+
+def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
+    """Means over runs, in the order of the runs.
+
+    Args:
+      experiment: what the runs are of.
+      runs: of `runner.measured`.
+
+    Returns:
+      Columns method, dataset, noise, setting, metric, mean, stderr (standard deviation of the
+      runs over the square root of their number; empty for one run), runs (how many), and
+      published: the number that a paper prints for the same thing, where one could be checked.
+    """
+    metrics = [name for name in runs.columns if name not in _NO_METRICS]
+    long = runs.melt(KEYS, metrics, "metric", "value").dropna(subset="value")
+    groups = long.groupby([*KEYS, "metric"], sort=False)["value"]
+    table = groups.agg(["mean", "sem", "count"]).reset_index()
+    table = table.rename(columns={"sem": "stderr", "count": "runs"})
+    published = pd.read_csv(PUBLISHED, dtype={"setting": str}, keep_default_na=False)
+    published = published[published["experiment"] == experiment.name]
+    published = published.assign(published=published["value"].astype(float))
+    keys = [*KEYS, "metric"]
+    return table.merge(published[[*keys, "published"]], how="left", on=keys)
+
+
+def write_results(
+    experiment: Experiment, runs: pd.DataFrame, folder: Path, command: str, planned: int
+) -> None:
+    """Writes runs.csv, summary.csv, summary.md and a figure.
+
+    Args:
+      experiment: what the runs are of.
+      runs: of `runner.measured`.
+      folder: made if missing.
+      command: how the results were made, for the record.
+      planned: how many runs the experiment has, finished or not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarize(experiment, runs)
+    write_whole(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
+    write_whole(folder / "summary.csv", summary.to_csv(index=False, float_format="%.6g"))
+    write_whole(folder / "summary.md", _markdown(experiment, runs, summary, command, planned))
+    save_figure(draw(experiment, summary), folder / f"{experiment.name}.png")
+
+
+def _markdown(experiment, runs, summary, command, planned) -> str:
+    once = runs.drop_duplicates("run_dir")
+    commits = ", ".join(dict.fromkeys(str(c)[:12] for c in once["commit"]))
+    seeds = ", ".join(str(seed) for seed in sorted(once["seed"].unique()))
+    missing = f" of {planned} planned" if len(once) < planned else ""
+    return "\n".join(
+        [
+            f"# {experiment.name}: {experiment.source} of the paper",
+            "",
+            experiment.question,
+            "",
+            table_of(experiment, summary),
+            "",
+            f"Mean ± standard error over the seeds {seeds}; {len(once)} runs{missing}, "
+            f"{once['seconds'].sum() / 3600:.1f} hours of training, commit {commits}.",
+            "",
+            "```sh",
+            command,
+            "```",
+            "",
+        ]
+    )
+
+
+def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:
+    """The table in Markdown: a row per method, data set, noise and setting."""
+    metrics = [name for name in experiment.metrics if (summary["metric"] == name).any()]
+    shown = [key for key in KEYS if key == "method" or summary[key].nunique() > 1]
+    printed = summary["published"].notna().any()
+    header = [*shown, *metrics] + ["published"] * printed
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for key, rows in summary.groupby(KEYS, sort=False):
+        named = dict(zip(KEYS, key, strict=True))
+        cells = [named[name] for name in shown]
+        by_metric = rows.set_index("metric")
+        cells += [_cell(by_metric, name) for name in metrics]
+        if printed:
+            found = by_metric["published"].dropna()
+            cells.append(", ".join(f"{m} {v:g}" for m, v in found.items()))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(by_metric, name) -> str:
+    if name not in by_metric.index:
+        return "-"
+    mean, stderr = by_metric.loc[name, ["mean", "stderr"]]
+    return f"{mean:.3f}" if np.isnan(stderr) else f"{mean:.3f} ± {stderr:.3f}"
+
+
+def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
+    """The experiment's figure."""
+    shown = experiment.figure
+    rows = summary[summary["metric"] == shown.metric]
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    lines = [key for key in ("method", "dataset", "noise", "setting") if key != shown.x]
+    lines = [key for key in lines if rows[key].nunique() > 1] or ["dataset"]
+    ticks = list(dict.fromkeys(rows[shown.x]))
+    groups = list(rows.groupby(lines, sort=False))
+    width = 0.8 / max(len(groups), 1)
+    for index, (key, group) in enumerate(groups):
+        places = np.array([ticks.index(tick) for tick in group[shown.x]], float)
+        label = ", ".join(str(part) or "-" for part in key)
+        if shown.x == "method":
+            places += (index - (len(groups) - 1) / 2) * width
+            axes.barh(places, group["mean"], width, xerr=group["stderr"], label=label)
+        else:
+            axes.errorbar(
+                places, group["mean"], group["stderr"], marker="o", capsize=3, label=label
+            )
+    if shown.x == "method":
+        axes.set_yticks(range(len(ticks)), ticks)
+        axes.invert_yaxis()
+        axes.set_xlabel(shown.text)
+        low = rows["mean"].min()
+        axes.set_xlim(left=max(0.0, low - 0.3 * (rows["mean"].max() - low) - 0.01))
+    else:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=15 if shown.x == "setting" else 0)
+        axes.set_ylabel(shown.text)
+    axes.set_title(f"{experiment.name} ({experiment.source})")
+    if len(groups) > 1:
+        axes.legend(fontsize=8)
+    return figure
