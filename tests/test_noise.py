@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +26,6 @@ from ldl_fer.noise import (
 from ldl_fer.noise_kinds import flip_by_confusion, flip_by_votes, flip_pairs, flip_symmetric
 
 ROOT = Path(__file__).resolve().parents[1]
-FERPLUS = Path(os.environ.get("LDL_FER_SHARED", ROOT.parent / "shared")) / "data/ferplus/train.csv"
 
 
 def annotations(rows=50, votes=False):
@@ -394,9 +392,8 @@ def test_help_teaches_every_kind():
     assert "--kind=one_vote" in text and "--first_label=1" in text and "%s" not in text
 
 
-@pytest.mark.skipif(not FERPLUS.exists(), reason=f"{FERPLUS} is not here")
-def test_human_votes_of_real_faces():
-    clean = read_annotations(FERPLUS)
+def test_human_votes_of_real_faces(ferplus):
+    clean = read_annotations(ferplus / "train.csv")
     votes = clean.votes.astype(float)
     noisy = add_noise(clean, "votes", 0.3, 0)
     moved = np.flatnonzero(noisy.labels != clean.labels)

@@ -167,7 +167,7 @@ def test_confusion_refuses():
 
 def test_votes_doubt_decides_which_rows_change():
     # Four sorts of 5,000 rows with label 1 of 3 classes: its part of the votes is 1, 0.9, 0.6, 0.
-    sorts = np.array([[0, 10, 0], [1, 9, 0], [1, 6, 3], [5, 0, 5]], float)
+    sorts = np.array([[0, 10, 0], [9, 81, 0], [0.1, 0.6, 0.3], [5, 0, 5]])
     sort = np.random.default_rng(1).permutation(np.repeat(np.arange(4), 5000))
     labels = np.ones(20_000, int)
     noisy = flip_by_votes(labels, 0.15, 3, 0, sorts[sort])
