@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
 from ldl_fer.annotations import Annotations, read_annotations, split_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
-from ldl_fer.pooled_records import PooledRecords, pool_pictures
+from ldl_fer.pooled_maps_cache import pool_pictures
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
 
@@ -83,7 +85,8 @@ def open_pooled(
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
     if annotations is None:
         annotations = read_annotations(path, None, data.class_names, max(neighbors + 1, 1))
-    pooled = pool_pictures(annotations, image_dir, network, data.records_dir)
+    paths = [Path(image_dir) / name for name in annotations.paths]
+    pooled = pool_pictures(paths, network, data.records_dir)
     return PooledRecords(annotations, pooled, data.image_size, neighbors)
 
 

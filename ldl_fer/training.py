@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
-from ldl_fer.backbones import backbone_variables, build_network, trained_part
+from ldl_fer.backbones import backbone_variables, build_network, standardize, trained_part
 from ldl_fer.bank import NeighborBank
 from ldl_fer.classifier import Classifier
 from ldl_fer.comparators import COMPARATORS, RANKING
@@ -69,6 +69,8 @@ def _train(
     opened = opener(network, config.network.frozen)
     training, validation = training_records(config.data, config.run.seed, opened)
     _check_size(config, strategy, training)
+    if config.network.frozen:
+        standardize(network, *training.pooled.moments())
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
     model = build_model(config, training, strategy, network)

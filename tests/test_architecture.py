@@ -17,7 +17,7 @@ ORDER = [
     *("backbones.mobilefacenet", "backbones.onnx_weights", "backbones.pooled_maps"),
     *("backbones.resnet", "backbones.small_cnn", "backbones"),
     *("images", "examples", "shards", "manifest", "record_writer", "records"),
-    *("prepared_records", "pooled_records", "splits", "augmentation", "pipeline"),
+    *("prepared_records", "pooled_maps_cache", "pooled_records", "splits", "augmentation", "pipeline"),
     *("bank", "layers", "micro_batches", "classifier", "model", "optimizers"),
     *("comparators.comparator", "comparators.cross_entropy", "comparators.label_smoothing"),
     *("comparators.scn", "comparators.rul", "comparators.eac", "comparators.ldl_alsg"),

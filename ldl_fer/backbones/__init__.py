@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.backbones.adapted import adapted
@@ -37,7 +38,7 @@ def build_network(
 
     Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
     "logits". With a frozen backbone: "pixels"; "backbone", which gives its pooled maps; and "head",
-    a model of the layers dropout, "hidden", "normalization", "features" and "logits".
+    a model of the layers "standardization" (see `standardize`), dropout, "hidden", "normalization", "features" and "logits".
 
     Args:
       config: which backbone, its first weights and arithmetic, dropout.
@@ -83,6 +84,16 @@ def frozen_part(network: tf.keras.Model) -> tf.keras.Model:
     images = tf.keras.Input(network.input_shape[1:])
     pixels = network.get_layer("pixels")(images)
     return tf.keras.Model(images, network.get_layer("backbone")(pixels, training=False))
+
+
+def standardize(network: tf.keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Tells the head of a frozen backbone what the pooled maps are like.
+
+    Args:
+      network: of `build_network`.
+      mean, variance: [P], of the training set.
+    """
+    network.get_layer("head").get_layer("standardization").set_weights([mean, variance])
 
 
 def backbone_variables(network: tf.keras.Model) -> list[tf.Variable]:
@@ -149,12 +160,15 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
 def _head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.keras.Model:
     """Pooled maps [B, size] -> (features [B, head_units], logits [B, C])."""
     pooled = tf.keras.Input([size], name="pooled")
+    standard = tf.keras.layers.BatchNormalization(
+        center=False, scale=False, trainable=False, name="standardization"
+    )(pooled, training=False)
     hidden = tf.keras.layers.Dense(
         config.head_units,
         use_bias=False,
         kernel_initializer=tf.keras.initializers.HeNormal(seed),
         name="hidden",
-    )(_dropout(pooled, config, seed))
+    )(_dropout(standard, config, seed))
     hidden = tf.keras.layers.BatchNormalization(
         momentum=0.9, synchronized=config.sync_batch_norm, name="normalization"
     )(hidden)

@@ -60,7 +60,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".partial-{os.getpid()}-{file.name}")
-        np.save(partial, _predictions(np.asarray(features[:, 0]), labels, classes, progress))
+        np.save(partial, _predictions(features[:][:, 0], labels, classes, progress))
         os.replace(partial, file)
     return np.load(file)
 
