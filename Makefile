@@ -12,7 +12,7 @@ BIN := .venv/bin
 
 venv: .venv/installed
 
-.venv/installed: requirements.txt pyproject.toml .ci/install.py
+.venv/installed: requirements.txt requirements-extras.txt pyproject.toml .ci/install.py
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "make venv: no Python found. Install Python 3.10 or 3.11, or name one by PYTHON=/path/to/python3.11."; exit 1; }
 	@$(PYTHON) .ci/install.py

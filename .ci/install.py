@@ -37,7 +37,8 @@ def main():
         return "Could not make .venv: %s" % error
     pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--quiet"]
     pip += ["--disable-pip-version-check"]
-    for arguments in (["-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]):
+    packages = ["-r", "requirements.txt", "-r", "requirements-extras.txt"]  # in one call: see there
+    for arguments in (packages, ["--no-deps", "--no-build-isolation", "-e", "."]):
         status = subprocess.call(pip + arguments, cwd=ROOT)
         if status:
             return "pip could not install %s (exit code %d); its message is above." % (

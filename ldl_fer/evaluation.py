@@ -163,6 +163,7 @@ def evaluate_run(
     which: str = "best",
     output_dir: str | Path | None = None,
     progress: bool = True,
+    network=None,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -173,6 +174,7 @@ def evaluate_run(
       which: "best" or "last" epoch's network.
       output_dir: where the files go; None: the run folder.
       progress: whether to show a progress bar.
+      network: of `runs.load_network`, to be filled with those weights; None: it is built.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -182,7 +184,7 @@ def evaluate_run(
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import opener
 
-    network, config = load_network(run_dir, which)
+    network, config = load_network(run_dir, which, network)
     records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
     votes = records.annotations().votes
     dataset = ordered_dataset(records, config)

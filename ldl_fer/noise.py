@@ -39,27 +39,29 @@ Labels from a list with a line `file label` per row, as SCN and EAC use, instead
 
 import hashlib
 import json
-import posixpath
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.annotations import LABEL, AnnotationError, Annotations, read_annotations
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
+from ldl_fer.label_list import (
+    CLEAN_LABEL,
+    RAF_DB_ORDER,
+    apply_label_list,
+    class_numbers,
+    order_warning,
+    read_label_list,
+    relabeled,
+)
 from ldl_fer.noise_kinds import KINDS
-
-CLEAN_LABEL = "clean_expression"
-RAF_DB_ORDER = ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Anger", "Neutral")
-# `CLASS_NAMES` is AffectNet's order, too.
-COMMON_ORDERS = {"that of this project and AffectNet": CLASS_NAMES, "RAF-DB's": RAF_DB_ORDER}
+from ldl_fer.noise_sources import pair_numbers, parse_pairs, read_confusion
 
 
 def add_noise(
@@ -94,12 +96,12 @@ def add_noise(
         if value is not None and name != source:
             raise InputError(f"kind {kind} does not use --{name}; leave it out.")
     if source == "pairs" and pairs is not None:
-        given["pairs"] = _pair_numbers(pairs, annotations.class_names)
+        given["pairs"] = pair_numbers(pairs, annotations.class_names)
     if source == "votes":
         given["votes"] = annotations.votes
     sources = [given[source]] if source else []
     noisy = flip(annotations.labels, rate, len(annotations.class_names), seed, *sources)
-    return _relabeled(annotations, noisy)
+    return relabeled(annotations, noisy)
 
 
 def noise_report(before: Annotations, after: Annotations) -> dict:
@@ -122,247 +124,6 @@ def noise_report(before: Annotations, after: Annotations) -> dict:
         "class_names": list(before.class_names),
         "counts": np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
     }
-
-
-def parse_pairs(items: Sequence[str]) -> dict[str, str]:
-    """["Fear:Surprise", ...] as {"Fear": "Surprise", ...}.
-
-    Raises:
-      InputError: an item of another form, or a class with two pairs.
-    """
-    pairs = {}
-    for item in items:
-        first, colon, second = (part.strip() for part in item.partition(":"))
-        if not (first and colon and second) or ":" in second:
-            raise InputError(f"--pairs has {item!r}; write CLASS:CLASS, such as Fear:Surprise.")
-        if first in pairs:
-            raise InputError(f"--pairs gives {first} two pairs; a class becomes one other.")
-        pairs[first] = second
-    return pairs
-
-
-def read_confusion(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
-    """Reads a confusion matrix: a CSV, or a .json with "class_names" and "confusion".
-
-    Args:
-      path: the file. The CSV has class names as header and first column; in both, true class by
-        row, classes in any order, letters in any case.
-      class_names: C names.
-
-    Returns:
-      Float64 [C, C], in the order of `class_names`.
-
-    Raises:
-      InputError: it cannot be read, its classes are not these, or an entry is no number >= 0.
-    """
-    try:
-        if Path(path).suffix == ".json":
-            held = json.loads(Path(path).read_text("utf-8"))
-            names = [str(name) for name in held["class_names"]]
-            table = pd.DataFrame(held["confusion"], names, names)
-        else:
-            table = pd.read_csv(
-                path, index_col=0, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} holds no confusion matrix ({error!r}). Give a CSV with class names as header "
-            "and first column, or the result.json of evaluate.py."
-        ) from error
-    for part, names in (("first column", table.index), ("header", table.columns)):
-        numbers = _class_numbers(names, class_names, f"the {part} of {path}")
-        missing = [name for number, name in enumerate(class_names) if number not in numbers]
-        if missing:
-            raise InputError(f"the {part} of {path} lacks {', '.join(missing)}; add what is so.")
-    rows = _class_numbers(table.index, class_names, str(path))
-    columns = _class_numbers(table.columns, class_names, str(path))
-    entries = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = np.argwhere(~(np.isfinite(entries) & (entries >= 0)))
-    if len(wrong):
-        row, column = wrong[0]
-        raise InputError(
-            f"{path}: row {table.index[row]}, column {table.columns[column]} is "
-            f"{table.iloc[row, column]!r}; write a number >= 0."
-        )
-    matrix = np.zeros_like(entries)
-    matrix[np.ix_(rows, columns)] = entries
-    return matrix
-
-
-def read_label_list(
-    path: str | Path,
-    annotations: Annotations,
-    num_labels: int,
-    first_label: int = 0,
-    keep_unlisted: bool = False,
-    skip_unmatched: bool = False,
-) -> np.ndarray:
-    """Reads lines `file label` and finds the row of each.
-
-    Args:
-      path: the list; the label is what follows the last blank.
-      annotations: N rows. A line's file is a row's path, else its basename, else its basename
-        where both are without "_aligned", where only one row has it.
-      num_labels, first_label: labels are integers in [first_label, first_label + num_labels).
-      keep_unlisted: rows may be without a line.
-      skip_unmatched: lines may be without a row.
-
-    Returns:
-      Int32 [N], label - first_label; -1 for rows without a line.
-
-    Raises:
-      InputError: the list cannot be read, or anything in it is wrong; it tells all that is.
-    """
-    try:
-        text = Path(path).read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text. Give lines such as `a.jpg 5`.") from error
-    lookups = []
-    for key in (posixpath.normpath, posixpath.basename, _unaligned):
-        rows_of = defaultdict(list)
-        for row, file in enumerate(annotations.paths):
-            rows_of[key(file)].append(row)
-        lookups.append((key, dict(rows_of)))
-
-    found, line_of, problems = np.full(len(annotations), -1, np.int32), {}, []
-    last = first_label + num_labels - 1
-    for line, content in enumerate(text.splitlines(), 1):
-        if not content.strip():
-            continue
-        file, *label = content.strip().rsplit(maxsplit=1)
-        if not label:
-            problems.append(f"line {line}: {content.strip()!r} is not `file label`")
-            continue
-        rows = next((rows[key(file)] for key, rows in lookups if key(file) in rows), [])
-        if not rows and skip_unmatched:
-            continue
-        if not rows:
-            problems.append(
-                f"line {line}: no row has the file {file}; remove the line or give --skip_unmatched"
-            )
-        elif len(rows) > 1:
-            problems.append(
-                f"line {line}: rows {', '.join(map(str, rows[:5]))} have a file named {file}; "
-                "write the path of one"
-            )
-        elif line_of.setdefault(rows[0], line) != line:
-            problems.append(f"line {line}: {file} is already in line {line_of[rows[0]]}")
-        elif not label[0].isdecimal() or not first_label <= int(label[0]) <= last:
-            problems.append(
-                f"line {line}: label {label[0]} of {file} is no integer from {first_label} to "
-                f"{last}; see --first_label and --label_order"
-            )
-        else:
-            found[rows[0]] = int(label[0]) - first_label
-    if not keep_unlisted:
-        problems += [
-            f"no line has row {row} of the annotations, {file}; add one, or keep the label of "
-            "such rows by --keep_unlisted"
-            for row, file in enumerate(annotations.paths)
-            if row not in line_of
-        ]
-    if problems:
-        raise AnnotationError(path, [(None, problem) for problem in problems])
-    if not line_of:
-        raise InputError(f"{path}: no line has a row of the annotations. Give their own list.")
-    return found
-
-
-def apply_label_list(
-    annotations: Annotations, positions: np.ndarray, label_order: Sequence[str]
-) -> Annotations:
-    """The annotations with the labels of a list in `expression`; else as `add_noise`.
-
-    Args:
-      annotations: N rows.
-      positions: integers [N] as from `read_label_list`, in [-1, len(label_order)); -1 keeps the
-        row's label.
-      label_order: names of the classes in the order of the list's numbers.
-
-    Raises:
-      InputError: `label_order` has a name that is no class, or one twice.
-    """
-    order = _class_numbers(label_order, annotations.class_names, "--label_order")
-    return _relabeled(
-        annotations, np.where(positions < 0, annotations.labels, np.array(order)[positions])
-    )
-
-
-def order_warning(
-    annotations: Annotations, positions: np.ndarray, label_order: Sequence[str]
-) -> str | None:
-    """What is suspicious if a list changes more than half of the labels it has; else None.
-
-    Args: as `apply_label_list`; the text names one of `COMMON_ORDERS` if fewer labels change by it.
-    """
-    listed = np.flatnonzero(positions >= 0)
-    classes = {name.lower() for name in annotations.class_names}
-
-    def changed(order: Sequence[str]) -> float:
-        noisy = apply_label_list(annotations, positions, order)
-        return float((noisy.labels != annotations.labels)[listed].mean())
-
-    share = changed(label_order)
-    if share <= 0.5:
-        return None
-    text = f"by --label_order={','.join(label_order)} {share:.1%} of the labels listed change."
-    others = {
-        name: changed(order)
-        for name, order in COMMON_ORDERS.items()
-        if len(order) > positions.max() and {name.lower() for name in order} <= classes
-    }
-    best = min(others, key=others.get, default=None)
-    if best is None or others[best] >= share:
-        return f"{text} Check --label_order and --first_label, unless so much noise is meant."
-    return (
-        f"{text} The list rather looks like --label_order={','.join(COMMON_ORDERS[best])}, {best}: "
-        f"{others[best]:.1%} would change."
-    )
-
-
-def _unaligned(path: str) -> str:
-    stem, extension = posixpath.splitext(posixpath.basename(path))
-    return stem.removesuffix("_aligned") + extension
-
-
-def _class_numbers(names: Sequence[str], class_names: Sequence[str], where: str) -> list[int]:
-    """The number of each class, letters in any case; `where` the names stand, for complaints."""
-    number_of = {name.lower(): number for number, name in enumerate(class_names)}
-    numbers = []
-    for name in names:
-        number = number_of.get(str(name).strip().lower())
-        if number is None:
-            raise InputError(
-                f"{where} names {name!r}, which is no class; there are: {', '.join(class_names)}."
-            )
-        if number in numbers:
-            raise InputError(f"{where} names {name} twice; name each class once.")
-        numbers.append(number)
-    return numbers
-
-
-def _pair_numbers(pairs: Mapping[str, str], class_names: Sequence[str]) -> np.ndarray:
-    """Int32 [C]: what each class becomes, itself where it has no pair."""
-    numbers = np.arange(len(class_names), dtype=np.int32)
-    firsts = _class_numbers(list(pairs), class_names, "--pairs")
-    for first, name in zip(firsts, pairs.values(), strict=True):
-        (second,) = _class_numbers([name], class_names, "--pairs")
-        if second == first:
-            raise InputError(f"--pairs makes {name} its own pair; name another class.")
-        numbers[first] = second
-    return numbers
-
-
-def _relabeled(annotations: Annotations, labels: np.ndarray) -> Annotations:
-    table = annotations.table.copy()
-    if CLEAN_LABEL not in table:
-        table[CLEAN_LABEL] = annotations.labels
-    table[LABEL] = labels.astype(np.int32)
-    return Annotations(table, annotations.class_names)
 
 
 def _sha256(path: str | Path) -> str:
@@ -446,7 +207,7 @@ def main() -> None:
         if kind == "pair":
             names = annotations.class_names
             pairs = pairs or dict(zip(names, (*names[1:], names[0]), strict=True))
-            paired = _class_numbers(list(pairs), names, "--pairs")
+            paired = class_numbers(list(pairs), names, "--pairs")
             made |= {"pairs": pairs, "rate_rows": int(np.isin(annotations.labels, paired).sum())}
         if kind == "confusion":
             made |= {"confusion": _file(given.confusion), "confusion_matrix": confusion.tolist()}

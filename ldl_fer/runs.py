@@ -80,12 +80,16 @@ class Run:
         return json.loads(self.best_file.read_text()) if self.best_file.exists() else {}
 
 
-def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Model, Config]:
+def load_network(
+    run_dir: str | Path, which: str = "best", network: tf.keras.Model | None = None
+) -> tuple[tf.keras.Model, Config]:
     """The trained network of a run, and the run's settings.
 
     Args:
       run_dir: the run folder.
       which: "best" by validation accuracy, or "last".
+      network: takes the weights, one that this function built for the same settings; None: a new
+        one.
 
     Raises:
       InputError: there is no run, or it has no such weights yet.
@@ -95,8 +99,9 @@ def load_network(run_dir: str | Path, which: str = "best") -> tuple[tf.keras.Mod
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
     exact = dataclasses.replace(config.network, precision="float32")
-    classes = len(config.data.class_names)
-    network = build_network(exact, config.data.image_size, classes, load=False)
+    if network is None:
+        classes = len(config.data.class_names)
+        network = build_network(exact, config.data.image_size, classes, load=False)
     try:
         network.load_weights(run.weights(which))
     except (OSError, ValueError, KeyError) as error:

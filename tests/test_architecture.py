@@ -10,14 +10,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Bottom to top: a module imports only modules before it. A new module gets its place here.
 ORDER = [
     *("ldl_fer", "errors", "files", "config", "command_line", "plots", "metrics", "addons"),
-    *("annotation_checks", "annotations", "neighbors", "noise_kinds", "noise"),
+    *("annotation_checks", "annotations", "neighbors"),
+    *("label_list", "noise_kinds", "noise_sources", "noise"),
     *("face_drawing", "drawn_faces"),
     "equations",
     *("backbones.adapted", "backbones.channels_last", "backbones.local"),
-    *("backbones.mobilefacenet", "backbones.onnx_weights", "backbones.pooled_maps"),
+    *("backbones.mobilefacenet", "backbones.onnx_graph", "backbones.onnx_weights"),
+    "backbones.pooled_maps",
     *("backbones.resnet", "backbones.small_cnn", "backbones"),
     *("images", "examples", "shards", "manifest", "record_writer", "records"),
-    *("prepared_records", "pooled_maps_cache", "pooled_records", "splits", "augmentation", "pipeline"),
+    *("prepared_records", "pooled_maps_cache", "pooled_records"),
+    *("splits", "augmentation", "pipeline"),
     *("bank", "layers", "micro_batches", "classifier", "model", "optimizers"),
     *("comparators.comparator", "comparators.cross_entropy", "comparators.label_smoothing"),
     *("comparators.scn", "comparators.rul", "comparators.eac", "comparators.ldl_alsg"),
@@ -34,7 +37,10 @@ ORDER = [
     *("experiments.measures", "experiments.cross_validation", "experiments.runner"),
     *("experiments.summary", "experiments.__main__"),
 ]
-WITHOUT_TENSORFLOW = ["annotations", "neighbors", "noise_kinds", "noise", "files", "plots", "errors", "config"]
+WITHOUT_TENSORFLOW = [
+    *("annotations", "neighbors", "label_list", "noise_kinds", "noise"),
+    *("files", "plots", "errors", "config"),
+]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 

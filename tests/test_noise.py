@@ -1,4 +1,4 @@
-"""Noisy copies of an annotation CSV: the clean label kept, what was done recorded, lists read."""
+"""Noisy copies of an annotation CSV: the clean label kept, what was done recorded, lists taken."""
 
 import hashlib
 import json
@@ -9,53 +9,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_annotations import made_up_annotations
 
-from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.annotations import read_annotations
 from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.noise import (
-    RAF_DB_ORDER,
-    add_noise,
-    apply_label_list,
-    noise_report,
-    order_warning,
-    parse_pairs,
-    read_confusion,
-    read_label_list,
-)
+from ldl_fer.label_list import RAF_DB_ORDER
+from ldl_fer.noise import add_noise, noise_report
 from ldl_fer.noise_kinds import flip_by_confusion, flip_by_votes, flip_pairs, flip_symmetric
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def annotations(rows=50, votes=False):
-    random = np.random.default_rng(0)
-    table = pd.DataFrame(
-        {
-            "subDirectory_filePath": [f"train/{i}.png" for i in range(rows)],
-            "expression": random.integers(0, 7, rows),
-            "valence": random.uniform(-1, 1, rows),
-            "arousal": random.uniform(-1, 1, rows),
-            "knn": [f"{(i + 1) % rows};{(i + 2) % rows}" for i in range(rows)],
-            "subject": [f"{i:03}" for i in range(rows)],
-        }
-    )
-    if votes:
-        drawn = random.multinomial(10, np.full(7, 1 / 7), rows)
-        for number, name in enumerate(CLASS_NAMES):
-            table[f"votes_{name.lower()}"] = drawn[:, number]
-    return Annotations(table, CLASS_NAMES)
 
 
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# --- add_noise and its sources
+# --- add_noise
 
 
 def test_clean_labels_survive_a_second_dose():
-    clean = annotations()
+    clean = made_up_annotations()
     once = add_noise(clean, "symmetric", 0.4, seed=0)
     twice = add_noise(once, "pair", 0.4, seed=1)
     for noisy in (once, twice):
@@ -69,7 +43,7 @@ def test_clean_labels_survive_a_second_dose():
 
 
 def test_each_kind_gets_its_source():
-    clean = annotations(votes=True)
+    clean = made_up_annotations(votes=True)
     matrix = np.random.default_rng(1).uniform(size=[7, 7])
     names = {"fear": "Surprise", "Sad": "Anger"}
     expected = {
@@ -103,159 +77,7 @@ def test_each_kind_gets_its_source():
 )
 def test_add_noise_refuses(kind, rate, sources, text):
     with pytest.raises(InputError, match=text):
-        add_noise(annotations(), kind, rate, 0, **sources)
-
-
-def test_parse_pairs():
-    assert parse_pairs(["Fear:Surprise", " Sad : Anger"]) == {"Fear": "Surprise", "Sad": "Anger"}
-    for items, text in (
-        (["Fear"], "has 'Fear'; write CLASS:CLASS"),
-        (["Fear:"], "write CLASS:CLASS"),
-        (["Fear:Sad:Anger"], "write CLASS:CLASS"),
-        (["Fear:Sad", "Fear:Anger"], "gives Fear two pairs"),
-    ):
-        with pytest.raises(InputError, match=text):
-            parse_pairs(items)
-
-
-def test_confusion_files_in_any_order(tmp_path):
-    matrix = np.arange(9).reshape(3, 3)
-    names = ("A", "B", "C")
-    (tmp_path / "result.json").write_text(
-        json.dumps({"class_names": names, "confusion": matrix.tolist(), "metrics": {"x": 1}})
-    )
-    # Rows C, A, B and columns B, C, A of the same matrix.
-    csv = "true,b,C,A\nC,7,8,6\nA,1,2,0\n B,4,5,3\n"
-    (tmp_path / "a.csv").write_text("\ufeff" + csv, encoding="utf-8")
-    (tmp_path / "b.csv").write_text(csv.replace("true", ""))
-    for name in ("result.json", "a.csv", "b.csv"):
-        np.testing.assert_array_equal(read_confusion(tmp_path / name, names), matrix)
-    permuted = read_confusion(tmp_path / "result.json", ("C", "A", "B"))
-    np.testing.assert_array_equal(permuted, matrix[np.ix_([2, 0, 1], [2, 0, 1])])
-
-
-@pytest.mark.parametrize(
-    "name, text, message",
-    [
-        ("a.csv", ",A,B\nA,1,2\nB,3,x\n", "row B, column B is 'x'; write a number >= 0"),
-        ("a.csv", ",A,B\nA,1,-2\nB,3,4\n", "row A, column B is '-2'"),
-        ("a.csv", ",A,B\nA,1,\nB,3,4\n", "row A, column B is ''"),
-        ("a.csv", ",A,D\nA,1,2\nB,3,4\n", "header of .*a.csv names 'D', which is no class"),
-        ("a.csv", ",A,B\nA,1,2\n", "first column of .*a.csv lacks B"),
-        ("a.csv", ",A,B\nA,1,2\nB,3,4\nA,5,6\n", "first column of .*a.csv names A twice"),
-        ("a.csv", ",A,B\nA,1,2\nB,3,4,5\n", "holds no confusion matrix"),
-        ("a.csv", "", "holds no confusion matrix"),
-        ("a.json", "{}", "holds no confusion matrix .*class_names"),
-        ("a.json", "[1]", "holds no confusion matrix"),
-        ("a.json", "{", "holds no confusion matrix"),
-        ("a.json", '{"class_names": ["A"], "confusion": [[1, 2]]}', "holds no confusion matrix"),
-        ("a.json", '{"class_names": ["A"], "confusion": [[1]]}', "first column of .* lacks B"),
-        ("a.csv", None, "a.csv cannot be read: No such file"),
-    ],
-)
-def test_confusion_files_refused(tmp_path, name, text, message):
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_confusion(tmp_path / name, ("A", "B"))
-
-
-# --- lists of `file label`
-
-
-def lists(tmp_path, *lines, rows=("train/1.jpg", "train/2.jpg", "test/2.jpg"), **arguments):
-    """What `read_label_list` makes of the lines."""
-    zeros = dict.fromkeys(("expression", "valence", "arousal"), 0)
-    table = pd.DataFrame({"subDirectory_filePath": rows, **zeros})
-    (tmp_path / "list.txt").write_text("".join(f"{line}\n" for line in lines))
-    arguments = {"num_labels": 7, "first_label": 1, **arguments}
-    return read_label_list(tmp_path / "list.txt", Annotations(table), **arguments).tolist()
-
-
-def test_list_finds_rows_by_path_name_and_alignment(tmp_path):
-    found = lists(tmp_path, "train/2.jpg 7", "", "1.jpg\t1 ", "./test/2.jpg   3")
-    assert found == [0, 6, 2]
-    rows = ("a/1_aligned.jpg", "2.jpg", "a b/3_aligned.jpg", "3.jpg")
-    lines = ("1.jpg 1", "x/2_aligned.jpg 2", "a b/3_aligned.jpg 3", "3.jpg 4")
-    assert lists(tmp_path, *lines, rows=rows) == [0, 1, 2, 3]
-    assert lists(tmp_path, "1.jpg 0", rows=("1.jpg",), first_label=0) == [0]
-
-
-def test_list_keeps_and_skips_only_when_told(tmp_path):
-    lines = ("1.jpg 2", "9.jpg 1")
-    assert lists(tmp_path, *lines, keep_unlisted=True, skip_unmatched=True) == [1, -1, -1]
-    with pytest.raises(InputError) as caught:
-        lists(tmp_path, *lines, keep_unlisted=True)
-    assert "list.txt: 1 problem\n  line 2: no row has the file 9.jpg" in str(caught.value)
-    assert "--skip_unmatched" in str(caught.value)
-    with pytest.raises(InputError) as caught:
-        lists(tmp_path, *lines, skip_unmatched=True)
-    assert "no line has row 1 of the annotations, train/2.jpg; add one" in str(caught.value)
-    assert "list.txt: 2 problems" in str(caught.value) and "--keep_unlisted" in str(caught.value)
-    with pytest.raises(InputError, match="no line has a row of the annotations"):
-        lists(tmp_path, "9.jpg 1", keep_unlisted=True, skip_unmatched=True)
-
-
-def test_list_tells_all_that_is_wrong(tmp_path):
-    lines = ("1.jpg", "2.jpg 1", "1.jpg 0", "train/2.jpg 8", "test/2.jpg 1.0", "train/1.jpg 1")
-    with pytest.raises(InputError) as caught:
-        lists(tmp_path, *lines)
-    text = str(caught.value).splitlines()
-    assert text[0].endswith("list.txt: 6 problems")
-    for found, expected in zip(
-        text[1:7],
-        (
-            "line 1: '1.jpg' is not `file label`",
-            "line 2: rows 1, 2 have a file named 2.jpg; write the path of one",
-            "line 3: label 0 of 1.jpg is no integer from 1 to 7; see --first_label",
-            "line 4: label 8 of train/2.jpg is no integer from 1 to 7",
-            "line 5: label 1.0 of test/2.jpg is no integer from 1 to 7",
-            "line 6: train/1.jpg is already in line 3",
-        ),
-        strict=True,
-    ):
-        assert found.strip().startswith(expected)
-    with pytest.raises(InputError, match="none.txt cannot be read: No such file"):
-        read_label_list(tmp_path / "none.txt", annotations(), 7)
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9.jpg 1\n")
-    with pytest.raises(InputError, match="latin.txt is not UTF-8"):
-        read_label_list(tmp_path / "latin.txt", annotations(), 7)
-
-
-def test_list_order_gives_classes():
-    clean = annotations(7)
-    # RAF-DB's 0 Surprise ... 6 Neutral in our numbers: 3, 4, 5, 1, 2, 6, 0.
-    after = apply_label_list(clean, np.array([0, 1, 2, 3, 4, 5, 6]), RAF_DB_ORDER)
-    assert after.labels.tolist() == [3, 4, 5, 1, 2, 6, 0]
-    np.testing.assert_array_equal(after.table["clean_expression"], clean.labels)
-    kept = apply_label_list(clean, np.array([0, -1, -1, -1, -1, -1, 6]), RAF_DB_ORDER)
-    assert kept.labels.tolist() == [3, *clean.labels[1:6], 0]
-    for order, text in ((("Sorrow",), "--label_order names 'Sorrow'"), (("Sad",) * 2, "twice")):
-        with pytest.raises(InputError, match=text):
-            apply_label_list(clean, np.zeros(7, int), order)
-
-
-def test_wrong_order_is_noticed():
-    clean = annotations(700)
-    raf = [CLASS_NAMES.index(name) for name in RAF_DB_ORDER]
-    truth = np.argsort(raf)[clean.labels]  # a clean list in RAF-DB's numbers
-    assert order_warning(clean, truth, RAF_DB_ORDER) is None
-    wrong = order_warning(clean, truth, CLASS_NAMES)
-    # No class has the same number in both orders: read by ours, every label changes.
-    assert "100.0% of the labels listed change" in wrong
-    assert f"rather looks like --label_order={','.join(RAF_DB_ORDER)}, RAF-DB's: 0.0%" in wrong
-    back = order_warning(clean, clean.labels, RAF_DB_ORDER)
-    assert f"--label_order={','.join(CLASS_NAMES)}, that of this project" in back
-    # Noise alone: below half nothing, above half a warning that names no order.
-    half = np.argsort(raf)[flip_symmetric(clean.labels, 0.5, 7, 0)]
-    assert order_warning(clean, half, RAF_DB_ORDER) is None
-    most = np.argsort(raf)[flip_symmetric(clean.labels, 0.51, 7, 0)]
-    text = order_warning(clean, most, RAF_DB_ORDER)
-    assert "51.0%" in text and "Check --label_order" in text and "rather" not in text
-    # Rows without a line say nothing: of 7 listed all change.
-    few = np.where(np.arange(700) < 7, truth, -1)
-    assert "100.0%" in order_warning(clean, few, CLASS_NAMES)
-    assert order_warning(clean, few, RAF_DB_ORDER) is None
+        add_noise(made_up_annotations(), kind, rate, 0, **sources)
 
 
 # --- the command
@@ -268,7 +90,7 @@ def run(*arguments):
 
 @pytest.fixture
 def source(tmp_path):
-    annotations(votes=True).write(tmp_path / "in.csv")
+    made_up_annotations(votes=True).write(tmp_path / "in.csv")
     return tmp_path / "in.csv"
 
 
@@ -312,7 +134,7 @@ def test_command_confusion_from_a_result(tmp_path, source):
     manifest = json.loads((tmp_path / "asked.json").read_text())
     assert manifest["confusion"] == {"file": str(result), "sha256": sha256(result)}
     assert manifest["confusion_matrix"] == matrix.tolist()
-    expected = flip_by_confusion(annotations().labels, 0.1, 7, 3, matrix)
+    expected = flip_by_confusion(made_up_annotations().labels, 0.1, 7, 3, matrix)
     np.testing.assert_array_equal(read_annotations(tmp_path / "asked.csv").labels, expected)
     # The record of result.csv would be the matrix itself.
     text = result.read_bytes()
@@ -327,7 +149,7 @@ def test_command_pairs_and_one_vote(tmp_path, source):
     pairs = run(*arguments, "--kind=pair", "--rate=0.5", "--pairs=fear:Surprise,Disgust:Anger")
     assert pairs.returncode == 0, pairs.stderr
     manifest = json.loads((tmp_path / "out.json").read_text())
-    rows = int(np.isin(annotations().labels, [4, 5]).sum())
+    rows = int(np.isin(made_up_annotations().labels, [4, 5]).sum())
     assert manifest["rate_rows"] == rows > 4 and manifest["changed"] == round(rows / 2)
     assert manifest["pairs"] == {"fear": "Surprise", "Disgust": "Anger"}
     assert f"asked 50.00% of the {rows} rows whose class has a pair" in pairs.stdout
@@ -342,7 +164,7 @@ def test_command_pairs_and_one_vote(tmp_path, source):
 
 
 def test_command_label_list(tmp_path, source):
-    truth = [RAF_DB_ORDER.index(CLASS_NAMES[label]) + 1 for label in annotations().labels]
+    truth = [RAF_DB_ORDER.index(CLASS_NAMES[label]) + 1 for label in made_up_annotations().labels]
     truth[7] = truth[7] % 7 + 1  # one wrong label
     listed = tmp_path / "noisy.txt"
     listed.write_text("".join(f"{i}_aligned.png {label}\n" for i, label in enumerate(truth)))
@@ -352,9 +174,9 @@ def test_command_label_list(tmp_path, source):
     assert right.returncode == 0 and right.stderr == "", right.stderr
     assert "1 of 50 labels changed (2.00%)" in right.stdout
     after = read_annotations(output)
-    assert np.flatnonzero(after.labels != annotations().labels).tolist() == [7]
+    assert np.flatnonzero(after.labels != made_up_annotations().labels).tolist() == [7]
     assert after.labels[7] == CLASS_NAMES.index(RAF_DB_ORDER[truth[7] - 1])
-    np.testing.assert_array_equal(after.table["clean_expression"], annotations().labels)
+    np.testing.assert_array_equal(after.table["clean_expression"], made_up_annotations().labels)
     manifest = json.loads((tmp_path / "out.json").read_text())
     assert manifest["kind"] == "label_list" and manifest["rate_realized"] == 0.02
     assert manifest["label_list"] == {"file": str(listed), "sha256": sha256(listed)}

@@ -1,17 +1,16 @@
 """MobileFaceNet from ONNX files: made-up ones in both forms, the real one, and refusals."""
 
-import sys
-
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 from conftest import SHARED
+from onnx_files import write_onnx
 
 from ldl_fer.backbones import onnx_weights
 from ldl_fer.backbones.mobilefacenet import mobilefacenet
-from ldl_fer.backbones.onnx_weights import load_mobilefacenet, rectifier_of, restore_statistics
+from ldl_fer.backbones.onnx_weights import load_mobilefacenet, rectifier_of
 from ldl_fer.errors import InputError
 
 layers = tf.keras.layers
@@ -124,22 +123,6 @@ def parts_of(onnx, model, folded):
     return nodes, arrays
 
 
-def write(onnx, path, nodes, arrays):
-    value = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        nodes,
-        "made_up",
-        [value("images", onnx.TensorProto.FLOAT, ["N", 3, 112, 112])],
-        [value(nodes[-1].output[0], onnx.TensorProto.FLOAT, ["N", 128])],
-        [onnx.numpy_helper.from_array(x, name) for name, x in arrays.items()],
-    )
-    opsets = [onnx.helper.make_opsetid("", 13)]
-    path.write_bytes(
-        onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
-    )
-    return path
-
-
 FORMS = {"folded": ("relu6", True), "explicit": ("prelu", False)}
 
 
@@ -183,7 +166,7 @@ def by_onnxruntime(path, images):
 
 def test_made_up_files_give_back_their_network(onnx, made_up, tmp_path):
     rectifier, model, parts = made_up
-    path = write(onnx, tmp_path / "a.onnx", *parts)
+    path = write_onnx(onnx, tmp_path / "a.onnx", *parts)
     assert rectifier_of(path) == rectifier
     loaded = load_mobilefacenet(path, 112, "embedding")
     expected = model(images_of()).numpy()
@@ -196,7 +179,7 @@ def test_made_up_files_give_back_their_network(onnx, made_up, tmp_path):
 
 def test_average_works_at_other_sizes_and_learns(onnx, made_up, tmp_path):
     rectifier, model, parts = made_up
-    path = write(onnx, tmp_path / "a.onnx", *parts)
+    path = write_onnx(onnx, tmp_path / "a.onnx", *parts)
     loaded = load_mobilefacenet(path, 48)
     # The same kernels in the network without gdconv, whose map at 48 px is 3 x 3.
     twin = mobilefacenet(48, rectifier, "average")
@@ -231,25 +214,14 @@ def test_gemm_and_relu_stand_for_what_they_equal(onnx, tmp_path):
     inputs = ["flat", "conv3.weight", "conv3.bias"]
     gemm = onnx.helper.make_node("Gemm", inputs, list(gemm.output), "conv3", transB=1)
     nodes[at["conv3"] : at["conv3"] + 1] = [flat, gemm]
-    loaded = load_mobilefacenet(write(onnx, tmp_path / "a.onnx", nodes, arrays), 112, "embedding")
+    loaded = load_mobilefacenet(
+        write_onnx(onnx, tmp_path / "a.onnx", nodes, arrays), 112, "embedding"
+    )
     expected = model(images_of()).numpy()
     tolerance = 1e-3 * spread_of(expected)
     np.testing.assert_allclose(loaded(images_of()), expected, rtol=0, atol=tolerance)
     theirs = by_onnxruntime(tmp_path / "a.onnx", images_of())
     np.testing.assert_allclose(theirs, expected, rtol=0, atol=tolerance)
-
-
-def test_restored_statistics_leave_the_function_and_serve_training(onnx, folded_parts, tmp_path):
-    loaded = load_mobilefacenet(write(onnx, tmp_path / "a.onnx", *folded_parts), 48)
-    images = images_of(48, 40)
-    before, untrained = loaded(images).numpy(), loaded(images, training=True).numpy()
-    loaded = load_mobilefacenet(tmp_path / "a.onnx", 48)
-    restore_statistics(loaded, images)
-    after, trained = loaded(images).numpy(), loaded(images, training=True).numpy()
-    np.testing.assert_allclose(after, before, rtol=0, atol=1e-4 * before.std())
-    # Same images: the batch's statistics are the stored ones, so that training equals evaluation.
-    np.testing.assert_allclose(trained, before, rtol=0, atol=1e-2 * before.std())
-    assert np.abs(untrained - before).mean() > 0.1 * before.std()
 
 
 # --- The real file -----------------------------------------------------------------------------
@@ -287,47 +259,16 @@ def built_once(monkeypatch, folded_network):
     monkeypatch.setattr(onnx_weights, "mobilefacenet", lambda *settings: folded_network)
 
 
-def test_without_onnx_the_cure_is_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "onnx", None)  # import then raises ImportError
-    with pytest.raises(InputError, match="pip install -r requirements.txt -r requirements-extras"):
-        load_mobilefacenet(tmp_path / "a.onnx", 48)
-
-
 def test_embedding_of_another_size_is_refused(tmp_path):
     with pytest.raises(InputError, match="set --image_size=112"):
         load_mobilefacenet(tmp_path / "a.onnx", 48, "embedding")
 
 
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        (None, "does not exist"),
-        (b"not a model at all", "cannot be read as an ONNX file|is no ONNX network"),
-        (b"", "is no ONNX network"),
-    ],
-)
-def test_what_is_no_onnx_file_is_refused(onnx, tmp_path, content, text):
+def test_what_cannot_be_read_is_refused(onnx, tmp_path):
     path = tmp_path / "a.onnx"
-    if content is not None:
-        path.write_bytes(content)
     for load in (lambda: load_mobilefacenet(path, 48), lambda: rectifier_of(path)):
-        with pytest.raises(InputError, match=text) as caught:
+        with pytest.raises(InputError, match="a.onnx does not exist"):
             load()
-        assert str(path) in str(caught.value)
-    with pytest.raises(InputError, match="cannot be read as an ONNX file"):
-        load_mobilefacenet(tmp_path, 48)
-
-
-def test_truncated_and_external_files_are_refused(onnx, folded_parts, tmp_path):
-    path = write(onnx, tmp_path / "a.onnx", *folded_parts)
-    (tmp_path / "short.onnx").write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="short.onnx cannot be read"):
-        load_mobilefacenet(tmp_path / "short.onnx", 48)
-    onnx.save(
-        onnx.load(path), tmp_path / "b.onnx", save_as_external_data=True, location="b.weights"
-    )
-    with pytest.raises(InputError, match="another file, which is not opened"):
-        load_mobilefacenet(tmp_path / "b.onnx", 48)
 
 
 def node_of(nodes, name):
@@ -419,7 +360,7 @@ def test_another_network_is_refused_with_the_place(onnx, folded_parts, built_onc
     nodes, arrays = folded_parts
     change, text = MISTAKES[name]
     change(onnx, nodes, arrays)
-    path = write(onnx, tmp_path / "a.onnx", nodes, arrays)
+    path = write_onnx(onnx, tmp_path / "a.onnx", nodes, arrays)
     with pytest.raises(InputError, match=text) as caught:
         load_mobilefacenet(path, 48)
     assert str(path) in str(caught.value)
@@ -429,7 +370,7 @@ def test_names_that_do_not_match_are_listed_at_most_ten(onnx, folded_parts, buil
     nodes, arrays = folded_parts
     for index in range(3):
         arrays[f"block0{index}_expand.weight"] = np.zeros([100, 64, 1, 1], "float32")
-    path = write(onnx, tmp_path / "a.onnx", nodes, arrays)
+    path = write_onnx(onnx, tmp_path / "a.onnx", nodes, arrays)
     with pytest.raises(InputError) as caught:
         load_mobilefacenet(path, 48)
     expected = "; ".join(
@@ -442,7 +383,7 @@ def test_names_that_do_not_match_are_listed_at_most_ten(onnx, folded_parts, buil
     )
     for index in range(15):
         arrays[f"block{index:02d}_expand.weight"] = np.zeros([100, 64, 1, 1], "float32")
-    write(onnx, path, nodes, arrays)
+    write_onnx(onnx, path, nodes, arrays)
     with pytest.raises(InputError, match="15 do not match.*; and 5 more") as caught:
         load_mobilefacenet(path, 48)
     assert str(caught.value).count(" against block") == 10
@@ -454,21 +395,13 @@ def test_too_few_and_too_many_convolutions_are_refused(onnx, folded_parts, built
         "Conv", ["conv3", "conv3.weight"], ["conv4"], "conv4", pads=4 * [0], strides=[1, 1]
     )
     more = [*nodes[:-1], extra, nodes[-1]]
-    path = write(onnx, tmp_path / "more.onnx", more, arrays)
+    path = write_onnx(onnx, tmp_path / "more.onnx", more, arrays)
     text = (
         r"52 convolutions, ours 51, and 1 do not.*nothing against conv3.weight \[128, 512, 1, 1\]"
     )
     with pytest.raises(InputError, match=text):
         load_mobilefacenet(path, 48)
     drop(nodes, "conv3")
-    path = write(onnx, tmp_path / "fewer.onnx", nodes, arrays)
+    path = write_onnx(onnx, tmp_path / "fewer.onnx", nodes, arrays)
     with pytest.raises(InputError, match=r"50 conv.*conv3 \[128, 512, 1, 1\] against nothing"):
-        load_mobilefacenet(path, 48)
-
-
-def test_operators_that_are_not_of_onnx_are_refused(onnx, folded_parts, tmp_path):
-    nodes, arrays = folded_parts
-    node_of(nodes, "conv1").domain = "my.operators"
-    path = write(onnx, tmp_path / "a.onnx", nodes, arrays)
-    with pytest.raises(InputError, match="Conv of my.operators in node conv1"):
         load_mobilefacenet(path, 48)

@@ -38,7 +38,8 @@ def build_network(
 
     Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
     "logits". With a frozen backbone: "pixels"; "backbone", which gives its pooled maps; and "head",
-    a model of the layers "standardization" (see `standardize`), dropout, "hidden", "normalization", "features" and "logits".
+    a model of the layers "standardization" (see `standardize`), dropout, "hidden", "normalization",
+    "features" and "logits".
 
     Args:
       config: which backbone, its first weights and arithmetic, dropout.

@@ -89,8 +89,8 @@ def main(names: list[str]) -> None:
 
 def _define_flags() -> None:
     define_flags("data", "augmentation", "method", "comparator", "network", "optimizer", "run")
-    flags.DEFINE_string("test_data_path", "", "Annotation CSV of the test images.", required=True)
-    flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.", required=True)
+    flags.DEFINE_string("test_data_path", None, "Annotation CSV of the test images.", required=True)
+    flags.DEFINE_string("test_image_dir", None, "Folder that its paths start from.", required=True)
     flags.DEFINE_string("dataset", "data", "What tables call the data set.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
     flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")

@@ -9,7 +9,6 @@ _OFF = {
     "discriminative_loss": False,
 }
 _PARTS = (
-    ("(i) none", {}),
     ("(ii) + label distribution", {"label_distribution": True}),
     ("(iii) + adaptive similarity", {"adaptive_similarity": True}),
     ("(iv) + uncertainty", {"sample_uncertainty": True}),
@@ -18,6 +17,7 @@ _PARTS = (
 
 
 def _variants():
+    yield Variant("LDLVA", {"method": "cross_entropy"}, "(i) none")
     switches = dict(_OFF)
     for setting, switch in _PARTS:
         switches |= switch
@@ -27,7 +27,7 @@ def _variants():
 EXPERIMENT = Experiment(
     name="ablation",
     source="Table 4",
-    question="What does each part add? (i) is cross-entropy; (ii) and (iii) mix label and "
+    question="What does each part add? (i) is plain cross-entropy; (ii) and (iii) mix label and "
     "neighborhood half and half; (v) is the whole method.",
     variants=tuple(_variants()),
     noises=(CLEAN, Noise("symmetric", 0.3)),

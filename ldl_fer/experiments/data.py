@@ -11,7 +11,8 @@ from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.experiment import CLEAN, Noise
-from ldl_fer.noise import CLEAN_LABEL, add_noise
+from ldl_fer.label_list import CLEAN_LABEL
+from ldl_fer.noise import add_noise
 
 ONE_VOTE = Noise("one_vote")
 

@@ -26,7 +26,7 @@ from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import Experiment, Noise, Variant
 from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
 from ldl_fer.files import write_whole
-from ldl_fer.runs import Run
+from ldl_fer.runs import Run, load_network
 from ldl_fer.training import train
 
 EPOCHS = ("best", "last")  # Which of its networks a run is tested with.
@@ -87,21 +87,18 @@ def plan(
                 beside = METHOD_SETTINGS.get(variant.settings.get("method"), {})
                 settings = beside | dict(variant.settings)
                 made = config.replace(**settings, train_data_path=str(data), seed=seed)
-                folder = runs_dir / _folder_name(variant, noise, seed, made)
+                folder = runs_dir / _folder_name(noise, seed, made)
                 made = made.replace(run_dir=str(folder))
                 planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
     return planned
 
 
-def _folder_name(variant, noise, seed, config) -> str:
-    """A readable name, and a hash of every setting but places."""
+def _folder_name(noise, seed, config) -> str:
+    """Method, noise and seed, and a hash of every setting but places."""
     settings = dataclasses.asdict(config)
-    for place in ("records_dir",):
-        del settings["data"][place]
-    del settings["run"]
+    del settings["data"]["records_dir"], settings["run"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    words = f"{variant.settings.get('method', 'ldlva')} {variant.setting} {noise} seed {seed}"
-    words = "".join(c if c.isalnum() or c in ".- " else "" for c in words)
+    words = f"{config.comparator.method} {noise} seed {seed}"
     return "-".join([*words.split(), digest])
 
 
@@ -138,10 +135,12 @@ def _run(one: Planned, bar: tqdm) -> None:
     start = time.monotonic()
     run = train(one.config, resume=True, watch=_Epochs(bar))
     seconds = time.monotonic() - start
+    network, _ = load_network(run.folder)
     for dataset, path in one.tests.items():
         for epoch in EPOCHS:
             folder = one.result(dataset, epoch)
-            evaluate_run(run.folder, str(path), one.test_image_dir, epoch, folder, progress=False)
+            data = str(path), one.test_image_dir
+            evaluate_run(run.folder, *data, epoch, folder, progress=False, network=network)
     shutil.rmtree(run.state)
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
     record = {"seconds": round(seconds, 1), "commit": commit}

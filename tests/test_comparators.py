@@ -1,0 +1,349 @@
+"""What holds for all comparators: registry, settings, refusals, checkpoint, what is left behind.
+
+The tiny networks and batches here serve the tests of each method, too.
+"""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ldl_fer.comparators import COMPARATORS, RANKING
+from ldl_fer.config import PRESETS, ComparatorConfig, Config
+from ldl_fer.errors import InputError
+from ldl_fer.training import build_model, train
+
+SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
+LABELS = np.random.default_rng(99).integers(0, CLASSES, SAMPLES).astype(np.int32)
+layers = tf.keras.layers
+
+
+def tiny_network(seed=0, batch_norm=True, convolution=False, dropout=0.0):
+    """Layers named as those of `build_network`; equal seeds, equal weights."""
+    tf.keras.utils.set_random_seed(seed)
+    pixels = x = tf.keras.Input([SIDE, SIDE, 3])
+    x = layers.Conv2D(UNITS, 3, padding="same")(x) if convolution else layers.Flatten()(x)
+    x = x if convolution else layers.Dense(UNITS)(x)
+    x = layers.BatchNormalization()(x) if batch_norm else x
+    x = layers.ReLU(name="rectified")(x)
+    x = layers.GlobalAveragePooling2D()(x) if convolution else x
+    backbone = tf.keras.Model(pixels, x, name="backbone")
+    images = tf.keras.Input([SIDE, SIDE, 3])
+    x = backbone(layers.Rescaling(1 / 127.5, -1.0, name="pixels")(images))
+    features = x = layers.Activation("linear", name="features")(x)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
+    logits = layers.Dense(CLASSES, name="logits")
+    return tf.keras.Model(images, [features, logits(x)], name="network")
+
+
+def feature_network(size, classes):
+    """`image` is the features, the logits are its first numbers."""
+    images = tf.keras.Input([size])
+    features = layers.Activation("linear", name="features")(images)
+    logits = layers.Dense(classes, name="logits")
+    network = tf.keras.Model(images, [features, logits(features)])
+    logits.set_weights([np.eye(size, classes), np.zeros(classes)])
+    return network
+
+
+def comparator(
+    method, network=None, optimizer=None, steps_per_epoch=2, samples=SAMPLES, shared=(), **settings
+):
+    """A compiled comparator of a tiny network."""
+    config = Config().replace(method=method, **settings).comparator
+    network = tiny_network() if network is None else network
+    made = COMPARATORS[method](network, config, samples, steps_per_epoch, **dict(shared))
+    # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
+    # a batch normalization).
+    made.compile(optimizer or tf.keras.optimizers.SGD(0.1))
+    made.optimizer.build(made.optimized_variables)
+    return made
+
+
+def batch(seed=0, size=BATCH):
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(SAMPLES)[:size].astype(np.int32)
+    arrays = {
+        "sample_id": ids,
+        "label": LABELS[ids],
+        "image": rng.integers(0, 256, [size, SIDE, SIDE, 3]).astype(np.uint8),
+        "neighbors": rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32),
+        "local_similarity": rng.uniform(size=[size, NEIGHBORS]).astype(np.float32),
+    }
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def softmax(logits):
+    shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def step_by_hand(optimizer, variables, loss):
+    """One plain step on the value of `loss()`."""
+    with tf.GradientTape() as tape:
+        value = loss()
+    optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+    return float(value)
+
+
+def mean_cross_entropy(labels, logits):
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
+    )
+
+
+def assert_equal_variables(first, second, atol=1e-6):
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=a.name)
+
+
+def own_variables(made):
+    """Those of the method beside the network's, the optimizer's and the metrics'."""
+    others = [*made.whole.variables, *made.optimizer.variables]
+    others += [variable for metric in made.metrics for variable in metric.variables]
+    known = {id(variable) for variable in others}
+    return [variable for variable in made.variables if id(variable) not in known]
+
+
+def without_chance(made):
+    """The same with RUL's dropout off, so that two runs can be compared."""
+    if made.name == "rul":
+        made.uncertainty.get_layer("dropout").rate = 0.0
+    return made
+
+
+def test_every_method_that_can_be_asked_for_is_there():
+    [method] = [f for f in dataclasses.fields(ComparatorConfig) if f.name == "method"]
+    assert {"ldlva", *COMPARATORS} == set(method.metadata["choices"])
+    assert set(COMPARATORS) == {
+        *("cross_entropy", "label_smoothing", "scn", "rul", "eac", "ldl_alsg")
+    }
+
+
+def test_defaults_are_the_papers():
+    settings = ComparatorConfig()
+    assert settings.smoothing == 0.1
+    # beta, delta_1, gamma, first relabeling, delta_2
+    scn = (settings.scn_high_share, settings.scn_margin, settings.scn_rank_weight)
+    assert (*scn, settings.scn_relabel_epoch, settings.scn_relabel_margin) == (
+        *(0.7, 0.15, 0.5),
+        *(10, 0.2),
+    )
+    assert settings.eac_weight == 5.0
+
+
+def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
+    # In a process of its own: absl's flags are global.
+    code = """
+from absl import flags
+from ldl_fer import config
+config.define_flags()
+flags.FLAGS(["x", "--method=eac"])
+made = config.config_from_flags()
+assert made.comparator.method == "eac"
+assert made.augmentation.erase_probability == 0.5
+assert made.augmentation.erase_area == (0.02, 0.25)
+assert made == config.PRESETS["paper"].replace(
+    method="eac", erase_probability=0.5, erase_area=(0.02, 0.25))
+flags.FLAGS(["x", "--method=eac", "--erase_probability=0", "--eac_weight=2"])
+made = config.config_from_flags()
+assert made.augmentation.erase_probability == 0 and made.comparator.eac_weight == 2
+assert made.augmentation.erase_area == (0.02, 0.25)
+for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_alsg"):
+    flags.FLAGS.unparse_flags()
+    for name in ("erase_probability", "eac_weight"):
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["x", "--method=" + method])
+    assert config.config_from_flags() == config.PRESETS["paper"].replace(method=method)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(InputError, match="cross_entropy.*scn"):
+        Config().replace(method="dmue")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("smoothing", 1.5), ("scn_high_share", 1.1), ("scn_rank_weight", 2.0)),
+        *(("scn_margin", -0.1), ("scn_relabel_epoch", -1), ("scn_relabel_margin", -0.1)),
+        *(("eac_weight", -1.0), ("alsg_weight", -1.0)),
+    ],
+)
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(InputError, match=name):
+        Config().replace(**{name: value})
+
+
+def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
+    settings = dict(micro_batch_size=2, run_dir=str(tmp_path / "run"), backbone="small_cnn")
+    assert set(RANKING) == {"scn", "rul"}
+    for method in COMPARATORS:
+        config = Config().replace(method=method, image_size=32, **settings)
+        # The others come as far as to miss their data.
+        words = f"--method={method}.*--micro_batch_size" if method in RANKING else "training data"
+        with pytest.raises(InputError, match=words):
+            train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_tell_of_neighbors_only_where_they_are_used():
+    for method in COMPARATORS:
+        for neighbors in ("bank", "forward"):
+            config = Config().replace(method=method, num_neighbors=5, neighbors=neighbors)
+            assert config.neighbors_read == (5 if method == "ldl_alsg" else 0)
+            assert not config.neighbors_run
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_build_model_makes_the_method_of_the_settings(method):
+    config = PRESETS["small"].replace(method=method, batch_size=5, smoothing=0.25)
+    made = build_model(config, range(SAMPLES), network=tiny_network())
+    assert type(made) is COMPARATORS[method] and made.name == method
+    assert made.settings == config.comparator
+    # 12 samples in batches of 5: 5 + 5 + 2
+    assert made.steps_per_epoch == 3 and made.num_samples == SAMPLES
+    assert made.optimizer.learning_rate.numpy() == np.float32(config.optimizer.learning_rate)
+    # A slot of each moment for every variable that is optimized, iteration and rate.
+    assert len(made.optimizer.variables) == 2 * len(made.optimized_variables) + 2
+    made.train_step(batch())
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_compiled_equals_eager(method):
+    eager, compiled = (
+        without_chance(comparator(method, scn_relabel_epoch=0, scn_relabel_margin=0.0))
+        for _ in range(2)
+    )
+    step = tf.function(compiled.train_step)
+    for seed in range(4):
+        first, second = eager.train_step(batch(seed)), step(batch(seed))
+        assert set(first) == {*eager.LOSSES, "accuracy"}
+        for name in first:
+            np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
+    assert_equal_variables(eager.variables, compiled.variables, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
+    weights = {"class_weights": [3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0]}
+    made = comparator(method, shared=weights)
+    made.train_step(batch(5))
+    made.reset_metrics()
+    metrics = {id(variable) for metric in made.metrics for variable in metric.variables}
+    kept = [variable for variable in made.variables if id(variable) not in metrics]
+    before = [variable.numpy() for variable in kept]
+    total = right = count = 0
+    for seed, size in ((1, 6), (2, 3)):
+        data = batch(seed, size)
+        found = tf.function(made.test_step)(data)
+        probabilities = softmax(made.whole(data["image"], training=False)[1].numpy())
+        for row, label in zip(probabilities, data["label"].numpy(), strict=True):
+            # mean of -log f_y, neither weighted nor smoothed nor mixed
+            total -= np.log(row[label])
+            right += np.argmax(row) == label
+            count += 1
+        np.testing.assert_allclose(found["loss"], total / count, rtol=1e-5)
+        np.testing.assert_allclose(found["accuracy"], right / count, rtol=1e-6)
+    assert made.confusion.result().numpy().sum() == count
+    for variable, value in zip(kept, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.name)
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_the_network_is_left_without_a_variable_of_the_method(method):
+    network = tiny_network()
+    expected = [id(variable) for variable in network.variables]
+    made = comparator(method, network)
+    made.train_step(batch())
+    assert made.whole is network
+    assert [id(variable) for variable in made.whole.variables] == expected
+    assert not {id(variable) for variable in own_variables(made)} & set(expected)
+    # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
+    # center of the second, kernel, bias. LDL-ALSG: features and probabilities of the bank.
+    counts = {"scn": 3, "rul": 8, "ldl_alsg": 2}
+    assert len(own_variables(made)) == counts.get(method, 0)
+    data = batch(3)
+    for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_a_checkpoint_holds_every_variable(method, tmp_path):
+    def make(seed):
+        adam = tf.keras.optimizers.Adam(1e-2)
+        relabel = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0)
+        return without_chance(comparator(method, tiny_network(seed), adam, **relabel))
+
+    def state(made):
+        metrics = {id(variable) for metric in made.metrics for variable in metric.variables}
+        every = [*made.variables, *made.optimizer.variables]
+        return [variable for variable in every if id(variable) not in metrics]
+
+    first, second = make(0), make(1)
+    for seed in range(3):
+        first.train_step(batch(seed))
+    path = tf.train.Checkpoint(**first.parts()).write(str(tmp_path / "state"))
+    second.train_step(batch(9))
+    for variable in state(second):
+        if variable.dtype.is_floating:
+            variable.assign_add(tf.ones_like(variable))
+    tf.train.Checkpoint(**second.parts()).read(path).assert_existing_objects_matched()
+    assert_equal_variables(state(first), state(second), atol=0)
+    for seed in (3, 4):
+        first.train_step(batch(seed))
+        second.train_step(batch(seed))
+    assert_equal_variables(state(first), state(second), atol=0)
+
+
+@pytest.mark.parametrize("method", sorted(set(COMPARATORS) - set(RANKING)))
+def test_steps_in_parts_are_the_whole_steps(method):
+    # Without batch normalization, whose statistics would be a part's own.
+    whole = comparator(method, tiny_network(batch_norm=False))
+    shared = {"micro_batch_size": 4}
+    parts = comparator(method, tiny_network(batch_norm=False), shared=shared)
+    for seed in range(3):
+        expected, found = whole.train_step(batch(seed)), parts.train_step(batch(seed))
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+    assert_equal_variables(whole.variables, parts.variables, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_huge_logits_give_no_nan(method):
+    network = tiny_network()
+    kernel = network.get_layer("logits").kernel
+    kernel.assign(1e6 * kernel)
+    made = comparator(method, network, tf.keras.optimizers.SGD(1e-9))
+    for seed in range(2):
+        logs = made.train_step(batch(seed))
+        assert all(np.isfinite(value) for value in logs.values())
+    for variable in made.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.name
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+def test_a_batch_of_one_sample_passes(method):
+    made = comparator(method, tiny_network(batch_norm=False))
+    logs = made.train_step(batch(0, size=1))
+    assert all(np.isfinite(value) for value in logs.values())
+    for variable in made.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.name
+
+
+@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_every_precision_trains(method, precision):
+    config = PRESETS["small"].replace(method=method, precision=precision, image_size=32)
+    made = build_model(config, range(SAMPLES))
+    data = batch(size=4)
+    images = np.random.default_rng(0).integers(0, 256, [4, 32, 32, 3]).astype(np.uint8)
+    logs = made.train_step(data | {"image": tf.constant(images)})
+    assert all(np.isfinite(value) for value in logs.values())
