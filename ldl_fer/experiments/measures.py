@@ -11,8 +11,8 @@ from scipy.stats import entropy, spearmanr
 
 from ldl_fer.annotation_checks import vote_columns
 from ldl_fer.experiments.experiment import Variant
-from ldl_fer.metrics import distribution_metrics, flip_detection
 from ldl_fer.label_list import CLEAN_LABEL
+from ldl_fer.metrics import distribution_metrics, flip_detection
 
 Values = dict[str, float]
 

@@ -110,6 +110,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
       name: what the progress bar is called.
       progress: whether to show it: epochs of all runs, with the time left.
     """
+    tf.get_logger().setLevel("ERROR")  # It counts that every run traces functions anew.
     waiting = [one for one in planned if not one.record.exists()]
     epochs = sum(one.config.optimizer.epochs for one in waiting)
     with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
