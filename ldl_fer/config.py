@@ -447,11 +447,20 @@ PRESETS |= {
         batch_size=64,
         epochs=25,
         decay_epochs=(),
-        uncertainty_learning_rate=5.0,
+        uncertainty_form="logit",
+        uncertainty_init=0.5,
+        uncertainty_learning_rate=50.0,
     ),
     # The same file as a start for all weights; add --pretrained=MobileFaceNet.onnx.
     "fine_tuned": _SMALL.replace(
-        backbone="mobilefacenet", rectifier="relu6", backbone_rate_factor=0.1, dropout=0.5
+        backbone="mobilefacenet",
+        rectifier="relu6",
+        backbone_rate_factor=0.1,
+        uncertainty_form="logit",
+        uncertainty_init=0.5,
+        uncertainty_learning_rate=25.0,
+        epochs=10,
+        decay_epochs=(8,),
     ),
 }
 

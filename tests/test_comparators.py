@@ -211,8 +211,8 @@ def test_build_model_makes_the_method_of_the_settings(method):
     # 12 samples in batches of 5: 5 + 5 + 2
     assert made.steps_per_epoch == 3 and made.num_samples == SAMPLES
     assert made.optimizer.learning_rate.numpy() == np.float32(config.optimizer.learning_rate)
-    # A slot of each moment for every variable that is optimized, iteration and rate.
-    assert len(made.optimizer.variables) == 2 * len(made.optimized_variables) + 2
+    # Two moments of every variable that is optimized, and the iteration.
+    assert len(made.optimizer.variables) == 2 * len(made.optimized_variables) + 1
     made.train_step(batch())
 
 
