@@ -192,8 +192,8 @@ class NetworkConfig:
     pretrained: str = _setting(
         "",
         "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
-        "features are then the average of its last map. Needs: pip install -r requirements.txt -r "
-        "requirements-extras.txt",
+        "features are then the average of its last map. Needs the package onnx: pip install "
+        "-r requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = _setting(
         "prelu",

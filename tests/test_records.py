@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
-from ldl_fer.examples import decode_examples
 from ldl_fer.record_writer import write_records
 from ldl_fer.records import Records
 
@@ -107,25 +106,25 @@ def test_concurrent_fetches_inside_tf_data(tmp_path):
     records = make_records(tmp_path, annotations)
     batches = np.random.default_rng(0).integers(0, COUNT, [200, 32])
     dataset = tf.data.Dataset.from_tensor_slices(batches)
-    dataset = dataset.map(records.fetch_op, num_parallel_calls=8)
-    assert dataset.element_spec == tf.TensorSpec([32], tf.string)
+    dataset = dataset.map(lambda ids: records.examples(ids, ["sample_id"]), num_parallel_calls=8)
+    assert dataset.element_spec == {"sample_id": tf.TensorSpec([32], tf.int32)}
     found = list(dataset.as_numpy_iterator())
     for ids, batch in zip(batches, found, strict=True):
-        np.testing.assert_array_equal(decode_examples(batch, K, 3)["sample_id"], ids)
+        np.testing.assert_array_equal(batch["sample_id"], ids)
 
 
 def test_one_python_call_for_a_batch(tmp_path, monkeypatch):
     records = make_records(tmp_path, make_set(tmp_path, COUNT))
     calls, fetch = [], records.fetch
     monkeypatch.setattr(records, "fetch", lambda ids: calls.append(len(ids)) or fetch(ids))
-    tf.function(records.fetch_op)(tf.range(50))
+    tf.function(lambda ids: records.examples(ids, ["image", "label"]))(tf.range(50))
     assert calls == [50]
 
 
 def test_out_of_range_ids_inside_a_graph(tmp_path):
     records = make_records(tmp_path, make_set(tmp_path, COUNT))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[0, 60\)"):
-        tf.function(records.fetch_op)(tf.constant([0, 60]))
+        tf.function(lambda ids: records.examples(ids, ["label"]))(tf.constant([0, 60]))
 
 
 def test_command(tmp_path):

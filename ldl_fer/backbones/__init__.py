@@ -103,10 +103,24 @@ def backbone_variables(network: tf.keras.Model) -> list[tf.Variable]:
     return found[0].trainable_variables if found else []
 
 
+def read_out(network: tf.keras.Model) -> tf.keras.Model:
+    """The last layers, features [B, V] -> logits [B, C]: dropout, if it comes there, and "logits".
+
+    Args:
+      network: of `build_network`, or its head.
+    """
+    features = hidden = tf.keras.Input(network.outputs[0].shape[1:])
+    names = [layer.name for layer in network.layers]
+    for name in names[names.index("features") + 1 :]:
+        hidden = network.get_layer(name)(hidden)
+    return tf.keras.Model(features, hidden)
+
+
 def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:
     """Images [B, H, W, 3] -> (map [B, h, w, V] whose average the features are, features, logits).
 
-    The layers are the network's own. None where the features are no average of a map.
+    The layers are the network's own, used as it uses them. None where the features are no average
+    of a map.
     """
     if trained_part(network) is not network:
         return None
@@ -116,12 +130,10 @@ def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:
         return None
     inner = tf.keras.Model(backbone.input, (last.input, last.output))
     images = tf.keras.Input(network.input_shape[1:])
-    maps, average = inner(network.get_layer("pixels")(images))
-    features = hidden = network.get_layer("features")(average)
-    for layer in network.layers:
-        if layer.name in ("dropout", "logits"):
-            hidden = layer(hidden)
-    return tf.keras.Model(images, (maps, features, hidden))
+    mode = backbone.inbound_nodes[0].call_kwargs  # training=False where it is pretrained
+    maps, average = inner(network.get_layer("pixels")(images), **mode)
+    features = network.get_layer("features")(average)
+    return tf.keras.Model(images, (maps, features, read_out(network)(features)))
 
 
 def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> tf.keras.Model:

@@ -71,7 +71,7 @@ class EAC(Comparator):
         # Both pass together: one set of batch statistics, as for one batch of twice the size.
         maps, features, logits = self._run(tf.concat([images, mirrored], axis=0))
         count = tf.shape(images)[0]
-        attention = attention_maps(maps, tf.stop_gradient(self.kernel))
+        attention = attention_maps(tf.cast(maps, tf.float32), tf.stop_gradient(self.kernel))
         classification = self.cross_entropy(batch, self.labels(batch), logits[:count])
         consistency = flip_consistency(attention[:count], attention[count:])
         return {
@@ -83,7 +83,25 @@ class EAC(Comparator):
         }
 
     def _run(self, images):
+        """Maps, features and logits of pictures and, in the same order, their mirror images."""
         if self.with_map is not None:
             return self.with_map(images, training=True)
-        features, logits = self.run_network(images, training=True)
+        whole = self.network is self.whole
+        run = self.run_network if whole else self._run_head
+        features, logits = run(images, training=True)
         return features[:, tf.newaxis, tf.newaxis], features, logits
+
+    def _run_head(self, pooled, training):
+        """A frozen backbone's head on both views of each face: what is dropped of a view, is of both."""
+        hidden = pooled
+        for layer in self.network.layers[1:]:
+            if layer.name == "dropout":
+                kept = layer(tf.ones_like(hidden[: tf.shape(hidden)[0] // 2]), training=training)
+                hidden *= tf.tile(kept, [2, 1])
+            elif layer.name == "standardization":
+                hidden = layer(hidden, training=False)
+            elif layer.name == "logits":
+                return hidden, layer(hidden)
+            else:
+                hidden = layer(hidden, training=training)
+        raise ValueError("the network has no layer 'logits'")

@@ -8,11 +8,14 @@ read off the mixture: the loss falls where the face that is harder to read gets 
   L       = 1/2 CE(l^i, W z) + 1/2 CE(l^j, W z)
 
 j is the sample before i in the batch, whose order is random; the first is paired with the last.
-At test time features are not mixed.
+At test time features are not mixed. The authors have two branches on the last map, of 64 numbers
+each, one of which is mixed; here the network's own features are, so that all methods train the same
+network, and the other branch, h, stands on them.
 """
 
 import tensorflow as tf
 
+from ldl_fer.backbones import read_out
 from ldl_fer.comparators.comparator import Comparator
 
 _UNITS, _DROPOUT = 64, 0.4
@@ -63,8 +66,7 @@ class RUL(Comparator):
             name="uncertainty",
         )
         self.uncertainty.build([None, self.feature_size])
-        # The layer of the network that reads features: mixtures pass it as single faces do.
-        self.logits = self.network.get_layer("logits")
+        self.read_out = read_out(self.network)  # Mixtures pass it as single faces do.
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:
@@ -76,7 +78,8 @@ class RUL(Comparator):
     def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
         features, logits = self.run_network(batch["image"], training=True)
         sigma = tf.reduce_mean(tf.exp(self.uncertainty(features, training=True)), axis=-1)
-        mixed = self.logits(mixed_features(features, _partners(features), sigma, _partners(sigma)))
+        mixed = mixed_features(features, _partners(features), sigma, _partners(sigma))
+        mixed = self.read_out(mixed, training=True)
         partner = batch | {"label": _partners(batch["label"])}
         own = self.cross_entropy(batch, self.labels(batch), mixed)
         loss = 0.5 * own + 0.5 * self.cross_entropy(partner, self.labels(partner), mixed)
