@@ -92,7 +92,7 @@ class EAC(Comparator):
         return features[:, tf.newaxis, tf.newaxis], features, logits
 
     def _run_head(self, pooled, training):
-        """A frozen backbone's head on both views of each face: what is dropped of a view, is of both."""
+        """A frozen backbone's head: what is dropped of one view of a face is of the other too."""
         hidden = pooled
         for layer in self.network.layers[1:]:
             if layer.name == "dropout":
