@@ -69,12 +69,18 @@ def main(names: list[str]) -> None:
         given.other_test_data_path,
     )
     planned = plan(experiment, sets, config, seeds, runs_dir)
-    chosen = [one for one in planned if not given.only or one.variant.method in given.only]
-    if not chosen:
-        raise InputError(
-            f"--only={','.join(given.only)} names no method of {experiment.name}; there are: "
-            f"{', '.join(dict.fromkeys(one.variant.method for one in planned))}."
-        )
+    chosen = planned
+    for flag, wanted, name_of in (
+        ("--only", given.only, lambda one: one.variant.method),
+        ("--only_noise", given.only_noise, lambda one: str(one.noise)),
+    ):
+        names = list(dict.fromkeys(name_of(one) for one in planned))
+        unknown = [name for name in wanted if name not in names]
+        if unknown:
+            raise InputError(
+                f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(names)}."
+            )
+        chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
     if not given.summarize:
         run_all(chosen, experiment.name)
     runs = measured(experiment, planned, sets)
@@ -94,6 +100,7 @@ def _define_flags() -> None:
     flags.DEFINE_string("dataset", "data", "What tables call the data set.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
     flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")
+    flags.DEFINE_list("only_noise", [], "Noises to run, by their names there; empty: all.")
     flags.DEFINE_integer("subset", 0, "Use so many training rows, drawn once; 0: all.", 0)
     flags.DEFINE_string(
         "other_train_data_path",
