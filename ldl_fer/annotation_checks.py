@@ -22,6 +22,7 @@ PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "arousal",
     "knn",
 )
+ANNOTATOR = "annotator"
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 
@@ -80,18 +81,27 @@ def check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> li
 
 
 def check_paths(
-    paths: Sequence[str], image_dir: str | Path | None, progress: bool
+    paths: Sequence[str],
+    image_dir: str | Path | None,
+    progress: bool,
+    annotators: Sequence[str] | None = None,
 ) -> list[Problem]:
-    """Paths that are empty, lead out of the folder or come twice; the images, given `image_dir`."""
-    problems, first = [], {}
+    """Paths that are empty, lead out of the folder or come twice; the images, given `image_dir`.
+
+    A path may come once for each of the annotators, if there is a column of them.
+    """
+    problems, first, seen = [], {}, {}
     for row, path in enumerate(paths):
+        annotator = annotators[row] if annotators else ""
         normal = posixpath.normpath(path)
         if not path.strip():
             problems.append((row, f"{PATH} is empty"))
         elif posixpath.isabs(path) or normal.split("/")[0] == "..":
             problems.append((row, f"{path} leads out of the image folder"))
-        elif first.setdefault(normal, row) != row:
-            problems.append((row, f"{path} is already in row {first[normal]}"))
+        elif seen.setdefault((normal, annotator), row) != row:
+            problems.append((row, f"{path} is already in row {seen[normal, annotator]}"))
+        else:
+            first.setdefault(normal, row)
     if image_dir is None:
         return problems
     if not Path(image_dir).is_dir():

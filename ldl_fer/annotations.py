@@ -5,6 +5,7 @@
   valence, arousal        in [-1, 1]
   knn                     may be absent; row numbers of the neighbors, nearest first, joined by ;
   votes_neutral, ...      may be absent; human votes per class, counts or shares
+  annotator               may be absent; who gave the label: an image has a row for each of them
 
 Rows are numbered from 0 in file order without the header: that number is the sample_id, and what
 `knn` holds. Further columns are carried along.
@@ -26,6 +27,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from ldl_fer.annotation_checks import (
+    ANNOTATOR,
     AROUSAL,
     LABEL,
     NEIGHBORS,
@@ -173,7 +175,7 @@ def read_annotations(
         problems.append((None, f"{len(lines)} rows where at least {min_rows} are needed"))
     cells = check_numbers(texts, class_names)
     if PATH in texts:
-        cells += check_paths(texts[PATH], image_dir, progress)
+        cells += check_paths(texts[PATH], image_dir, progress, texts.get(ANNOTATOR))
     if NEIGHBORS in texts:
         cells += check_neighbors(texts[NEIGHBORS])
     problems += [problem for problem in cells if problem[0] not in ragged]

@@ -67,6 +67,7 @@ class PooledRecords:
             [dtype for dtype, _ in kinds],
             stateful=False,
         )
+        values = tf.nest.flatten(values)  # eagerly, a single one comes without a list
         for value, (_, shape) in zip(values, kinds, strict=True):
             value.set_shape([*sample_ids.shape, *shape])
         return dict(zip(names, values, strict=True))

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.augmentation import augment, erase, pad_crop_flip
+from ldl_fer.augmentation import augment, augment_pooled, erase, pad_crop_flip
+from ldl_fer.backbones.pooled_maps import SIZE, columns
 from ldl_fer.config import PRESETS
 
 SEED = tf.constant([3, 5])
@@ -102,3 +103,127 @@ def test_parts_of_a_batch_are_augmented_as_in_the_whole():
     )
     noise = augment(images(), SEED, everything.augmentation, True).numpy()
     assert len({pixels.tobytes() for pixels in noise}) == 64
+
+
+# --- Pooled maps -------------------------------------------------------------------------------
+
+
+def pooled_batch(count=64, neighbors=3, seed=0):
+    """No value is 0, and no two views are equal anywhere."""
+    random = np.random.default_rng(seed)
+    made = {
+        "image": random.uniform(1, 2, [count, 2, SIZE]),
+        "neighbor_image": random.uniform(1, 2, [count, neighbors, 2, SIZE]),
+    }
+    return {name: values.astype(np.float32) for name, values in made.items()}
+
+
+def pooled_config(**settings):
+    return PRESETS["frozen"].replace(**settings).augmentation
+
+
+def chosen_views(made, views):
+    """Which view each [..., P] row was taken from; every row must be one of the two, whole."""
+    is_view = [(made == views[..., v, :]).all(axis=-1) for v in (0, 1)]
+    assert (is_view[0] ^ is_view[1]).all()
+    return is_view[1]
+
+
+def numpy_of(batch):
+    return {name: value.numpy() for name, value in batch.items()}
+
+
+def test_a_view_is_taken_and_the_other_is_its_mirror_image():
+    given = pooled_batch(1000, 2)
+    given["sample_id"] = np.arange(1000)
+    made = augment_pooled(given, SEED, pooled_config(flip=True, erase_probability=0.0))
+    assert made["sample_id"] is given["sample_id"] and given["image"].shape == (1000, 2, SIZE)
+    made = {name: np.asarray(value) for name, value in made.items()}
+    mirrored = chosen_views(made["image"], given["image"])
+    np.testing.assert_array_equal(chosen_views(made["mirrored_image"], given["image"]), ~mirrored)
+    neighbors = chosen_views(made["neighbor_image"], given["neighbor_image"])
+    assert neighbors.shape == (1000, 2)
+    # binomial(1000, 1/2): standard deviation 0.016; of agreeing by chance as well
+    for share in (mirrored.mean(), *neighbors.mean(axis=0)):
+        assert abs(share - 0.5) < 0.08
+    for first, second in (
+        (mirrored, neighbors[:, 0]),
+        (mirrored, neighbors[:, 1]),
+        (neighbors[:, 0], neighbors[:, 1]),
+    ):
+        assert abs((first == second).mean() - 0.5) < 0.08
+
+
+def test_without_flip_the_picture_itself_is_taken():
+    given = pooled_batch()
+    made = numpy_of(augment_pooled(given, SEED, pooled_config(flip=False, erase_probability=0.0)))
+    np.testing.assert_array_equal(made["image"], given["image"][:, 0])
+    np.testing.assert_array_equal(made["mirrored_image"], given["image"][:, 1])
+    np.testing.assert_array_equal(made["neighbor_image"], given["neighbor_image"][:, :, 0])
+
+
+def test_erasing_blots_out_the_upper_or_the_lower_half_of_both_views():
+    given, rate = pooled_batch(1000, 2), 0.4
+    made = numpy_of(augment_pooled(given, SEED, pooled_config(flip=True, erase_probability=rate)))
+    halves = {name: np.isin(np.arange(SIZE), columns([name])) for name in ("upper", "lower")}
+    counts = dict.fromkeys(("upper", "lower", "none"), 0)
+    for image, mirrored, views in zip(
+        made["image"], made["mirrored_image"], given["image"], strict=True
+    ):
+        gone = image == 0
+        name = next((n for n, half in halves.items() if (gone == half).all()), "none")
+        if name == "none":
+            assert not gone.any()
+        counts[name] += 1
+        # All but the half is as it was, in one view and the other.
+        np.testing.assert_array_equal(mirrored == 0, gone)
+        both = {image[~gone].tobytes(), mirrored[~gone].tobytes()}
+        assert both == {view[~gone].tobytes() for view in views}
+    # binomial(1000, 0.2) each: standard deviation 13
+    assert abs(counts["upper"] - 200) < 65 and abs(counts["lower"] - 200) < 65
+    # Neighbors are never erased.
+    assert (made["neighbor_image"] != 0).all()
+    chosen_views(made["neighbor_image"], given["neighbor_image"])
+
+
+def test_erasing_does_not_change_which_view_is_taken():
+    given, settings = pooled_batch(), {"flip": True}
+    plain = augment_pooled(given, SEED, pooled_config(erase_probability=0.0, **settings))
+    erased = augment_pooled(given, SEED, pooled_config(erase_probability=1.0, **settings))
+    kept = erased["image"].numpy() != 0
+    assert not kept.all(axis=1).any() and kept.any(axis=1).all()
+    np.testing.assert_array_equal(erased["image"], np.where(kept, plain["image"], 0))
+
+
+def test_pooled_maps_differ_by_seed_alone():
+    config = pooled_config(flip=True, erase_probability=0.5)
+    first, again, other = (
+        numpy_of(augment_pooled(pooled_batch(), seed, config)) for seed in (SEED, SEED, SEED + 1)
+    )
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+        assert (first[name] != other[name]).any()
+
+
+def test_parts_of_a_batch_of_pooled_maps_are_augmented_as_in_the_whole():
+    given, config = pooled_batch(), pooled_config(flip=True, erase_probability=0.5)
+    whole = numpy_of(augment_pooled(given, SEED, config))
+    spec = {
+        "image": tf.TensorSpec([None, 2, SIZE]),
+        "neighbor_image": tf.TensorSpec([None, 3, 2, SIZE]),
+    }
+    number = tf.TensorSpec([], tf.int32)
+    compiled = tf.function(
+        lambda batch, first, total: augment_pooled(batch, SEED, config, first, total),
+        input_signature=[spec, number, number],
+    )
+    for first, last in ((0, 64), (0, 20), (20, 64), (5, 5)):
+        part = {name: tf.constant(values[first:last]) for name, values in given.items()}
+        for made in (augment_pooled(part, SEED, config, first, 64), compiled(part, first, 64)):
+            for name, values in numpy_of(made).items():
+                np.testing.assert_array_equal(values, whole[name][first:last], err_msg=name)
+
+
+def test_pooled_maps_without_neighbors():
+    made = augment_pooled({"image": pooled_batch()["image"]}, SEED, pooled_config())
+    assert made.keys() == {"image", "mirrored_image"}

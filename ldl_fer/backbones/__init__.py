@@ -193,7 +193,10 @@ def _head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.k
 def _dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
     if not config.dropout:
         return x
-    return tf.keras.layers.Dropout(config.dropout, seed=seed, dtype="float32", name="dropout")(x)
+    # A generator of its own is saved in training checkpoints, so that a run goes on as it would.
+    return tf.keras.layers.Dropout(
+        config.dropout, seed=seed, force_generator=True, dtype="float32", name="dropout"
+    )(x)
 
 
 def _logits(features: tf.Tensor, num_classes: int, seed: int) -> tf.Tensor:

@@ -59,7 +59,7 @@ class RUL(Comparator):
         self.uncertainty = tf.keras.Sequential(
             [
                 layers.BatchNormalization(center=False, scale=False, name="norm1"),
-                layers.Dropout(_DROPOUT, name="dropout"),
+                layers.Dropout(_DROPOUT, seed=0, force_generator=True, name="dropout"),
                 layers.Dense(_UNITS, name="dense"),
                 layers.BatchNormalization(name="norm2"),
             ],

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.splits import open_pooled
+from ldl_fer.splits import opener, training_records
 
 FOLDS = 5
 INVERSE_PENALTY = 1e-3  # of the squared weights; features are standardized
@@ -28,7 +28,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     stratified by the labels that are trained on.
 
     Args:
-      config: of a run with a frozen backbone; its training CSV, labels as they stand.
+      config: of a run with a frozen backbone; its training samples, labels as they stand.
       folder: where the predictions are kept, by labels and features.
       progress: whether to show a bar.
 
@@ -45,22 +45,22 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
         )
     classes = len(config.data.class_names)
     network = build_network(config.network, config.data.image_size, classes)
-    paths = config.data.train_data_path, config.data.train_image_dir
-    records = open_pooled(network, config.data, *paths, 0)
-    features, labels = records.pooled, records.annotations().labels
+    records, _ = training_records(config.data, config.run.seed, opener(network, frozen=True))
+    features, labels = records.pooled[:][:, 0], records.annotations().labels
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < FOLDS:
         name = config.data.class_names[int(counts.argmin())]
         raise InputError(
-            f"{paths[0]} has {counts.min()} samples of {name}; {FOLDS} folds need {FOLDS} or more."
+            f"{config.data.train_data_path} has {counts.min()} samples of {name}; {FOLDS} "
+            f"folds need {FOLDS} or more."
         )
-    digest = hashlib.sha256(json.dumps([records.annotations().fingerprint(), FOLDS]).encode())
-    digest.update(network.get_layer("backbone").get_weights()[0].tobytes())
+    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTY]).encode())
+    digest.update(features.tobytes())
     file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".partial-{os.getpid()}-{file.name}")
-        np.save(partial, _predictions(features[:][:, 0], labels, classes, progress))
+        np.save(partial, _predictions(features, labels, classes, progress))
         os.replace(partial, file)
     return np.load(file)
 

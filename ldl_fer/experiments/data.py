@@ -1,12 +1,13 @@
 """The data sets of an experiment: what the user gave, with labels made wrong or doubled."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ldl_fer.annotation_checks import LABEL
+from ldl_fer.annotation_checks import LABEL, NEIGHBORS
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
@@ -52,13 +53,14 @@ class Sets:
           InputError: the CSV cannot be read, or has no votes where they are needed.
         """
         noise_name = str(noise).replace(" ", "-")
-        kinds = [self.name, f"{self.subset}-rows"] + ["union"] * union + [noise_name]
+        kinds = ["train", f"{self.subset}-rows"] + ["union"] * union + [noise_name]
         if noise != CLEAN or union:
             kinds.append(f"seed-{seed}")
-        path = self.folder / ("-".join(kinds).replace(" ", "-") + ".csv")
+        sources = [self.data.train_data_path] + [self.other_train_data_path] * union
+        path = self._made(kinds, sources)
         if path.exists():
             return path
-        annotations = self._subset(self._read(self.data.train_data_path))
+        annotations = self._subset(self.data.train_data_path)
         if union:
             annotations = self._union(annotations, seed)
         if noise == CLEAN:
@@ -76,38 +78,47 @@ class Sets:
             return sets
         if self.other_test_data_path:
             return sets | {f"{self.name} (other)": Path(self.other_test_data_path)}
-        path = self.folder / f"{self.name}-test-one_vote-seed-{seed}.csv".replace(" ", "-")
+        path = self._made(["test", ONE_VOTE.kind, f"seed-{seed}"], [self.test_data_path])
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             annotations = self._read(self.test_data_path)
             add_noise(annotations, ONE_VOTE.kind, None, seed).write(path)
         return sets | {f"{self.name} (one vote)": path}
 
+    def _made(self, kinds: list[str], sources: list[str]) -> Path:
+        """A readable name with a hash of the files that it is made from."""
+        digest = hashlib.sha256()
+        for source in filter(None, sources):
+            try:
+                digest.update(Path(source).read_bytes())
+            except OSError as error:
+                raise InputError(f"{source} cannot be read: {error.strerror}.") from error
+        return self.folder / ("-".join([*kinds, digest.hexdigest()[:8]]) + ".csv")
+
     def _read(self, path: str) -> Annotations:
         return read_annotations(path, None, self.data.class_names, 1, progress=False)
 
-    def _subset(self, annotations: Annotations) -> Annotations:
+    def _subset(self, path: str) -> Annotations:
+        annotations = self._read(path)
         if not self.subset:
             return annotations
         if self.subset > len(annotations):
-            raise InputError(
-                f"--subset={self.subset}, but {self.data.train_data_path} has "
-                f"{len(annotations)} rows."
-            )
+            raise InputError(f"--subset={self.subset}, but {path} has {len(annotations)} rows.")
         rows = np.random.default_rng(0).permutation(len(annotations))[: self.subset]
         return annotations.subset(np.sort(rows))
 
     def _union(self, annotations: Annotations, seed: int) -> Annotations:
-        """Both annotators' rows, one after the other."""
+        """Both annotators' rows, one after the other, with the columns that both have."""
         if self.other_train_data_path:
-            other = self._read(self.other_train_data_path)
+            other = self._subset(self.other_train_data_path)
         else:
             other = add_noise(annotations, ONE_VOTE.kind, None, seed)
         tables = [
-            a.table.drop(columns=["knn", CLEAN_LABEL], errors="ignore")
-            for a in (annotations, other)
+            a.table.drop(columns=[NEIGHBORS, CLEAN_LABEL], errors="ignore").assign(annotator=who)
+            for who, a in enumerate((annotations, other))
         ]
-        return Annotations(pd.concat(tables, ignore_index=True), annotations.class_names)
+        both = pd.concat(tables, join="inner", ignore_index=True)
+        return Annotations(both, annotations.class_names)
 
 
 def _with_clean_labels(annotations: Annotations) -> Annotations:

@@ -80,8 +80,8 @@ def test(run: Finished) -> Iterator[Measured]:
     for dataset, epochs in run.results.items():
         values = dict(epochs["best"])
         values |= {f"{name}_last": v for name, v in epochs["last"].items()}
-        if "uncertainty" in run.samples and _some(run.flipped):
-            score = run.samples["uncertainty"]
+        score = run.samples.get("uncertainty")
+        if score is not None and score.nunique() > 1 and _some(run.flipped):
             values["flips_auc"] = flip_detection(score, run.flipped)["roc_auc"]
         yield Measured(run.variant.method, dataset, run.variant.setting, values)
 

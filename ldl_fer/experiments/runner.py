@@ -87,16 +87,17 @@ def plan(
                 beside = METHOD_SETTINGS.get(variant.settings.get("method"), {})
                 settings = beside | dict(variant.settings)
                 made = config.replace(**settings, train_data_path=str(data), seed=seed)
-                folder = runs_dir / _folder_name(noise, seed, made)
+                folder = runs_dir / _folder_name(noise, seed, made, tests)
                 made = made.replace(run_dir=str(folder))
                 planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
     return planned
 
 
-def _folder_name(noise, seed, config) -> str:
-    """Method, noise and seed, and a hash of every setting but places."""
+def _folder_name(noise, seed, config, tests) -> str:
+    """Method, noise and seed, and a hash of every setting and set but places of output."""
     settings = dataclasses.asdict(config)
     del settings["data"]["records_dir"], settings["run"]
+    settings["tests"] = {name: str(path) for name, path in tests.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     words = f"{config.comparator.method} {noise} seed {seed}"
     return "-".join([*words.split(), digest])
@@ -192,7 +193,8 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
         if not one.record.exists():
             continue
         outside = None
-        if experiment.measure == "uncertainty":
+        plain = one.config.comparator.method == "cross_entropy"
+        if experiment.measure == "uncertainty" and plain:
             outside = cross_validated(one.config, sets.folder)
         finished = Finished(
             one.variant,

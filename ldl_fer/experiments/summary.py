@@ -87,7 +87,7 @@ def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:
     """The table in Markdown: a row per method, data set, noise and setting."""
     metrics = [name for name in experiment.metrics if (summary["metric"] == name).any()]
     shown = [key for key in KEYS if key == "method" or summary[key].nunique() > 1]
-    printed = summary["published"].notna().any()
+    printed = bool(summary["published"].notna().any())
     header = [*shown, *metrics] + ["published"] * printed
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for key, rows in summary.groupby(KEYS, sort=False):
@@ -137,7 +137,8 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
         low = rows["mean"].min()
         axes.set_xlim(left=max(0.0, low - 0.3 * (rows["mean"].max() - low) - 0.01))
     else:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=15 if shown.x == "setting" else 0)
+        tilted = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
+        axes.set_xticks(range(len(ticks)), ticks, **tilted)
         axes.set_ylabel(shown.text)
     axes.set_title(f"{experiment.name} ({experiment.source})")
     if len(groups) > 1:

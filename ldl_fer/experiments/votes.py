@@ -11,5 +11,5 @@ EXPERIMENT = Experiment(
     noises=(CLEAN, Noise("symmetric", 0.3)),
     measure="votes",
     metrics=("kl", "jensen_shannon", "chebyshev", "cosine"),
-    figure=Figure("kl", "method", "KL(votes || distribution), nats"),
+    figure=Figure("jensen_shannon", "method", "Jensen-Shannon divergence from the votes, nats"),
 )

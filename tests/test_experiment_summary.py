@@ -1,0 +1,212 @@
+"""Tables of runs made by hand: means and standard errors by formula, others' numbers apart."""
+
+import dataclasses
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from ldl_fer.experiments import EXPERIMENTS, summary
+from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, Variant
+from ldl_fer.experiments.summary import PUBLISHED, draw, summarize, table_of, write_results
+
+COLUMNS = [
+    *("method", "dataset", "noise", "setting", "metric", "mean", "stderr", "runs", "published")
+]
+EXPERIMENT = Experiment(
+    name="mine",
+    source="Table 9",
+    question="Is it so?",
+    variants=(Variant("B", {}), Variant("A", {})),
+    noises=(CLEAN, Noise("symmetric", 0.3)),
+    measure="test",
+    metrics=("accuracy", "kl"),
+    figure=Figure("accuracy", "method", "accuracy"),
+)
+BY_HAND = """experiment,method,dataset,noise,setting,metric,value,source
+mine,B,faces,none,,accuracy,0.9,a paper
+mine,C,faces,none,,accuracy,0.99,a paper
+mine,B,others,none,,accuracy,0.91,a paper
+mine,A,faces,symmetric 0.3,,kl,0.4,a paper
+noise,A,faces,none,,accuracy,0.95,a paper
+"""
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch, tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_text(BY_HAND)
+    monkeypatch.setattr(summary, "PUBLISHED", path)
+
+
+def run_of(method, seed, accuracy, noise="none", setting="", **metrics):
+    return {
+        **{"method": method, "dataset": "faces", "noise": noise, "setting": setting},
+        **{"seed": seed, "accuracy": accuracy, **metrics},
+        **{"seconds": 1800.0, "commit": "0123456789abcdef", "run_dir": f"{method}{noise}{seed}"},
+    }
+
+
+def runs_of():
+    return pd.DataFrame(
+        [
+            run_of("B", 0, 0.5),
+            run_of("A", 0, 0.75, kl=0.5),
+            run_of("B", 1, 0.6),
+            run_of("B", 2, 0.85),
+            run_of("A", 0, 0.25, "symmetric 0.3", kl=1.5),
+        ]
+    )
+
+
+def row_of(table, **keys):
+    for name, value in keys.items():
+        table = table[table[name] == value]
+    [index] = table.index
+    return table.loc[index]
+
+
+def test_mean_and_standard_error():
+    table = summarize(EXPERIMENT, runs_of())
+    assert table.columns.tolist() == COLUMNS
+    row = row_of(table, method="B", metric="accuracy")
+    values = np.array([0.5, 0.6, 0.85])
+    assert row["runs"] == 3 and row["mean"] == pytest.approx(values.sum() / 3)
+    # sqrt(sum (x - mean)^2 / (n - 1)) / sqrt(n)
+    deviation = np.sqrt(((values - values.mean()) ** 2).sum() / 2)
+    assert row["stderr"] == pytest.approx(deviation / np.sqrt(3))
+
+
+def test_one_run_has_no_standard_error():
+    row = row_of(summarize(EXPERIMENT, runs_of()), method="A", metric="accuracy", noise="none")
+    assert row["runs"] == 1 and row["mean"] == 0.75 and np.isnan(row["stderr"])
+
+
+def test_what_was_not_measured_has_no_row_and_the_order_is_that_of_the_runs():
+    table = summarize(EXPERIMENT, runs_of())
+    assert row_of(table, method="A", metric="kl", noise="none")["runs"] == 1
+    assert not ((table["method"] == "B") & (table["metric"] == "kl")).any()
+    assert set(table["metric"]) == {"accuracy", "kl"}  # neither seed nor seconds
+    firsts = table[table["metric"] == "accuracy"][["method", "noise"]].values.tolist()
+    assert firsts == [["B", "none"], ["A", "none"], ["A", "symmetric 0.3"]]
+
+
+def test_a_metric_that_only_some_seeds_have_counts_those():
+    runs = pd.DataFrame(
+        [run_of("A", 0, 0.5, kl=1.0), run_of("A", 1, 0.5), run_of("A", 2, 0.5, kl=3)]
+    )
+    row = row_of(summarize(EXPERIMENT, runs), metric="kl")
+    # mean 2, deviation sqrt(2), over sqrt(2)
+    assert (row["runs"], row["mean"]) == (2, 2.0) and row["stderr"] == pytest.approx(1.0)
+
+
+def test_published_numbers_stand_apart():
+    table = summarize(EXPERIMENT, runs_of())
+    assert row_of(table, method="B", metric="accuracy")["published"] == 0.9
+    assert row_of(table, method="A", metric="kl", noise="symmetric 0.3")["published"] == 0.4
+    assert table["published"].notna().sum() == 2
+    # What we did not run is no row of ours, and another experiment's numbers are not this one's.
+    assert set(table["method"]) == {"A", "B"} and set(table["dataset"]) == {"faces"}
+    pd.testing.assert_frame_equal(
+        table.drop(columns="published"),
+        summarize(dataclasses.replace(EXPERIMENT, name="other"), runs_of()).drop(
+            columns="published"
+        ),
+    )
+
+
+def test_files(tmp_path):
+    folder = tmp_path / "results" / "mine"
+    write_results(EXPERIMENT, runs_of(), folder, "python -m this --seeds=0,1,2", 6)
+    assert {path.name for path in folder.iterdir()} == {
+        *("runs.csv", "summary.csv", "summary.md", "mine.png")
+    }
+    first, *lines = (folder / "summary.csv").read_text().splitlines()
+    assert first.split(",") == COLUMNS and len(lines) == 5
+    # One run, no standard error; nothing published.
+    assert "A,faces,none,,accuracy,0.75,,1," in lines
+    written = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values={"kl": [""]})
+    pd.testing.assert_frame_equal(written, runs_of(), check_dtype=False)
+    text = (folder / "summary.md").read_text()
+    for part in (
+        *("# mine: Table 9", "Is it so?", "python -m this --seeds=0,1,2", "seeds 0, 1, 2"),
+        # five runs of half an hour
+        *("5 runs of 6 planned, 2.5 hours", "commit 0123456789ab."),
+        table_of(EXPERIMENT, summarize(EXPERIMENT, runs_of())),
+    ):
+        assert part in text
+    picture = matplotlib.image.imread(folder / "mine.png")
+    assert picture.ndim == 3 and picture.std() > 0.01
+    write_results(EXPERIMENT, runs_of(), folder, "again", 5)
+    assert "5 runs, 2.5 hours" in (folder / "summary.md").read_text()
+
+
+def test_rows_of_one_run_are_counted_once(tmp_path):
+    runs = runs_of()
+    twice = pd.concat([runs, runs.assign(dataset="faces (one vote)")], ignore_index=True)
+    write_results(EXPERIMENT, twice, tmp_path, "x", 5)
+    assert "5 runs, 2.5 hours" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_table_shows_what_varies():
+    table = table_of(EXPERIMENT, summarize(EXPERIMENT, runs_of()))
+    assert table.splitlines() == [
+        "| method | noise | accuracy | kl | published |",
+        "|---|---|---|---|---|",
+        # sqrt((0.15^2 + 0.05^2 + 0.2^2) / 2) / sqrt(3) = 0.1041
+        "| B | none | 0.650 ± 0.104 | - | accuracy 0.9 |",
+        "| A | none | 0.750 | 0.500 |  |",
+        "| A | symmetric 0.3 | 0.250 | 1.500 | kl 0.4 |",
+    ]
+    few = runs_of().drop(columns="kl")
+    few = table_of(dataclasses.replace(EXPERIMENT, name="other"), summarize(EXPERIMENT, few[:1]))
+    assert few.splitlines()[0] == "| method | accuracy | published |"
+
+
+def heights(axes):
+    return sorted(round(bar.get_width(), 6) for bar in axes.patches)
+
+
+def test_bars_of_methods():
+    figure = draw(EXPERIMENT, summarize(EXPERIMENT, runs_of()))
+    axes = figure.axes[0]
+    assert heights(axes) == [0.25, 0.65, 0.75]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "A"]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"none", "symmetric 0.3"}
+    assert axes.get_xlim()[0] < 0.25
+
+
+def test_lines_over_noises():
+    lines = dataclasses.replace(EXPERIMENT, figure=Figure("accuracy", "noise", "accuracy"))
+    axes = draw(lines, summarize(EXPERIMENT, runs_of())).axes[0]
+    drawn = {
+        container.get_label(): list(zip(*container.lines[0].get_data(), strict=True))
+        for container in axes.containers
+    }
+    assert drawn.keys() == {"A", "B"}
+    np.testing.assert_allclose(drawn["A"], [(0, 0.75), (1, 0.25)])
+    np.testing.assert_allclose(drawn["B"], [(0, 0.65)])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "symmetric 0.3"]
+
+
+@pytest.mark.parametrize("x", ["method", "noise", "setting"])
+def test_a_figure_without_anything_to_show_is_drawn_all_the_same(tmp_path, x):
+    # Votes that are missing, for example.
+    nothing = dataclasses.replace(EXPERIMENT, figure=Figure("entropy_correlation", x, "none"))
+    write_results(nothing, runs_of(), tmp_path, "x", 5)
+    assert (tmp_path / "mine.png").stat().st_size > 0
+
+
+def test_the_published_numbers_are_of_our_experiments_and_have_sources():
+    table = pd.read_csv(PUBLISHED, dtype={"setting": str}, keep_default_na=False)
+    assert table.columns.tolist() == [
+        *("experiment", "method", "dataset", "noise", "setting", "metric", "value", "source")
+    ]
+    assert not table.duplicated(["experiment", *COLUMNS[:5]]).any()
+    for row in table.itertuples():
+        experiment = EXPERIMENTS[row.experiment]
+        assert row.method in {variant.method for variant in experiment.variants}
+        assert row.noise in {str(noise) for noise in experiment.noises}
+        assert row.metric in experiment.metrics
+        assert 0 < float(row.value) < 1 and len(row.source) > 10
