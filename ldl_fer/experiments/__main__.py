@@ -87,7 +87,8 @@ def main(names: list[str]) -> None:
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     folder = Path(given.results_dir) / experiment.name
-    command = "python -m ldl_fer.experiments " + shlex.join(sys.argv[1:])
+    arguments = [word for word in sys.argv[1:] if word != "--summarize"]
+    command = "python -m ldl_fer.experiments " + shlex.join(arguments)
     write_results(experiment, runs, folder, command, len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
     print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")
