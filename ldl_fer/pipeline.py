@@ -31,16 +31,18 @@ def batch_spec(
     image, kind = [image_size, image_size, 3], tf.uint8
     if pooled_size:
         image, kind = [pooled_size], tf.float32
-    return {
+    spec = {
         "sample_id": tf.TensorSpec([None], tf.int32),
         "label": tf.TensorSpec([None], tf.int32),
         "image": tf.TensorSpec([None, *image], kind),
-        "mirrored_image": tf.TensorSpec([None, *image], kind),
         "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
         "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
         "local_similarity": tf.TensorSpec([None, num_neighbors], tf.float32),
         "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
     }
+    if pooled_size:
+        spec["mirrored_image"] = spec["image"]
+    return spec
 
 
 def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:

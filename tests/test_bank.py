@@ -42,7 +42,7 @@ def test_a_step_writes_its_own_rows_and_no_others():
 def test_with_an_empty_bank_the_target_is_the_label():
     made, data = model(neighbors="bank", uncertainty_init=0.7), batch()
     features, _ = made.network(data["image"])
-    neighbors = made._neighbors(data)
+    neighbors = made.look_up(data)
     target = made.construct(data, features, neighbors, training=False).target
     np.testing.assert_allclose(target, np.eye(7)[data["label"]], atol=1e-6)
 
@@ -54,7 +54,7 @@ def test_a_fresh_bank_gives_what_the_forward_pass_gives():
     rows = [tf.reshape(t, [BATCH * NEIGHBORS, -1]).numpy()[first] for t in passed[:2]]
     banked.bank.write(tf.constant(distinct), *map(tf.constant, rows))
     features, _ = forward.network(data["image"])
-    found = banked._neighbors(data)
+    found = banked.look_up(data)
     # One picture per sample in the bank: compare where the batch has that very picture.
     own = np.isin(np.arange(BATCH * NEIGHBORS), first).reshape(BATCH, NEIGHBORS)
     np.testing.assert_allclose(

@@ -77,7 +77,8 @@ def build_network(
 
 def trained_part(network: tf.keras.Model) -> tf.keras.Model:
     """All of a network of `build_network`, or the head over its frozen backbone."""
-    return next((layer for layer in network.layers if layer.name == "head"), network)
+    models = [layer for layer in network.layers if isinstance(layer, tf.keras.Model)]
+    return next((model for model in models if model.name == "head"), network)
 
 
 def frozen_part(network: tf.keras.Model) -> tf.keras.Model:
