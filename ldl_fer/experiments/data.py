@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldl_fer.annotation_checks import LABEL, NEIGHBORS
+from ldl_fer.annotation_checks import NEIGHBORS
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.experiment import CLEAN, Noise
-from ldl_fer.label_list import CLEAN_LABEL
+from ldl_fer.label_list import CLEAN_LABEL, relabeled
 from ldl_fer.noise import add_noise
 
 ONE_VOTE = Noise("one_vote")
@@ -64,7 +64,7 @@ class Sets:
         if union:
             annotations = self._union(annotations, seed)
         if noise == CLEAN:
-            annotations = _with_clean_labels(annotations)
+            annotations = relabeled(annotations, annotations.labels)
         else:
             annotations = add_noise(annotations, noise.kind, noise.rate, seed)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -119,10 +119,3 @@ class Sets:
         ]
         both = pd.concat(tables, join="inner", ignore_index=True)
         return Annotations(both, annotations.class_names)
-
-
-def _with_clean_labels(annotations: Annotations) -> Annotations:
-    table = annotations.table
-    if CLEAN_LABEL in table:
-        return annotations
-    return Annotations(table.assign(**{CLEAN_LABEL: table[LABEL]}), annotations.class_names)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy.stats import entropy, spearmanr
 
 from ldl_fer.annotation_checks import vote_columns
+from ldl_fer.comparators.label_smoothing import smoothed_label
 from ldl_fer.experiments.experiment import Variant
 from ldl_fer.label_list import CLEAN_LABEL
 from ldl_fer.metrics import distribution_metrics, flip_detection
@@ -96,8 +98,7 @@ def votes(run: Finished) -> Iterator[Measured]:
         if run.variant.settings["method"] == "cross_entropy":
             made["one-hot label"] = one_hot
         if run.variant.settings["method"] == "label_smoothing":
-            even = 1 / len(run.class_names)
-            made["smoothed label"] = (1 - run.smoothing) * one_hot + run.smoothing * even
+            made["smoothed label"] = smoothed_label(tf.constant(one_hot), run.smoothing).numpy()
         if run.per_class("target") is not None:
             made[f"{name}: target d"] = run.per_class("target")
             made[f"{name}: neighbors' d~"] = run.per_class("aggregated")
