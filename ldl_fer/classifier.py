@@ -100,7 +100,13 @@ class Classifier(tf.keras.Model):
 
     def parts(self) -> dict[str, Any]:
         """Name -> everything that a training checkpoint must hold."""
-        return {"network": self.network, "optimizer": self.optimizer}
+        parts = {"network": self.network, "optimizer": self.optimizer}
+        # Keras saves all of a dropout layer but where its random numbers stand.
+        dropouts = (
+            layer for layer in self.submodules if isinstance(layer, tf.keras.layers.Dropout)
+        )
+        parts["dropout"] = [layer._random_generator for layer in dropouts]
+        return parts
 
     def histograms(self) -> dict[str, tf.Tensor]:
         """Name -> values of all training samples, for TensorBoard; none here."""

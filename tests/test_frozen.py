@@ -264,11 +264,19 @@ def test_the_pretrained_file_is_not_needed_once_a_run_is_there(run, tmp_path, bl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("neighbors", "dropout"), [("bank", 0.5), ("forward", 0.0)])
-def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, blank, neighbors, dropout):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(neighbors="bank", dropout=0.5),
+        dict(neighbors="forward", dropout=0.0),
+        dict(method="rul", dropout=0.0),  # with a dropout of its own
+    ],
+    ids=str,
+)
+def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, blank, settings):
     def config(name, epochs):
-        settings = dict(dropout=dropout, learning_rate=0.01, erase_probability=0.5)
-        return faces.config(tmp_path / name, epochs=epochs, neighbors=neighbors, **settings)
+        shared = dict(learning_rate=0.01, erase_probability=0.5)
+        return faces.config(tmp_path / name, epochs=epochs, **shared, **settings)
 
     whole = train(config("whole", 3))
     train(config("parts", 1))

@@ -194,7 +194,7 @@ def _head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.k
 def _dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
     if not config.dropout:
         return x
-    # A generator of its own is saved in training checkpoints, so that a run goes on as it would.
+    # A generator of its own can be saved in training checkpoints: a run goes on as it would.
     return tf.keras.layers.Dropout(
         config.dropout, seed=seed, force_generator=True, dtype="float32", name="dropout"
     )(x)
