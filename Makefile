@@ -1,6 +1,7 @@
 # make demo    install if needed, then train on drawn faces and compare with plain cross-entropy
 # make test    install if needed, then run the tests; make test-slow runs those marked slow
 # make lint    ruff, formatting included
+# make browser install Debian's Chromium for the tests of the audit page (as root; else they skip)
 # make venv    only install, into .venv; PYTHON=/path/to/python3.11 chooses the interpreter
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
@@ -8,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
 	2>/dev/null && { echo $$p; exit; }; done; echo python3)
 BIN := .venv/bin
 
-.PHONY: venv demo test test-slow lint clean
+.PHONY: venv demo test test-slow lint browser clean
 
 venv: .venv/installed
 
@@ -30,6 +31,11 @@ test-slow: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+browser:
+	@command -v chromium chromedriver >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver; } \
+		|| echo "make browser: no Chromium could be installed; the audit page's tests will skip."
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

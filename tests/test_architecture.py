@@ -11,6 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     *("ldl_fer", "errors", "files", "config", "command_line", "plots", "metrics", "addons"),
     *("annotation_checks", "annotations", "neighbors"),
+    *("datasets.emotion_words", "datasets.source_files", "datasets.data_set", "datasets.reader"),
+    *("datasets.vote_rules", "datasets.raf_db", "datasets.affectnet", "datasets.class_folders"),
+    *("datasets.sfew", "datasets.ck_plus", "datasets.fer2013", "datasets.ferplus"),
+    *("datasets", "datasets.count_table", "datasets.__main__"),
     *("label_list", "noise_kinds", "noise_sources", "noise"),
     *("face_drawing", "drawn_faces"),
     "equations",
@@ -26,6 +30,8 @@ ORDER = [
     *("comparators.scn", "comparators.rul", "comparators.eac", "comparators.ldl_alsg"),
     "comparators",
     *("construction", "runs", "devices", "callbacks", "training", "export", "evaluation"),
+    *("audit", "audit.training_set", "audit.suspicion", "audit.thumbnails", "audit.page"),
+    "audit.__main__",
     *("benchmark", "benchmark.memory", "benchmark.turns", "benchmark.rows"),
     "benchmark.made_up_set",
     *("benchmark.steps", "benchmark.input_rate", "benchmark.inference", "benchmark.size"),
@@ -38,7 +44,7 @@ ORDER = [
     *("experiments.summary", "experiments.__main__"),
 ]
 WITHOUT_TENSORFLOW = [
-    *("annotations", "neighbors", "label_list", "noise_kinds", "noise"),
+    *("annotations", "neighbors", "label_list", "noise_kinds", "noise", "datasets.__main__"),
     *("files", "plots", "errors", "config"),
 ]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}

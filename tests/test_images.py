@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ldl_fer.images import stored_image
+from ldl_fer.images import decoded_image, resized, stored_image
 
 SIZE = 16
 RANDOM = np.random.default_rng(0)
@@ -67,20 +67,22 @@ def test_other_formats_become_png_without_loss(file_format, picture):
     np.testing.assert_array_equal(pixels(content), picture)
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("tag", range(2, 9))
 def test_exif_rotation_is_applied(file_format, tag):
     # Four flat quadrants tell all eight orientations apart; which is upright, Pillow knows too.
     picture = np.kron([[230, 20], [120, 60]], np.ones([8, 8])).astype(np.uint8)
     picture = np.dstack([picture] * 3)
-    source = saved(picture, file_format, exif=oriented(tag))
+    lossless = {"lossless": True} if file_format == "WEBP" else {}
+    source = saved(picture, file_format, exif=oriented(tag), **lossless)
     content, copied = stored_image(source, SIZE)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(source))))
     assert not copied
-    assert is_png(content) == (file_format == "PNG")
-    # Exact as PNG; JPEG's 8 x 8 blocks are the quadrants, and flat blocks stay within 3 levels.
-    tolerance = 0 if file_format == "PNG" else 3
+    assert is_png(content) == (file_format != "JPEG")
+    # Exact without loss; JPEG's 8 x 8 blocks are the quadrants: flat, they stay within 3 levels.
+    tolerance = 3 if file_format == "JPEG" else 0
     np.testing.assert_allclose(pixels(content).astype(int), upright, atol=tolerance)
+    np.testing.assert_allclose(decoded_image(source).astype(int), upright, atol=tolerance)
     again, copied = stored_image(content, SIZE)
     assert copied  # nothing of the rotation is left in the file
     assert again == content
@@ -88,7 +90,7 @@ def test_exif_rotation_is_applied(file_format, tag):
 
 def test_transparency_is_dropped_not_blended():
     alpha = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
-    source = saved(Image.fromarray(np.dstack([COLOR, alpha]), "RGBA"), "PNG")
+    source = saved(Image.fromarray(np.dstack([COLOR, alpha])), "PNG")
     content, copied = stored_image(source, SIZE)
     assert not copied
     np.testing.assert_array_equal(pixels(content), COLOR)
@@ -199,3 +201,61 @@ def test_whatever_is_accepted_can_be_decoded_in_training():
         assert pixels(content).shape[:2] == (SIZE, SIZE)
         accepted += 1
     assert 0 < accepted < 200
+
+
+def test_decoding_makes_every_picture_rgb_of_8_bits():
+    alpha = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+    deep = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    transparent = Image.fromarray(np.dstack([COLOR, alpha]))
+    palette = Image.fromarray(COLOR).convert("P")
+    for content, wanted in [
+        (saved(COLOR, "PNG"), COLOR),
+        (saved(COLOR, "BMP"), COLOR),
+        (saved(GRAY, "PNG"), np.dstack([GRAY] * 3)),
+        (saved(transparent, "PNG"), COLOR),  # dropped, not blended
+        (saved(palette, "PNG"), np.asarray(palette.convert("RGB"))),
+        # 16 bits: round(x / 257), here of all 65,536 values and of colors
+        (cv2.imencode(".png", deep)[1].tobytes(), np.dstack([np.round(deep / 257)] * 3)),
+        (
+            cv2.imencode(".png", np.dstack([deep, deep // 2, deep // 4]))[1].tobytes(),  # BGR
+            np.round(np.dstack([deep // 4, deep // 2, deep]) / 257),
+        ),
+    ]:
+        decoded = decoded_image(content)
+        assert decoded.dtype == np.uint8
+        np.testing.assert_array_equal(decoded, wanted)
+
+
+def test_decoding_agrees_with_what_records_store():
+    ramp = np.repeat(np.arange(0, 8 * SIZE, 8, dtype=np.uint8)[None], SIZE, axis=0)
+    for picture in (ramp, np.dstack([ramp, 255 - ramp, ramp // 2])):
+        source = saved(picture, "JPEG", quality=95)
+        seen = pixels(stored_image(source, SIZE)[0]).reshape(SIZE, SIZE, -1)
+        # Two JPEG decoders, OpenCV's and TensorFlow's, may differ by a few levels.
+        np.testing.assert_allclose(
+            decoded_image(source).astype(int), np.broadcast_to(seen, [SIZE, SIZE, 3]), atol=4
+        )
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(monkeypatch):
+    # 20,000 x 20,000 gray pixels in a file of 49 kB: 1.2 GB as RGB.
+    content = saved(Image.new("1", (20_000, 20_000)), "PNG")
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(ValueError, match="more than 178,956,970 pixels; make it smaller"):
+        decoded_image(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a picture", saved(COLOR, "PNG")[:-20], saved(COLOR, "WEBP")[:-20]],
+    ids=["empty", "text", "cut_png", "cut_webp"],
+)
+def test_undecodable_files_are_refused_with_the_reason(content):
+    with pytest.raises(ValueError, match="empty|damaged|cut short|OpenCV"):
+        decoded_image(content)
+
+
+def test_resizing_shrinks_and_grows_gray_and_color():
+    assert resized(GRAY, 8).shape == (8, 8)
+    assert resized(COLOR, 24).shape == (24, 24, 3)
+    assert resized(COLOR, SIZE) is COLOR

@@ -1,0 +1,76 @@
+"""Which labels are wrong? Writes the label audit of a trained run: one HTML page, one CSV.
+
+    python -m ldl_fer.audit checkpoints/mine
+
+The page opens in any browser, from the file, without a network. It ranks the training pictures by
+suspicion (1 - the network's probability of the given label, or lambda, or others) and shows of each
+the given and the suggested label, the constructed distribution and the neighbors with what they
+contribute. Keep, relabel or drop by keys, then download the corrected CSV and train on it:
+
+    python train.py --train_data_path=train_corrected.csv --train_image_dir=images
+
+Train with the labels in doubt, of course: `train.py` on the data set as it is comes first.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from ldl_fer import command_line
+from ldl_fer.errors import InputError
+
+_TOP = 500
+
+
+def main(arguments: list[str]) -> None:
+    from ldl_fer.audit.page import write_page
+    from ldl_fer.audit.training_set import training_set
+
+    settings = flags.FLAGS
+    if len(arguments) != 1:
+        raise InputError("give the run folder: python -m ldl_fer.audit RUN")
+    run_dir = Path(arguments[0])
+    training = training_set(run_dir, settings.annotations, settings.image_dir)
+    output = Path(settings.output or run_dir / "audit.html")
+    title = f"Label audit of {training.name}"
+    problems = write_page(output, training, title, settings.count, settings.picture_size)
+    for problem in problems[:10]:
+        print(f"no picture: {problem}")
+    if len(problems) > 10:
+        print(f"no picture: {len(problems) - 10} more")
+    _summarize(training)
+    print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
+
+
+def _summarize(training) -> None:
+    """Prints how many suggestions differ, and how good they are where the truth is known."""
+    from ldl_fer.audit.suspicion import suggested_labels, suspicion
+
+    samples, names = training.samples, training.annotations.class_names
+    given, suggested = samples["expression"].to_numpy(), suggested_labels(samples, names)
+    differ = int((given != suggested).sum())
+    print(f"{len(samples):,} labels, {differ:,} of which the network would call otherwise.")
+    if "clean_expression" not in samples:
+        return
+    clean = samples["clean_expression"].to_numpy()
+    for ranking in ("probability", "margin"):
+        top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:_TOP]
+        wrong, right = (given != clean)[top], (suggested == clean)[top]
+        print(
+            f"Of the {len(top)} first by {ranking}, {wrong.sum()} are wrong and {right.sum()} "
+            "suggestions right, by the column clean_expression."
+        )
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("output", None, "The page. (default: audit.html in the run folder)")
+    flags.DEFINE_string("annotations", None, "The CSV trained on, if it was moved.")
+    flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
+    flags.DEFINE_integer("count", 20_000, "How many pictures are listed; 0: all.", 0)
+    flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command_line.start(main, positional="the run folder")

@@ -1,0 +1,135 @@
+"""One HTML file that holds the whole audit: data, pictures, style and script."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ldl_fer.annotation_checks import LABEL
+from ldl_fer.audit.suspicion import shares, suspicion
+from ldl_fer.audit.thumbnails import thumbnails
+from ldl_fer.audit.training_set import TrainingSet
+from ldl_fer.files import write_whole
+
+_FOLDER = Path(__file__).parent / "page"
+_SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")
+_HOLE = "\0"  # where the class number of a line goes
+_END = "\1\n"  # of a line; a cell may hold "\n" itself
+REVIEW = ("given_expression", "review")  # the columns that a corrected CSV has more
+
+
+def write_page(
+    path: str | Path,
+    training: TrainingSet,
+    title: str,
+    count: int,
+    side: int,
+    progress: bool = True,
+) -> list[str]:
+    """Writes the audit of a training set.
+
+    Args:
+      path: the HTML file.
+      training: of `training_set.training_set`.
+      title: what the page is called.
+      count: how many samples are listed, the most suspicious ones; 0: all.
+      side: height and width of the pictures, pixels, at most.
+      progress: whether to show a bar.
+
+    Returns:
+      Pictures that could not be read, as sentences.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    names = training.annotations.class_names
+    order = np.argsort(-suspicion(training.samples, names, "probability"), kind="stable")
+    listed = order[: count or None]
+    shown = np.concatenate([listed, _other_neighbors(training.samples, listed)])
+    rows = training.rows[shown]
+    pictures, problems = thumbnails(training.picture, rows.tolist(), side, progress)
+    data = {
+        "title": title,
+        "class_names": names,
+        "fingerprint": training.annotations.fingerprint(),
+        "listed": len(listed),
+        "row": rows.tolist(),
+        "pictures": pictures,
+        **_samples(training.samples.iloc[shown], names),
+        **_neighbors(training.samples, shown),
+        **_csv(training),
+    }
+    write_whole(path, _html(data))
+    return problems
+
+
+def _other_neighbors(samples: pd.DataFrame, listed: np.ndarray) -> np.ndarray:
+    """Samples that are not listed, but neighbors of some that are."""
+    if "neighbors" not in samples:
+        return np.zeros(0, int)
+    return np.setdiff1d(_numbers(samples["neighbors"].iloc[listed], int), listed)
+
+
+def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
+    """Columns of the page's samples; shares per mille."""
+    columns = {
+        "path": samples["subDirectory_filePath"].tolist(),
+        "given": samples[LABEL].tolist(),
+        "valence_arousal": samples[["valence", "arousal"]].round(3).to_numpy().tolist(),
+        "probability": _per_mille(shares(samples, "probability", names)),
+    }
+    if "uncertainty" in samples:
+        columns["uncertainty"] = _per_mille(samples["uncertainty"].to_numpy())
+        for part in ("aggregated", "target"):
+            columns[part] = _per_mille(shares(samples, part, names))
+    return columns
+
+
+def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
+    """Places of the neighbors among the shown samples, for those whose neighbors all are."""
+    if "neighbors" not in samples:
+        return {}
+    place = np.full(len(samples), -1)
+    place[shown] = np.arange(len(shown))
+    part = samples.iloc[shown]
+    places = place[_numbers(part["neighbors"], int)]
+    columns = {"neighbors": [row if min(row) >= 0 else [] for row in places.tolist()]}
+    for name in ("calibration", "contribution"):
+        columns[name] = _per_mille(_numbers(part[name], float))
+    return columns
+
+
+def _csv(training: TrainingSet) -> dict:
+    """The annotation file as text, with a hole for the class number in every line."""
+    table = training.annotations.table.drop(columns=[*REVIEW], errors="ignore")
+    holes = table.astype({LABEL: object}).assign(**{LABEL: _HOLE})
+    text = holes.to_csv(index=False, header=False, lineterminator=_END)
+    return {
+        "csv_name": f"{training.name}_corrected.csv",
+        "csv_header": ",".join([table.head(0).to_csv(index=False).rstrip("\r\n"), *REVIEW]),
+        "csv_lines": text.split(_END)[:-1],
+        "csv_labels": training.annotations.labels.tolist(),
+    }
+
+
+def _html(data: dict) -> str:
+    scripts = "\n".join((_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
+    parts = {
+        "STYLE": (_FOLDER / "page.css").read_text("utf-8"),
+        "SCRIPT": scripts,
+        # Inside a script element, only "<" could end the data early.
+        "DATA": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    }
+    template = (_FOLDER / "page.html").read_text("utf-8")
+    return re.sub(r"/\*(STYLE|SCRIPT|DATA)\*/", lambda match: parts[match[1]], template)
+
+
+def _per_mille(values: np.ndarray) -> list:
+    return np.rint(1000.0 * values).astype(int).tolist()
+
+
+def _numbers(column: pd.Series, kind: type) -> np.ndarray:
+    """Cells of K numbers joined by ';' as [N, K]."""
+    return np.array([cell.split(";") for cell in column.astype(str)], object).astype(kind)
