@@ -23,6 +23,8 @@ ORDER = [
     "backbones.pooled_maps",
     *("backbones.resnet", "backbones.small_cnn", "backbones"),
     *("images", "examples", "shards", "manifest", "record_writer", "records"),
+    *("faces.detector", "faces.alignment", "faces.picture", "faces.journal", "faces.data_set"),
+    *("faces", "faces.__main__"),
     *("prepared_records", "pooled_maps_cache", "pooled_records"),
     *("splits", "augmentation", "pipeline"),
     *("bank", "layers", "micro_batches", "classifier", "model", "optimizers"),

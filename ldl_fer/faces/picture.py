@@ -1,0 +1,148 @@
+"""One picture of a data set: read, its faces found, cut out and written; and what happened, told.
+
+A record is a dict, ready for JSON:
+  subDirectory_filePath   the picture
+  stamp    [bytes, time of the last change in ns] of its file
+  status   aligned, kept (whole, as no face was found) or skipped
+  reason   why not aligned
+  found    number of faces in the picture
+  aligned  paths of what was written
+  faces    for each of these x, y, width, height, score and, from YuNet, ten numbers of landmarks
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from ldl_fer.annotation_checks import PATH
+from ldl_fer.errors import InputError
+from ldl_fer.faces.alignment import aligned
+from ldl_fer.faces.detector import Face, FaceDetector
+from ldl_fer.images import JPEG_QUALITY, decoded_image, resized
+
+WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
+ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
+_JPEG = (".jpg", ".jpeg")
+
+
+def chosen(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[Face]:
+    """Those of a picture's faces that are cut out.
+
+    Args:
+      faces: largest first.
+      which: "largest", "central" (the one whose box's center is nearest the picture's) or "all".
+      shape: height and width of the picture, pixels.
+    """
+
+    def off_center(face: Face) -> float:
+        x, y, width, height = face.box
+        return (x + (width - shape[1]) / 2) ** 2 + (y + (height - shape[0]) / 2) ** 2
+
+    if which == CENTRAL:
+        faces = sorted(faces, key=off_center)
+    return list(faces) if which == ALL else list(faces[:1])
+
+
+@dataclass(frozen=True)
+class PictureAligner:
+    """What is done to each picture; called with its path, from any thread, it tells its record.
+
+    Attributes:
+      image_dir: folder that the pictures' paths start from.
+      images: folder that the paths of aligned faces start from.
+      detector: finds the faces.
+      size: height and width of an aligned face, pixels.
+      which: one of WHICH.
+      keep: write all of a picture without a face, resized to the square.
+    """
+
+    image_dir: Path
+    images: Path
+    detector: FaceDetector
+    size: int
+    which: str = LARGEST
+    keep: bool = False
+
+    def target(self, path: str, number: int = 0) -> str:
+        """Path of a picture's aligned face: its own, for JPEG and PNG; others get .png added.
+
+        Where all faces are cut out, the N-th of a/b.jpg, from 0, becomes a/b.faceN.jpg.
+        """
+        source = PurePosixPath(path)
+        plain = source.suffix.lower() in (*_JPEG, ".png")
+        end = source.suffix if plain else f"{source.suffix}.png"
+        face = f".face{number}" if self.which == ALL else ""
+        return str(source.with_name(f"{source.stem}{face}{end}"))
+
+    def check_targets(self, paths: Iterable[str]) -> None:
+        """Raises InputError if two pictures would be written to one file."""
+        taken = {}
+        for path in paths:
+            target = os.path.normpath(self.target(path))
+            other = os.path.normpath(taken.setdefault(target, path))
+            if other != os.path.normpath(path):
+                raise InputError(
+                    f"{self.image_dir}: the aligned faces of {other} and {path} would both be "
+                    f"{target}. Rename one of the two."
+                )
+
+    def stamp(self, path: str) -> list[int]:
+        """The stamp of a record; empty where there is no file."""
+        try:
+            state = (self.image_dir / path).stat()
+        except OSError:
+            return []
+        return [state.st_size, state.st_mtime_ns]
+
+    def __call__(self, path: str) -> dict:
+        """Does it.
+
+        Raises:
+          InputError: a face cannot be written. What is wrong with the picture is in the record.
+        """
+        record = {PATH: path, "stamp": self.stamp(path), "status": SKIPPED, "reason": ""}
+        record |= {"found": 0, "aligned": [], "faces": []}
+        try:
+            image = decoded_image((self.image_dir / path).read_bytes())
+        except OSError as error:
+            return record | {"reason": f"cannot be read: {error.strerror or error}"}
+        except ValueError as error:
+            return record | {"reason": f"cannot be read: {error}"}
+        found = self.detector.detect(image)
+        for number, face in enumerate(chosen(found, self.which, image.shape)):
+            target = self.target(path, number)
+            self._write(target, aligned(image, face, self.size))
+            record["aligned"].append(target)
+            points = [] if face.landmarks is None else face.landmarks.ravel().tolist()
+            numbers = [*face.box, face.score, *points]
+            record["faces"].append([round(float(x), 3) for x in numbers])
+        if found:
+            return record | {"status": ALIGNED, "found": len(found)}
+        record["reason"] = "no face found"
+        if self.keep:
+            self._write(self.target(path), resized(image, self.size))
+            record |= {"status": KEPT, "aligned": [self.target(path)]}
+        return record
+
+    def _write(self, target: str, picture: np.ndarray) -> None:
+        """Writes an RGB picture, whole or not at all."""
+        path = self.images / target
+        is_jpeg = path.suffix.lower() in _JPEG
+        settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+        _, content = cv2.imencode(path.suffix, picture[..., ::-1], settings)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                partial.write_bytes(content)
+                os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}. Name another --output_dir."
+            ) from error
