@@ -1,8 +1,19 @@
-"""LDLVA: uncertainty-aware label distribution learning for facial expression recognition."""
+"""LDLVA: uncertainty-aware label distribution learning for facial expression recognition.
 
+from ldl_fer import Predictor
+"""
+
+import importlib
 import os
 
 # TensorFlow's start-up notices would bury our own lines; set the variable to 0 to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    """`Predictor`, loaded when first asked for: `import ldl_fer` alone costs nothing."""
+    if name == "Predictor":
+        return importlib.import_module("ldl_fer.predictor").Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

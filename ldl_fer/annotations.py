@@ -166,7 +166,7 @@ def read_annotations(
     Raises:
       AnnotationError: anything is wrong; it lists all that is.
     """
-    texts, lines, problems = _parse(csv_path)
+    texts, lines, problems = parse_csv(csv_path)
     if not knn:
         texts.pop(NEIGHBORS, None)
     ragged = {row for row, _ in problems}
@@ -225,7 +225,7 @@ def split_annotations(
     return whole.subset(np.flatnonzero(~mask)), whole.subset(np.flatnonzero(mask))
 
 
-def _parse(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
     """Cells as text by column, the line where each row starts, rows of a wrong length."""
     try:
         data = Path(path).read_bytes()

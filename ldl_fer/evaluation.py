@@ -1,9 +1,7 @@
 """A network on a set of images: predictions, metrics, and the files and table that show them."""
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from tqdm import tqdm
 
 from ldl_fer import plots
 from ldl_fer.errors import InputError
-from ldl_fer.files import write_whole
+from ldl_fer.files import whole_file, write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
 
 _TITLES = {
@@ -235,7 +233,7 @@ def write_result(
         raise ValueError(f"extra uses names of the result itself: {', '.join(sorted(taken))}")
     content = dict(extra or {}) | content
     text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
-    with _whole(folder / "confusion_matrix.png") as partial:
+    with whole_file(folder / "confusion_matrix.png") as partial:
         plots.save_figure(plots.confusion_matrix(result.confusion, result.class_names), partial)
     write_whole(folder / "result.json", text)
     return folder / "result.json"
@@ -261,14 +259,3 @@ def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` if the block succeeds."""
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """Files that are there whole or not at all, and paths that may be one file."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ldl_fer.errors import InputError
@@ -12,17 +14,30 @@ def write_whole(path: str | Path, text: str) -> None:
     Raises:
       InputError: it cannot be written.
     """
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A path beside `path`, of the same ending, that takes its place if the block succeeds.
+
+    The folder is made where there is none.
+
+    Raises:
+      InputError: it cannot be written.
+    """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+            yield partial
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}. Name another file.") from error
+        raise InputError(f"cannot write {path}: {error.strerror or error}. Name another file.") from error
 
 
 def same_file(first: str | Path, second: str | Path) -> bool:

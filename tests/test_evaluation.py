@@ -139,7 +139,7 @@ def test_write_result_replaces_whole_files_or_none(result, tmp_path, monkeypatch
 
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     monkeypatch.setattr(evaluation.plots, "save_figure", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         evaluation.write_result(result, tmp_path, {"checkpoint": "c"})
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 

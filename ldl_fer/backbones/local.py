@@ -56,8 +56,8 @@ def load_backbone(path: str | Path, image_size: int) -> tf.keras.Model:
         Keras'; another input or output; channels first without a way to turn it or a GPU.
     """
     path = Path(path)
-    for description in _descriptions(path):
-        _refuse_code(description, path)
+    for description in layer_descriptions(path):
+        refuse_code(description, path)
     try:
         model = tf.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises about anything for a damaged file
@@ -76,7 +76,7 @@ def load_backbone(path: str | Path, image_size: int) -> tf.keras.Model:
     return tf.keras.Model(images, output, name="backbone")
 
 
-def _descriptions(path: Path) -> Iterator[dict[str, Any]]:
+def layer_descriptions(path: Path) -> Iterator[dict[str, Any]]:
     """What the file says of its layers, as plain data."""
     try:
         if path.is_dir():
@@ -117,11 +117,11 @@ def _saved_model_descriptions(path: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(node.metadata)
 
 
-def _refuse_code(description: Any, path: Path) -> None:
+def refuse_code(description: Any, path: Path) -> None:
     """Walks a description; raises InputError at the first thing that is not plainly Keras'."""
     if isinstance(description, list):
         for item in description:
-            _refuse_code(item, path)
+            refuse_code(item, path)
     if not isinstance(description, dict):
         return
     name = description.get("class_name")
@@ -140,7 +140,7 @@ def _refuse_code(description: Any, path: Path) -> None:
             )
     for key, item in description.items():
         if key not in _UNUSED:
-            _refuse_code(item, path)
+            refuse_code(item, path)
 
 
 def _square_input(model: tf.keras.Model, path: Path, image_size: int) -> tf.keras.Model:

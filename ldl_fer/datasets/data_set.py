@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from ldl_fer.annotation_checks import AROUSAL, PATH, VALENCE
 from ldl_fer.annotations import Annotations, split_annotations
 from ldl_fer.errors import InputError
-from ldl_fer.files import write_whole
+from ldl_fer.files import whole_file, write_whole
 
 SPLIT, ORIGINAL, SUBJECT = "split", "original_label", "subject"
 ALL = "all"  # the split of a data set that has none
@@ -148,22 +147,13 @@ class DataSet:
         paths = [path for annotations in self.splits.values() for path in annotations.paths]
         for path in tqdm(paths, "writing pictures", unit="picture", delay=2, disable=not progress):
             target, content = folder / path, self.picture(path)
-            partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-            try:
-                if target.exists():
-                    if target.read_bytes() == content:
-                        continue
-                    raise InputError(
-                        f"{target} is another picture. Name another folder by --image_dir."
-                    )
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
+            if not target.exists():
+                with whole_file(target) as partial:
                     partial.write_bytes(content)
-                    os.replace(partial, target)
-                finally:
-                    partial.unlink(missing_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot write {target}: {error.strerror}.") from error
+            elif target.read_bytes() != content:
+                raise InputError(
+                    f"{target} is another picture. Name another folder by --image_dir."
+                )
 
 
 def _check_replaceable(file: Path) -> None:

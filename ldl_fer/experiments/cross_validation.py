@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.files import whole_file
 from ldl_fer.splits import opener, training_records
 
 FOLDS = 5
@@ -59,9 +59,8 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".partial-{os.getpid()}-{file.name}")
-        np.save(partial, _predictions(features, labels, classes, progress))
-        os.replace(partial, file)
+        with whole_file(file) as partial:
+            np.save(partial, _predictions(features, labels, classes, progress))
     return np.load(file)
 
 

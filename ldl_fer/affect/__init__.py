@@ -1,0 +1,4 @@
+"""Valence and arousal for faces that have none: a model's, a trained regressor's, or prototypes'.
+
+A value of this kind is a pseudo label: what a model says, not what raters said.
+"""

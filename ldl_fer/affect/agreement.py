@@ -1,0 +1,124 @@
+"""How well predicted valence and arousal agree with given ones, with bootstrap intervals."""
+
+import warnings
+
+import numpy as np
+from scipy.stats import bootstrap
+
+MEASURES = ("ccc", "pearson", "rmse")
+AXES = ("valence", "arousal", "mean")
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+_RESAMPLED_VALUES = 4_000_000  # numbers held at once
+
+
+def concordance(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Lin's concordance correlation coefficient (Lin, Biometrics 45, 1989), in [-1, 1].
+
+      ccc = 2 s_xy / (s_x^2 + s_y^2 + (m_x - m_y)^2)
+
+    with means m, variances and covariance s, divided by N as Lin has it. Below Pearson's r where
+    the scale or the mean differs. NaN where both are the same constant.
+    """
+    mean_x, mean_y = x.mean(axis, keepdims=True), y.mean(axis, keepdims=True)
+    covariance = ((x - mean_x) * (y - mean_y)).mean(axis)
+    shift = (mean_x - mean_y).squeeze(axis) ** 2
+    return _divide(2 * covariance, x.var(axis) + y.var(axis) + shift)
+
+
+def pearson(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Pearson's correlation s_xy / (s_x s_y), in [-1, 1]; NaN where either is constant."""
+    x, y = x - x.mean(axis, keepdims=True), y - y.mean(axis, keepdims=True)
+    return _divide((x * y).mean(axis), x.std(axis) * y.std(axis))
+
+
+def rmse(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Root mean squared difference, in the values' own unit (half the width of [-1, 1])."""
+    return np.sqrt(((x - y) ** 2).mean(axis))
+
+
+def agreement(
+    given: np.ndarray, predicted: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> dict:
+    """CCC, Pearson and RMSE, each for valence, arousal and as the mean of the two.
+
+    Args:
+      given, predicted: [N, 2], valence and arousal.
+      seed: of the resampling.
+      resamples: draws of N rows with replacement; the 95 % interval is from the 2.5th to the
+        97.5th percentile of what they give (Efron, 1979). It tells of the choice of rows alone,
+        not of training another time.
+
+    Returns:
+      {"rows": N, measure: {axis: {"value", "low", "high"}}} of Python floats; None where a value
+      is undefined, as correlations with a constant are.
+
+    Raises:
+      ValueError: other shapes, fewer than two rows, or values that are not finite.
+    """
+    given, predicted = np.asarray(given, np.float64), np.asarray(predicted, np.float64)
+    if given.shape != predicted.shape or given.ndim != 2 or given.shape[1] != 2 or len(given) < 2:
+        raise ValueError(f"given {given.shape} and predicted {predicted.shape}, not both [N, 2]")
+    if not (np.isfinite(given).all() and np.isfinite(predicted).all()):
+        raise ValueError("a value is not finite")
+    columns = (*given.T, *predicted.T)
+    values = _measures(*columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of undefined values, which are told as None
+        interval = bootstrap(
+            columns,
+            _measures,
+            paired=True,
+            vectorized=True,
+            n_resamples=resamples,
+            batch=max(1, _RESAMPLED_VALUES // len(given)),
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        ).confidence_interval
+    found = zip(values.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)
+    cells = [
+        {name: _or_none(x) for name, x in zip(("value", "low", "high"), row, strict=True)}
+        for row in found
+    ]
+    made = {"rows": len(given)}
+    for number, measure in enumerate(MEASURES):
+        start = number * len(AXES)
+        made[measure] = dict(zip(AXES, cells[start : start + len(AXES)], strict=True))
+    return made
+
+
+def agreement_table(found: dict) -> str:
+    """What `agreement` found, for a terminal: a line per measure, at most 80 columns."""
+    lines = [f"{found['rows']:,} rows" + "".join(f"{axis:>24}" for axis in AXES)]
+    width = len(lines[0]) - len(AXES) * 24
+    for measure in MEASURES:
+        title = measure.upper() if measure != "pearson" else "Pearson"
+        lines.append(f"{title:<{width}}" + "".join(f"{_cell(found[measure][a]):>24}" for a in AXES))
+    return "\n".join(lines)
+
+
+def _measures(valence, arousal, predicted_valence, predicted_arousal, axis=-1):
+    """[9, ...]: measures one after the other, each for valence, arousal and their mean."""
+    made = []
+    for measure in (concordance, pearson, rmse):
+        of_valence = measure(valence, predicted_valence, axis)
+        of_arousal = measure(arousal, predicted_arousal, axis)
+        made += [of_valence, of_arousal, (of_valence + of_arousal) / 2]
+    return np.stack(made)
+
+
+def _divide(part, whole):
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 1e-15)
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _cell(cell: dict) -> str:
+    if cell["value"] is None:
+        return "undefined"
+    if cell["low"] is None:
+        return f"{cell['value']:.3f}"
+    return f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"

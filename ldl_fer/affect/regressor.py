@@ -1,0 +1,191 @@
+"""Trains a network to tell valence and arousal, and says how well it does.
+
+The network is the classifiers' (`build_network`), with two outputs in place of logits and tanh
+behind them; the loss is 1 - CCC. The folder it leaves:
+
+config.json, environment.json   every setting; versions, git commit, command
+log.csv                         a row per epoch: loss, CCC, validation CCC
+best.weights.h5, best.json      the network of the best validation CCC, and which epoch that was
+metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces
+saved_model/                    what `load_affect_model` takes
+"""
+
+import dataclasses
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.addons import TQDMProgressBar
+from ldl_fer.affect.agreement import agreement
+from ldl_fer.affect.concordance import Concordance, concordance_loss
+from ldl_fer.affect.partial_annotations import read_partial_annotations
+from ldl_fer.affect.saved_regressor import save_regressor
+from ldl_fer.annotations import Annotations, split_annotations
+from ldl_fer.backbones import backbone_variables, build_network, standardize, trained_part
+from ldl_fer.config import Config, DataConfig
+from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
+from ldl_fer.optimizers import learning_rate, network_optimizer
+from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
+from ldl_fer.runs import Run
+from ldl_fer.splits import AnyRecords, opener
+
+
+def train_regressor(
+    config: Config,
+    test_data_path: str = "",
+    test_image_dir: str = "",
+    progress: bool = True,
+) -> dict:
+    """Trains on one device and leaves a folder.
+
+    Args:
+      config: data, augmentation, network, optimizer and run; method and K are not looked at. Rows
+        of a CSV without valence or arousal are left out.
+      test_data_path: annotation CSV, or a folder of shards, on which the best epoch's network is
+        measured; empty: none.
+      test_image_dir: folder that its paths start from.
+      progress: show bars and print what is done.
+
+    Returns:
+      What metrics.json holds: {"validation": `agreement`'s, "test": the same, if there is one}.
+
+    Raises:
+      InputError: data or settings that cannot be trained on, or a folder in use.
+    """
+    run = Run(config.run.run_dir)
+    if run.exists():
+        raise InputError(f"{run.folder} already holds a run. Choose another --run_dir.")
+    config = config.replace(method="cross_entropy")  # batches without neighbors
+    network = build_network(config.network, config.data.image_size, 2, config.run.seed)
+    opened = opener(network, config.network.frozen)
+    training, validation = _sets(config.data, config.run.seed, opened, progress)
+    test = None
+    if test_data_path:
+        test = _opened(opened, config.data, test_data_path, test_image_dir)
+    if config.network.frozen:
+        standardize(network, *training.pooled.moments())
+    run.begin(config)
+    tf.keras.utils.set_random_seed(config.run.seed)
+    part = trained_part(network)
+    model = tf.keras.Model(part.input, tf.keras.layers.Activation("tanh")(part.outputs[1]))
+    slow = backbone_variables(network)
+    model.compile(
+        network_optimizer(config.optimizer, config.network.precision, slow),
+        concordance_loss,
+        metrics=[Concordance()],
+    )
+    if progress:
+        print(
+            f"{len(training):,} training images, {len(validation):,} for validation, "
+            f"{config.data.image_size} px, {config.network.backbone}, batches of "
+            f"{config.optimizer.batch_size}\nRun folder: {run.folder}"
+        )
+    batch_size = config.optimizer.batch_size
+    model.fit(
+        _with_targets(training_dataset(training, config), training),
+        epochs=config.optimizer.epochs,
+        steps_per_epoch=steps_per_epoch(len(training), batch_size),
+        validation_data=_with_targets(ordered_dataset(validation, config), validation),
+        validation_steps=steps_per_epoch(len(validation), batch_size),
+        callbacks=[
+            tf.keras.callbacks.LearningRateScheduler(lambda e: learning_rate(config.optimizer, e)),
+            *([TQDMProgressBar(show_epoch_progress=True)] if progress else []),
+            _BestRegressor(run, network),
+            tf.keras.callbacks.CSVLogger(str(run.log)),
+        ],
+        verbose=0,
+    )
+    if not run.best():
+        raise InputError(
+            f"{run.log}: the validation CCC was never a number; the training diverged. Lower "
+            "--learning_rate."
+        )
+    network.load_weights(run.weights("best"))
+    found = {}
+    for name, records in (("validation", validation), ("test", test)):
+        if records is not None:
+            found[name] = _measure(model, records, config)
+    told = {"best": run.best(), "batch_size": batch_size} | found
+    write_whole(run.folder / "metrics.json", json.dumps(told, indent=2) + "\n")
+    exact = _in_float32(network, config)
+    info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | told
+    save_regressor(exact, run.saved_model, info)
+    return found
+
+
+class _BestRegressor(tf.keras.callbacks.Callback):
+    """Keeps the whole network at the epoch of the highest validation CCC."""
+
+    def __init__(self, run: Run, network: tf.keras.Model):
+        super().__init__()
+        self._run, self._network, self._best = run, network, -np.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        ccc = float(logs["val_ccc"])
+        if ccc > self._best:
+            self._best = ccc
+            self._network.save_weights(self._run.weights("best"))
+            best = {"epoch": epoch + 1, "validation_ccc": ccc}
+            write_whole(self._run.best_file, json.dumps(best) + "\n")
+
+
+def _sets(data: DataConfig, seed: int, opened, progress: bool) -> tuple[AnyRecords, AnyRecords]:
+    """The training set and the set to choose the epoch on, of rows with valence and arousal."""
+    if not data.train_data_path:
+        raise InputError(
+            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
+        )
+    training = data.train_data_path, data.train_image_dir
+    if data.val_data_path:
+        validation = data.val_data_path, data.val_image_dir
+        return tuple(_opened(opened, data, *paths, progress) for paths in (training, validation))
+    if not data.train_data_path.endswith(".csv"):
+        raise InputError(
+            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
+            "split. Give --val_data_path, or the CSV itself."
+        )
+    whole = _with_values(data.train_data_path, data.class_names, progress)
+    parts = split_annotations(whole, data.validation_fraction, seed)
+    return tuple(opened(data, *training, 0, part) for part in parts)
+
+
+def _opened(opened, data: DataConfig, path: str, image_dir: str, progress: bool = True):
+    if not path.endswith(".csv"):
+        return opened(data, path, image_dir, 0)
+    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
+
+
+def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
+    partial = read_partial_annotations(path, class_names)
+    complete = partial.complete()
+    if len(complete) < 2:
+        raise InputError(
+            f"{path}: {len(complete)} rows have valence and arousal; a regressor learns from rows "
+            "that have them."
+        )
+    if progress and len(complete) < len(partial):
+        print(f"{path}: {len(partial) - len(complete):,} rows without values are left out.")
+    return complete
+
+
+def _with_targets(dataset: tf.data.Dataset, records: AnyRecords) -> tf.data.Dataset:
+    """Batches of (images, valence and arousal [B, 2])."""
+    targets = tf.constant(records.annotations().valence_arousal)
+    return dataset.map(lambda batch: (batch["image"], tf.gather(targets, batch["sample_id"])))
+
+
+def _measure(model: tf.keras.Model, records: AnyRecords, config: Config) -> dict:
+    predicted = model.predict(_with_targets(ordered_dataset(records, config), records), verbose=0)
+    return agreement(records.annotations().valence_arousal, predicted)
+
+
+def _in_float32(network: tf.keras.Model, config: Config) -> tf.keras.Model:
+    """The same network in float32 arithmetic; itself if it is."""
+    if config.network.precision == "float32":
+        return network
+    exact = dataclasses.replace(config.network, precision="float32")
+    made = build_network(exact, config.data.image_size, 2, load=False)
+    made.set_weights(network.get_weights())
+    return made

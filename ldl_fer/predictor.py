@@ -1,0 +1,285 @@
+"""From pictures to label distributions: faces found, cut out, passed through a trained network.
+
+from ldl_fer import Predictor
+
+predictor = Predictor("checkpoints/mine", detector="yunet.onnx")
+for face in predictor("party.jpg"):
+    print(face.leading, face.confidence, face.ambiguous, face.distribution)
+
+for answer in predictor.stream(paths):  # many pictures: faces of several share a batch
+    print(answer.item, answer.error or answer.faces)
+"""
+
+import functools
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ldl_fer.affect.foreign_model import load_affect_model
+from ldl_fer.errors import InputError
+from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
+from ldl_fer.faces import Face, FaceDetector, aligned
+from ldl_fer.footage import Shot, read_picture
+from ldl_fer.images import resized
+from ldl_fer.temperature import scaled
+from ldl_fer.trained_model import TrainedModel, load_model
+
+DETECT, WHOLE = FACES = ("detect", "whole")
+BATCH_SIZE = 32
+_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
+_HELD_ANSWERS = 1024
+_END = object()
+
+Picture = np.ndarray | str | Path | Shot
+
+
+@dataclass
+class Answer:
+    """What became of one item of a stream.
+
+    Attributes:
+      item: as it was given.
+      image: RGB uint8 [H, W, 3]; None if it could not be read, or pictures are not kept.
+      size: its width and height, pixels; (0, 0) if it could not be read.
+      faces: largest first; empty if there is none.
+      error: why it could not be read; empty if it could.
+    """
+
+    item: Picture
+    image: np.ndarray | None = None
+    size: tuple[int, int] = (0, 0)
+    faces: list[FacePrediction] = field(default_factory=list)
+    error: str = ""
+
+
+@dataclass
+class _Seen:
+    """An answer before the network has spoken.
+
+    `known` holds for each face what `FacePrediction` has of the detector; `crops` the face as the
+    network takes it, and as the valence-arousal regressor does where there is one.
+    """
+
+    answer: Answer
+    known: list[dict[str, Any]] = field(default_factory=list)
+    crops: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+
+
+class Predictor:
+    """A trained network with a face detector before it and a verdict behind it.
+
+    Attributes:
+      class_names: C names in the order of `FacePrediction.distribution`.
+      image_size: height and width of the network's input, pixels.
+      temperature: T of softmax(z / T), see `ldl_fer.temperature`.
+      notes: sentences that a user should read, such as that nothing was calibrated.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | TrainedModel,
+        detector: str | Path | FaceDetector | None = None,
+        *,
+        faces: str = DETECT,
+        affect: Any | None = None,
+        temperature: float | None = None,
+        margin: float = MARGIN,
+        min_confidence: float = MIN_CONFIDENCE,
+        gray: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ):
+        """Loads what is needed.
+
+        Args:
+          model: a run folder, or a folder that `python -m ldl_fer.export` wrote.
+          detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
+          faces: "detect", or "whole": every picture is one face's crop already, as in data sets.
+          affect: valence-arousal regressor: a path that `ldl_fer.affect` loads, or what it loads
+            (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
+          temperature: T; None: what was fitted for the model, 1 if nothing was.
+          margin: a face is ambiguous if the probabilities of its leading classes are closer.
+          min_confidence: or if the larger of them, calibrated, is below this.
+          gray: make pictures gray for the network, for one that was trained on gray pictures.
+          batch_size: faces that pass through the network together.
+
+        Raises:
+          InputError: a file is missing or is not what it should be, or a value is out of range.
+        """
+        if faces not in FACES:
+            raise InputError(f"faces is one of {', '.join(FACES)}, not {faces!r}.")
+        if not (0.0 <= margin <= 1.0 and 0.0 <= min_confidence <= 1.0):
+            raise InputError("margin and min_confidence are probabilities, from 0 to 1.")
+        if batch_size < 1:
+            raise InputError(f"batch_size is at least 1, not {batch_size}.")
+        if temperature is not None and not 0.0 < temperature < math.inf:
+            raise InputError(f"a temperature is above 0, not {temperature}.")
+        self._detector = None
+        if faces == DETECT:
+            ready = hasattr(detector, "detect")
+            self._detector = detector if ready else FaceDetector(detector)
+        self._model = load_model(model) if isinstance(model, (str, Path)) else model
+        path = isinstance(affect, (str, Path))
+        self._affect = load_affect_model(affect) if path else affect
+        self.class_names, self.image_size = self._model.class_names, self._model.image_size
+        self.temperature = temperature or self._model.temperature or 1.0
+        self.notes = list(self._model.notes)
+        if temperature is None and self._model.temperature is None:
+            self.notes.append(
+                "no temperature was fitted for this model, its confidence is as it came out: run "
+                "python -m ldl_fer.temperature --run_dir=RUN, and export again if this is an export"
+            )
+        self._judge = functools.partial(
+            judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
+        )
+        self._gray, self._batch_size = gray, batch_size
+
+    def __call__(self, image: np.ndarray | str | Path) -> list[FacePrediction]:
+        """The faces of one picture, largest first.
+
+        Args:
+          image: RGB uint8 [H, W, 3], or a picture's path.
+
+        Raises:
+          ValueError: the picture cannot be decoded, or the array is none.
+          OSError: its file cannot be read.
+        """
+        seen = self._see(image)
+        return self._predict(seen.known, seen.crops)
+
+    def stream(
+        self, items: Iterable[Picture], keep_images: bool = False, threads: int | None = None
+    ) -> Iterator[Answer]:
+        """Answers for many pictures, in their order.
+
+        Threads read, decode and detect ahead while the network works on full batches, made of the
+        faces of several pictures. A picture that cannot be read is an answer with an error. Memory
+        holds two pictures a thread and those that wait for their batch, at most 256 MB.
+
+        Args:
+          items: pictures, paths, or the shots of `footage.shots`; drawn from in another thread.
+          keep_images: whether answers hold their pictures.
+          threads: that decode and detect; None: one for each processor.
+        """
+        waiting, known, crops, held = deque(), [], [], 0
+        see = functools.partial(self._see_or_tell, keep_images)
+        for seen in _ahead(see, items, threads or os.cpu_count() or 1):
+            waiting.append((seen.answer, len(seen.known)))
+            known += seen.known
+            crops += seen.crops
+            held += 0 if seen.answer.image is None else seen.answer.image.nbytes
+            rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
+            if len(crops) < self._batch_size and not rushed:
+                continue
+            ready = len(crops) if rushed else len(crops) // self._batch_size * self._batch_size
+            predictions = self._predict(known[:ready], crops[:ready])
+            known, crops = known[ready:], crops[ready:]
+            for answer in _hand_out(waiting, deque(predictions)):
+                held -= 0 if answer.image is None else answer.image.nbytes
+                yield answer
+        yield from _hand_out(waiting, deque(self._predict(known, crops)))
+
+    def probabilities(self, crops: np.ndarray) -> np.ndarray:
+        """Calibrated distributions of face crops.
+
+        Args:
+          crops: uint8 [N, image_size, image_size, 3], RGB.
+
+        Returns:
+          [N, C] float64, rows sum to 1.
+
+        Raises:
+          InputError: the network's output is not finite.
+        """
+        return scaled(self._model.probabilities(crops, self._batch_size), self.temperature)
+
+    def _predict(self, known: list[dict], crops: list[tuple]) -> list[FacePrediction]:
+        if not known:
+            return []
+        of_network, *of_affect = (np.stack(sort) for sort in zip(*crops, strict=True))
+        distributions = self.probabilities(of_network)
+        if self._affect:
+            for facts, (valence, arousal) in zip(
+                known, self._affect.predict(*of_affect).tolist(), strict=True
+            ):
+                facts |= {"valence": valence, "arousal": arousal}
+        return [self._judge(p, **facts) for p, facts in zip(distributions, known, strict=True)]
+
+    def _see(self, item: Picture, keep_image: bool = False) -> _Seen:
+        image = _pixels(item)
+        height, width = image.shape[:2]
+        seen = _Seen(Answer(item, image if keep_image else None, (width, height)))
+        faces = self._detector.detect(image) if self._detector else [None]
+        for face in faces:
+            seen.known.append(_known(face, width, height))
+            crop = _crop(image, face, self.image_size)
+            if self._gray:
+                crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            of_affect = [_crop(image, face, self._affect.image_size)] if self._affect else []
+            seen.crops.append((crop, *of_affect))
+        return seen
+
+    def _see_or_tell(self, keep_image: bool, item: Picture) -> _Seen:
+        try:
+            return self._see(item, keep_image)
+        except OSError as error:
+            return _Seen(Answer(item, error=error.strerror or str(error)))
+        except (ValueError, cv2.error) as error:
+            return _Seen(Answer(item, error=str(error)))
+
+
+def _pixels(item: Picture) -> np.ndarray:
+    if isinstance(item, Shot):
+        return item.load()
+    image = read_picture(item) if isinstance(item, (str, Path)) else item
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
+    return image
+
+
+def _known(face: Face | None, width: int, height: int) -> dict[str, Any]:
+    if face is None:
+        return {"box": (0.0, 0.0, float(width), float(height))}
+    return {"box": face.box, "score": face.score, "landmarks": face.landmarks}
+
+
+def _crop(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
+    """The face aligned; of a whole picture, resized as the pictures of a training are."""
+    return resized(image, size) if face is None else aligned(image, face, size)
+
+
+def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
+    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
+    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
+        answer, count = waiting.popleft()
+        while len(answer.faces) < count:
+            answer.faces.append(predictions.popleft())
+        yield answer
+    if predictions:
+        waiting[0][0].faces.extend(predictions)
+
+
+def _ahead(see: Callable[[Picture], _Seen], items: Iterable, threads: int) -> Iterator[_Seen]:
+    """`see` of every item, in their order, done ahead: one thread draws items, others see."""
+    drawn = iter(items)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
+
+        def task():
+            item = reader.submit(next, drawn, _END)
+
+            def run():
+                return _END if item.result() is _END else see(item.result())
+
+            return workers.submit(run)
+
+        tasks = deque(task() for _ in range(2 * threads))
+        while (seen := tasks.popleft().result()) is not _END:
+            tasks.append(task())
+            yield seen

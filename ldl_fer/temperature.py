@@ -1,0 +1,195 @@
+"""Temperature scaling: one number that makes a trained network's confidence mean what it says.
+
+  p = softmax(z / T), T minimizes the mean of -log p(label) over validation data
+
+(Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017.) T > 1
+flattens distributions, T < 1 sharpens them; the order of the classes, so the accuracy, stays. The
+result is as good as the labels it is fitted on: where validation labels are wrong (a part held out
+of a noisy training set), the network counts as overconfident and T comes out too large.
+
+The temperature is kept as temperature.json in the run folder, where `python -m ldl_fer.predict`
+and the exports find it. Run it after training:
+
+    python -m ldl_fer.temperature --run_dir=checkpoints/mine
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax, xlogy
+
+from ldl_fer import command_line
+from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
+from ldl_fer.metrics import classification_metrics
+
+FILE = "temperature.json"
+BOUNDS = (0.05, 20.0)  # of T
+_SMALLEST = 1e-45  # float32's: less is 0 in an export's probabilities
+
+
+def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Distributions at another temperature: softmax(log p / T) (Guo et al., 2017).
+
+    log p is the logits z less a number per row, which softmax does not see: the result is
+    softmax(z / T) without a need for z.
+
+    Args:
+      probabilities: [N, C], >= 0, rows sum to 1.
+      temperature: T > 0; 1 changes nothing.
+
+    Returns:
+      [N, C] float64, rows sum to 1.
+
+    Raises:
+      ValueError: T is not above 0.
+    """
+    if not 0.0 < temperature < np.inf:
+        raise ValueError(f"a temperature is above 0, not {temperature}")
+    log_probabilities = np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
+    return softmax(log_probabilities / temperature, axis=-1)
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """-sum_j p_j log p_j of distributions [..., C], in nats: [...] in [0, log C]."""
+    return -xlogy(probabilities, probabilities).sum(axis=-1)
+
+
+def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature in `BOUNDS` with the smallest mean -log p(label), searched over log T.
+
+    Args:
+      labels: [N], integers in [0, C).
+      probabilities: [N, C], a network's own, rows sum to 1.
+    """
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        given = scaled(probabilities, np.exp(log_temperature))[rows, labels]
+        return -np.log(np.maximum(given, np.finfo(float).tiny)).mean()
+
+    found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded", options={"xatol": 1e-5})
+    return float(np.exp(found.x))
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """`nll` (nats) and `expected_calibration_error` ([0, 1]), see `metrics`."""
+    found = classification_metrics(labels, probabilities)
+    return {name: found[name] for name in ("nll", "expected_calibration_error")}
+
+
+def fit_run(
+    run_dir: str | Path, data_path: str = "", image_dir: str = "", progress: bool = True
+) -> dict:
+    """Fits the temperature of a run's best network and writes temperature.json into the run.
+
+    Args:
+      run_dir: the run folder.
+      data_path: annotation CSV or shards to fit on; empty: the validation data that the run chose
+        its epoch on, be it a file or a part held out of the training CSV.
+      image_dir: folder that the CSV's paths start from.
+      progress: whether to show a progress bar.
+
+    Returns:
+      What was written: `temperature`; `before` and `after`, of `calibration`; `rows`, `data_path`,
+      and `best`, the epoch that the weights are of.
+
+    Raises:
+      InputError: no such run, or data that cannot be read or does not fit it.
+    """
+    from ldl_fer.backbones import trained_part
+    from ldl_fer.evaluation import predict
+    from ldl_fer.pipeline import ordered_dataset
+    from ldl_fer.runs import Run, load_network
+    from ldl_fer.splits import opener, training_records
+
+    network, config = load_network(run_dir)
+    if data_path:
+        asked = config.data, data_path, image_dir, 0
+    else:  # What the training would open, without opening its training set.
+        _, asked = training_records(config.data, config.run.seed, lambda *asked: asked)
+    records = opener(network, config.network.frozen)(*asked)
+    found = predict(trained_part(network), ordered_dataset(records, config), progress)
+    labels, probabilities = found["labels"], found["probabilities"]
+    if not np.isfinite(probabilities).all():
+        raise InputError(f"The network of {run_dir} diverged: its output is not finite.")
+    temperature = fit(labels, probabilities)
+    content = {
+        "temperature": temperature,
+        "before": calibration(labels, probabilities),
+        "after": calibration(labels, scaled(probabilities, temperature)),
+        "rows": len(labels),
+        "data_path": asked[1],
+        "held_out_part": not (data_path or config.data.val_data_path),
+        "best": Run(run_dir).best(),
+    }
+    write_whole(Path(run_dir) / FILE, json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def read_temperature(file: str | Path) -> float | None:
+    """`temperature` in a JSON file: a run's temperature.json, an export's info.json.
+
+    Returns:
+      None if there is no such file or it does not tell.
+
+    Raises:
+      InputError: what it says is no temperature.
+    """
+    file = Path(file)
+    if not file.exists():
+        return None
+    try:
+        value = json.loads(file.read_text(encoding="utf-8")).get("temperature")
+        if value is None:
+            return None
+        if 0.0 < float(value) < np.inf:
+            return float(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is damaged: {error}. Write it again.") from error
+    raise InputError(f"{file}: a temperature is above 0, not {value}. Write it again.")
+
+
+def is_stale(run_dir: str | Path) -> bool:
+    """Whether the run's best epoch is another than the one its temperature was fitted for."""
+    from ldl_fer.runs import Run
+
+    file = Path(run_dir) / FILE
+    return file.exists() and json.loads(file.read_text()).get("best") != Run(run_dir).best()
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
+    flags.DEFINE_string(
+        "val_data_path",
+        "",
+        "Annotation CSV (or folder of shards) to fit on, never the test set. (default: the "
+        "validation data that the run chose its epoch on)",
+    )
+    flags.DEFINE_string("val_image_dir", "", "Folder that the paths in that CSV start from.")
+
+
+def main() -> None:
+    given = flags.FLAGS
+    found = fit_run(given.run_dir, given.val_data_path, given.val_image_dir)
+    part = " (the part held out)" if found["held_out_part"] else ""
+    print(f"{found['rows']:,} validation images of {found['data_path']}{part}\n")
+    fitted = f"T = {found['temperature']:.3f}"
+    print(f"{'':<34}{'T = 1':>10}{fitted:>12}")
+    for name, title in (
+        ("nll", "negative log-likelihood (nats)"),
+        ("expected_calibration_error", "expected calibration error"),
+    ):
+        print(f"{title:<34}{found['before'][name]:>10.4f}{found['after'][name]:>12.4f}")
+    if not BOUNDS[0] * 1.01 < found["temperature"] < BOUNDS[1] / 1.01:
+        print(f"\nwarning: the temperature is at the end of {BOUNDS}: do not trust it. Too few or "
+              "too easy validation images?")  # fmt: skip
+    print(f"\n{Path(given.run_dir) / FILE}")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command_line.start(main)

@@ -1,0 +1,113 @@
+"""ONNX, Keras and SavedModel files are fed and read as their spec says, or refused with a cure."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from affect_models import BIAS, SIZE, WEIGHTS, faces, keras_model, onnx_model
+
+from ldl_fer.affect.foreign_model import load_affect_model, squares
+from ldl_fer.affect.model_spec import ModelSpec
+from ldl_fer.errors import InputError
+
+SCALED = {"scale": (1 / 255,)}
+
+
+@pytest.fixture
+def onnx():
+    pytest.importorskip("onnxruntime", reason="needs the optional package onnxruntime")
+    return pytest.importorskip("onnx", reason="needs the optional package onnx")
+
+
+def close(model, images, wanted):
+    found = model.outputs(images)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_onnx_by_columns_and_channels(onnx, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx")
+    images, wanted = faces(5)
+    close(load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED)), images, wanted)
+    close(load_affect_model(path, ModelSpec(columns=(-1, 1), **SCALED)), images, wanted[:, ::-1])
+    swapped = images[..., ::-1]
+    bgr = ModelSpec(columns=(1, 2), channels="BGR", outputs=("scores",), **SCALED)
+    close(load_affect_model(path, bgr), swapped, wanted)
+
+
+def test_pictures_of_another_size_are_resized(onnx, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx")
+    model = load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED))
+    assert model.image_size == SIZE
+    images, wanted = faces(2, size=17)  # of one color each: any resizing keeps the means
+    close(model, images, wanted)
+    assert squares(images, SIZE).shape == (2, SIZE, SIZE, 3)
+
+
+def test_a_fixed_batch_is_filled_up(onnx, tmp_path):
+    for batch in (1, 4):
+        path = onnx_model(onnx, tmp_path / f"{batch}.onnx", batch=batch)
+        images, wanted = faces(7)
+        close(load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED)), images, wanted)
+
+
+def test_tanh_factor_and_clipping(onnx, tmp_path):
+    two = onnx_model(onnx, tmp_path / "m.onnx", weights=WEIGHTS[:, 1:] * 3, bias=BIAS[1:])
+    images, wanted = faces(4)
+    plain = load_affect_model(two, ModelSpec(**SCALED))  # two columns need no naming
+    close(plain, images, 3 * wanted)
+    np.testing.assert_allclose(plain.predict(images), np.clip(3 * wanted, -1, 1), atol=1e-6)
+    close(load_affect_model(two, ModelSpec(output_scale=0.1, **SCALED)), images, 0.3 * wanted)
+    close(load_affect_model(two, ModelSpec(tanh=True, **SCALED)), images, np.tanh(3 * wanted))
+
+
+def test_a_spec_beside_the_file_is_found(onnx, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx")
+    (tmp_path / "m.json").write_text('{"scale": "1/255", "columns": [1, 2]}')
+    images, wanted = faces(3)
+    model = load_affect_model(path)
+    close(model, images, wanted)
+    assert (
+        model.source.startswith("m.onnx sha256:")
+        and len(model.source) == len("m.onnx sha256:") + 12
+    )
+
+
+@pytest.mark.parametrize("kind", ["h5", "keras", "saved_model"])
+def test_keras_and_saved_models_by_the_names_of_their_outputs(kind, tmp_path):
+    path = tmp_path / ("m" if kind == "saved_model" else f"m.{kind}")
+    keras_model(tf).save(path)
+    images, wanted = faces(5)
+    close(load_affect_model(path, ModelSpec(**SCALED)), images, wanted)
+    named = ModelSpec(outputs=("arousal", "valence"), **SCALED)
+    close(load_affect_model(path, named), images, wanted[:, ::-1])
+
+
+def test_channels_first_needs_no_naming_where_the_shape_shows_it(onnx, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx", size="S")
+    with pytest.raises(InputError, match="--image_size"):
+        load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED))
+    images, wanted = faces(3)
+    close(load_affect_model(path, ModelSpec(8, columns=(1, 2), **SCALED)), images, wanted)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (ModelSpec(columns=(1, 2)), "--scale=1 if it takes 0 to 255"),
+        (ModelSpec(**SCALED), r"which columns .*scores \(2, 3\)"),
+        (ModelSpec(columns=(1, 3), **SCALED), "no column 3"),
+        (ModelSpec(outputs=("va",), **SCALED), r"no outputs va.*scores"),
+        (ModelSpec(image_size=9, columns=(1, 2), **SCALED), "images of 6 pixels, not 9"),
+        (ModelSpec(layout="NHWC", columns=(1, 2), **SCALED), "not NHWC"),
+    ],
+)
+def test_specs_that_do_not_fit(onnx, spec, text, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=text):
+        load_affect_model(path, spec).outputs(faces(2)[0])
+
+
+def test_answers_that_are_no_numbers_are_refused(onnx, tmp_path):
+    path = onnx_model(onnx, tmp_path / "m.onnx", bias=np.array([0, np.nan, 0], np.float32))
+    with pytest.raises(InputError, match="not finite"):
+        load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED)).outputs(faces(2)[0])

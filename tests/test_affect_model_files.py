@@ -1,0 +1,40 @@
+"""What cannot or must not be loaded is refused in a sentence that names the file."""
+
+import pytest
+import tensorflow as tf
+from affect_models import SIZE, keras_model
+
+from ldl_fer.affect.foreign_model import load_affect_model
+from ldl_fer.affect.model_files import sha256
+from ldl_fer.affect.model_spec import ModelSpec
+from ldl_fer.errors import InputError
+
+SCALED = {"scale": (1 / 255,)}
+
+
+def test_the_hash_of_a_folder_is_that_of_its_graph_and_variables(tmp_path):
+    model = keras_model(tf)
+    model.save(tmp_path / "m")
+    before = sha256(tmp_path / "m")
+    (tmp_path / "m" / "remark.txt").write_text("x")
+    assert sha256(tmp_path / "m") == before
+    data = next((tmp_path / "m" / "variables").glob("*.data*"))
+    data.write_bytes(data.read_bytes()[::-1])
+    assert sha256(tmp_path / "m") != before
+
+
+def test_files_that_are_none(tmp_path):
+    for name, content in (("a.onnx", b"no"), ("a.h5", b"no"), ("a.txt", b"no")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name):
+            load_affect_model(tmp_path / name, ModelSpec(**SCALED))
+    with pytest.raises(InputError, match="does not exist"):
+        load_affect_model(tmp_path / "b.onnx")
+
+
+def test_a_keras_file_with_code_is_refused(tmp_path):
+    images = tf.keras.Input([SIZE, SIZE, 3])
+    output = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, [1, 2])[:, :2])(images)
+    tf.keras.Model(images, output).save(tmp_path / "m.h5")
+    with pytest.raises(InputError, match="Lambda .* holds code"):
+        load_affect_model(tmp_path / "m.h5", ModelSpec(**SCALED))
