@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ldl_fer import plots
 from ldl_fer.errors import InputError
-from ldl_fer.files import whole_file, write_whole
+from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
 
 _TITLES = {
@@ -233,8 +233,8 @@ def write_result(
         raise ValueError(f"extra uses names of the result itself: {', '.join(sorted(taken))}")
     content = dict(extra or {}) | content
     text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
-    with whole_file(folder / "confusion_matrix.png") as partial:
-        plots.save_figure(plots.confusion_matrix(result.confusion, result.class_names), partial)
+    figure = plots.confusion_matrix(result.confusion, result.class_names)
+    plots.save_figure(figure, folder / "confusion_matrix.png")
     write_whole(folder / "result.json", text)
     return folder / "result.json"
 

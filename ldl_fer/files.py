@@ -37,7 +37,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}. Name another file.") from error
+        reason = error.strerror or error
+        raise InputError(f"cannot write {path}: {reason}. Name another file.") from error
 
 
 def same_file(first: str | Path, second: str | Path) -> bool:

@@ -133,12 +133,12 @@ def test_write_result_replaces_whole_files_or_none(result, tmp_path, monkeypatch
     with pytest.raises(ValueError, match="metrics"):
         evaluation.write_result(result, tmp_path, {"metrics": 0})
 
-    def fail(figure, partial):
+    def fail(figure, partial, dpi):
         partial.write_bytes(b"half")
         raise OSError("disk full")
 
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    monkeypatch.setattr(evaluation.plots, "save_figure", fail)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
     with pytest.raises(InputError, match="disk full"):
         evaluation.write_result(result, tmp_path, {"checkpoint": "c"})
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -107,6 +107,46 @@ def test_distributions_beside_faces(with_reference):
         plots.distributions(images, given, target[:2], NAMES)
 
 
+def test_aggregated_stands_between_given_and_target():
+    given, aggregated, target = np.eye(3)[[1]], np.full([1, 3], 1 / 3), np.array([[0.2, 0.5, 0.3]])
+    figure = plots.distributions(_images(1), given, target, NAMES, aggregated=aggregated)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["given label", "aggregated distribution", "target distribution"]
+    bars = [[bar.get_width() for bar in c] for c in figure.axes[1].containers]
+    np.testing.assert_allclose(bars, [given[0], aggregated[0], target[0]])
+    colors = [c[0].get_facecolor() for c in figure.axes[1].containers]
+    assert len(set(colors)) == 3
+
+
+def test_uncertainty_histogram_is_by_share_of_each_group():
+    images = _images(3)
+    groups = {"kept": np.array([0.0, 0.01, 0.01, 1.0]), "flipped": np.array([1.0])}
+    extremes = {"lowest": (images[:2], ["a", "b"]), "highest": (images[2:], ["c"])}
+    figure = plots.uncertainty(groups, "title", extremes)
+    axes = figure.subfigs[0].axes[0]
+    kept, flipped = ([bar.get_height() for bar in c] for c in axes.containers)
+    assert (kept[0], kept[-1], flipped[-1]) == (0.75, 0.25, 1.0)  # 3 of 4, 1 of 4, 1 of 1
+    assert sum(kept) == sum(flipped) == 1.0
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["kept: 4 samples", "flipped: 1 samples"]
+    for part, (shown, captions) in zip(figure.subfigs[1:], extremes.values(), strict=True):
+        filled = [axes for axes in part.axes if axes.images]
+        assert [axes.get_title() for axes in filled] == captions
+        for axes, image in zip(filled, shown, strict=True):
+            np.testing.assert_array_equal(axes.images[0].get_array(), image)
+
+
+def test_a_file_that_cannot_be_drawn_leaves_the_old_one(tmp_path):
+    figure = Figure()
+    plots.save_figure(figure, tmp_path / "figure.png")
+    before = (tmp_path / "figure.png").read_bytes()
+    figure.subplots().set_title(r"$\nonsense{$")
+    with pytest.raises(ValueError, match="nonsense"):
+        plots.save_figure(figure, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+
+
 def test_array_and_file_have_the_same_pixels(tmp_path):
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1])

@@ -1,0 +1,153 @@
+"""The best network of a run, in one format or several."""
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from ldl_fer.errors import InputError
+from ldl_fer.export.check import Comparison, warnings
+from ldl_fer.export.export_format import Format, Trained, write_export
+from ldl_fer.export.model_card import model_card
+from ldl_fer.export.onnx_file import ONNX
+from ldl_fer.export.representative import COUNT, representative_pictures
+from ldl_fer.export.saved_model import SAVED_MODEL
+from ldl_fer.export.tflite import TFLITE, TFLITE_INT8
+from ldl_fer.runs import Run, load_network
+from ldl_fer.temperature import FILE, is_stale, read_temperature
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {kind.name: kind for kind in (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX)}
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An export that was written, and how it compares with the network; or why it was not kept.
+
+    Attributes:
+      kind: its format.
+      folder: where it is.
+      checks: comparisons by kind of images.
+      failure: why it was not kept; empty if it was.
+    """
+
+    kind: Format
+    folder: Path
+    checks: Mapping[str, Comparison] = dataclasses.field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files but labels.txt, info.json and the card."""
+        skipped = {"labels.txt", "info.json", "MODEL_CARD.md"}
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files if path.name not in skipped)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what is worse than it should be; mostly none."""
+        return warnings(self.checks, self.kind.tolerance)
+
+
+def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Path:
+    """Exports the best network of a run as a SavedModel.
+
+    Args:
+      run_dir: the run folder.
+      output_dir: where to; None: saved_model in the run folder.
+
+    Returns:
+      The folder written.
+
+    Raises:
+      InputError: there is no such run, or the folder is in the way.
+      RuntimeError: what was written does not answer as the network does; it is not kept.
+    """
+    folder = Path(output_dir or Run(run_dir).saved_model)
+    (made,) = export_formats(run_dir, {SAVED_MODEL.name: folder})
+    if made.failure:
+        raise RuntimeError(made.failure)
+    return made.folder
+
+
+def export_formats(
+    run_dir: str | Path,
+    formats: Mapping[str, str | Path] | Sequence[str],
+    representative: str | Path | None = None,
+    count: int = COUNT,
+    data_license: str = "",
+) -> list[Exported]:
+    """Exports the best network of a run in several formats.
+
+    Args:
+      run_dir: the run folder.
+      formats: names in `FORMATS`, each with its folder; or names alone, for folders of these names
+        in the run folder.
+      representative: folder of pictures to compare on and to calibrate by; None: the run's training
+        set, or where that is not at hand, random images only.
+      count: how many of those pictures at most.
+      data_license: of the training data, for the card.
+
+    Returns:
+      What was written, or was not kept since it does not answer as the network does, in the order
+      asked for.
+
+    Raises:
+      InputError: an unknown format, no such run, a folder in the way, a missing package, or no
+        pictures to calibrate by.
+    """
+    if not isinstance(formats, Mapping):
+        formats = {name: Path(run_dir) / name for name in formats}
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise InputError(
+            f"--format={','.join(unknown)} is none of {', '.join(FORMATS)}. Name some of them."
+        )
+    run = Run(run_dir)
+    network, config = load_network(run_dir)
+    try:
+        pictures, source = representative_pictures(config.data, representative, count)
+    except InputError as error:
+        if representative:
+            raise
+        pictures, source = None, ""
+        print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
+    info = {"backbone": config.network.backbone, "best": run.best()}
+    temperature = temperature_of(run)
+    if temperature is not None:
+        info["temperature"] = temperature
+    trained = Trained(network, config.data.class_names, config.data.image_size, info, pictures)
+    made = []
+    for name, folder in formats.items():
+        print(f"Writing and checking {name} of {run.folder} ...", flush=True)
+        card = functools.partial(
+            model_card,
+            run_dir,
+            pictures=source,
+            data_license=data_license,
+            folder=Path(folder).name,
+            temperature=temperature,
+        )
+        kind, folder = FORMATS[name], Path(folder)
+        try:
+            made.append(Exported(kind, folder, write_export(kind, trained, folder, card)))
+        except RuntimeError as error:
+            made.append(Exported(kind, folder, failure=str(error)))
+    return made
+
+
+def temperature_of(run: Run) -> float | None:
+    """The run's, unless it was fitted for another epoch than the best one."""
+    file = run.folder / FILE
+    value = read_temperature(file)
+    if value is None or not is_stale(run.folder):
+        return value
+    print(
+        f"note: {file} was fitted for another epoch and is left out. Fit it again by python -m "
+        f"ldl_fer.temperature --run_dir={run.folder}",
+        file=sys.stderr,
+    )
+    return None

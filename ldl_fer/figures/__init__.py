@@ -1,0 +1,12 @@
+"""The paper's Figures 3 to 6 from a run: `python -m ldl_fer.figures`.
+
+constructed      Figures 3 and 4: distributions of training faces, and their neighbors
+predictions      Figure 5: test faces
+by_uncertainty   Figure 6: where lambda is high
+faces            which faces are shown, and their captions
+run_figures      all of them
+"""
+
+from ldl_fer.figures.run_figures import draw_figures
+
+__all__ = ["draw_figures"]

@@ -1,0 +1,76 @@
+"""Figures 3 and 4: what LDLVA made of the labels of training faces, and of which neighbors."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ldl_fer import plots
+from ldl_fer.audit.suspicion import shares
+from ldl_fer.audit.training_set import TrainingSet
+from ldl_fer.config import Config
+from ldl_fer.equations import local_similarity
+from ldl_fer.figures.faces import caption, pictures, vote_shares
+
+
+def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) -> Figure:
+    """Figure 3: faces with given label, aggregated and target distribution, and human votes.
+
+    Args:
+      training: of an LDLVA run.
+      names: the C class names.
+      ids: sample_ids of the faces.
+
+    Raises:
+      InputError: a picture cannot be read.
+    """
+    table = training.samples.iloc[ids]
+    votes = vote_shares(training.annotations.votes, training.rows[ids])
+    series = {"given label": np.eye(len(names))[table["expression"]]}
+    for part in ("aggregated", "target"):
+        series[f"{part} distribution"] = shares(table, part, names)
+    if votes is not None:
+        series["human votes"] = votes
+    titles = [caption(row, names) for _, row in table.iterrows()]
+    return plots.faces_with_bars(pictures(training, ids), series, names, titles)
+
+
+def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Figure:
+    """Figure 4: faces, each with its K neighbors, their calibration and contribution.
+
+    Under a neighbor's label stands what the network says of it, which is what it contributes.
+
+    Args:
+      training: of an LDLVA run.
+      config: of the run.
+      ids: sample_ids of the faces.
+
+    Raises:
+      InputError: a picture cannot be read.
+    """
+    names, samples = config.data.class_names, training.samples
+    table = samples.iloc[ids]
+    neighbors, calibration, contribution = (
+        np.array([cell.split(";") for cell in table[column].astype(str)], float)
+        for column in ("neighbors", "calibration", "contribution")
+    )
+    neighbors = neighbors.astype(int)
+    place = samples[["valence", "arousal"]].to_numpy(np.float32)
+    method = config.method
+    similarity = local_similarity(
+        place[ids], place[neighbors], method.delta, method.similarity_kernel
+    )
+    labels = samples["expression"].to_numpy()
+    probabilities = shares(samples, "probability", names)
+
+    def told(sample: int) -> str:
+        p = probabilities[sample]
+        return f"{names[labels[sample]]}\n$f$: {names[p.argmax()]} {p.max():.2f}"
+
+    return plots.neighbors(
+        pictures(training, ids),
+        [pictures(training, row) for row in neighbors],
+        [caption(row, names) for _, row in table.iterrows()],
+        [[told(sample) for sample in row] for row in neighbors],
+        contribution,
+        calibration,
+        similarity.numpy(),
+    )
