@@ -11,16 +11,18 @@ it from there. `--preset` chooses the paper's settings or the released code's.
 
 from absl import flags
 
-from ldl_fer import command_line, config
+from ldl_fer import command_line
+from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.presets import PRESETS
 
 
 def main() -> None:
     from ldl_fer.runs import Run
     from ldl_fer.training import train
 
-    run_dir = flags.FLAGS.run_dir or config.PRESETS[flags.FLAGS.preset].run.run_dir
+    run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
-    run = train(config.config_from_flags(stored), resume=flags.FLAGS.resume)
+    run = train(config_from_flags(stored), resume=flags.FLAGS.resume)
     best = run.best()
     print(
         f"Best validation accuracy {best['validation_accuracy']:.4f} at epoch {best['epoch']}.\n"
@@ -31,7 +33,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    config.define_flags()
+    define_flags()
     flags.DEFINE_bool(
         "resume", False, "Go on with the run in --run_dir, with its own settings; flags override."
     )

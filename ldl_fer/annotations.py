@@ -41,9 +41,9 @@ from ldl_fer.annotation_checks import (
     numbers,
     vote_columns,
 )
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
+from ldl_fer.settings import CLASS_NAMES
 
 _SHOWN = 20
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.backbones.pooled_maps import SIZE, columns
-from ldl_fer.config import AugmentationConfig
+from ldl_fer.settings import AugmentationConfig
 
 
 def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -> np.ndarray:

@@ -1,271 +1,23 @@
-"""Every setting with its default, the presets, and the command-line flags made from them.
+"""A configuration: all groups of settings together, checked.
 
-`Config` is the only place that holds defaults. A preset is a `Config`; a flag is a field, with
-the field's name and help; a flag left alone keeps the preset's value. Library code receives a
-`Config` (or one of its groups) and never reads a flag.
+A preset is a `Config`. Library code receives a `Config` (or one of its groups) and never reads a
+flag.
 """
 
 import dataclasses
 import json
-from dataclasses import field
 from typing import Any
 
-from absl import flags
-
 from ldl_fer.errors import InputError
-
-CLASS_NAMES = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
-
-
-def _setting(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help_text, "choices": choices})
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """What is read."""
-
-    train_data_path: str = _setting(
-        "", "Annotation CSV of the training images, or a folder of shards made from one."
-    )
-    train_image_dir: str = _setting("", "Folder that the paths in the training CSV start from.")
-    val_data_path: str = _setting(
-        "",
-        "Annotation CSV (or shards) to choose the best epoch on. Empty: a part of the training "
-        "set is held out, see --validation_fraction.",
-    )
-    val_image_dir: str = _setting("", "Folder that the paths in the validation CSV start from.")
-    validation_fraction: float = _setting(
-        0.1,
-        "Part of the training CSV held out, stratified by class, when there is no --val_data_path.",
-    )
-    select_on_test: bool = _setting(
-        False,
-        "Choose the best epoch on the set given as --val_data_path although it is the test set, as "
-        "many papers do. Recorded in the results.",
-    )
-    records_dir: str = _setting(
-        "data/records", "Where shards made from CSV files are kept and found again."
-    )
-    image_size: int = _setting(224, "Height and width of the network's input, pixels.")
-    num_neighbors: int = _setting(
-        8, "K, the number of valence-arousal neighbors of a sample (Eq. 2)."
-    )
-    class_names: tuple[str, ...] = _setting(
-        CLASS_NAMES, "Names of the classes, comma separated, in the order of `expression`."
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentationConfig:
-    """How training images vary."""
-
-    pad: int = _setting(16, "Black pixels added to each side before the random crop.")
-    flip: bool = _setting(True, "Mirror half of the images.")
-    erase_probability: float = _setting(
-        0.0, "Chance that a rectangle of a main image is replaced by uniform noise."
-    )
-    erase_area: tuple[float, ...] = _setting(
-        (0.02, 0.3), "Smallest and largest erased part of the image area."
-    )
-    erase_aspect: tuple[float, ...] = _setting(
-        (0.3, 1 / 0.3), "Smallest and largest height-to-width ratio of the erased rectangle."
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodConfig:
-    """LDLVA itself. All four switches off leaves plain cross-entropy."""
-
-    label_distribution: bool = _setting(
-        True, "Learn Eq. 6's target distribution; off: the given label."
-    )
-    adaptive_similarity: bool = _setting(
-        True, "Correct the local similarity by the calibration score (Eq. 3); off: zeta = 1."
-    )
-    sample_uncertainty: bool = _setting(
-        True, "Train lambda per sample (Eq. 6-9); off: --fixed_uncertainty for all."
-    )
-    discriminative_loss: bool = _setting(True, "Add Eq. 10 to the loss.")
-    fixed_uncertainty: float = _setting(
-        0.5, "lambda where it is not trained (--nosample_uncertainty)."
-    )
-
-    # Three seeds on real faces, 30 % noise: the bank equals forward within the error (README).
-    neighbors: str = _setting(
-        "bank",
-        "bank: a step looks up what the network said of its neighbors at their last visit; "
-        "forward: it runs the network on their images, exactly as the released code does, at "
-        "three times the cost.",
-        ("bank", "forward"),
-    )
-    bank_device_share: float = _setting(
-        0.25,
-        "The bank lies in a GPU's memory unless it would take more than this share of it; then "
-        "in the host's.",
-    )
-    similarity_kernel: str = _setting("gaussian", "Form of Eq. 2.", ("gaussian", "laplace"))
-    delta: float = _setting(0.5, "Width of the local similarity in the valence-arousal plane.")
-    calibration_normalization: str = _setting(
-        "layer", "Normalization inside g (Eq. 3).", ("layer", "batch")
-    )
-    calibration_floor: float | None = _setting(None, "Lower bound of g's logit; none if empty.")
-    uncertainty_form: str = _setting(
-        "direct",
-        "direct: lambda is the variable, projected to [0, 1]; "
-        "logit: 1 - lambda = sigmoid(variable).",
-        ("direct", "logit"),
-    )
-    uncertainty_init: float = _setting(0.0, "First value of that variable.")
-    log_epsilon: float = _setting(0.0, "Added to probabilities inside the logarithm of Eq. 1.")
-    class_weights: str = _setting(
-        "none",
-        "Weight of a sample's classification loss; balanced: N / (C N_c).",
-        ("none", "balanced"),
-    )
-
-    gamma: float = _setting(0.1, "Weight of the discriminative loss (Eq. 11).")
-    center_rows: str = _setting(
-        "main",
-        "Rows that enter the center loss and move the centers: the batch, or its neighbors too. "
-        "With the latter the centers' step is divided by the number of rows.",
-        ("main", "main_and_neighbors"),
-    )
-    center_rate: float = _setting(0.5, "Step size of the centers.")
-    separation_kernel: str = _setting(
-        "ordered_sqrt", "Form of Eq. 10's second term.", ("ordered_sqrt", "unordered")
-    )
-    separation_in_loss: bool = _setting(
-        True, "Report Eq. 10's second term in the loss (it moves the centers either way)."
-    )
-    separation_weight: float = _setting(
-        1.0, "Factor of the second term's gradient in the centers' step."
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class ComparatorConfig:
-    """Which method trains the network, and what the methods beside LDLVA have to be told.
-
-    Defaults are those of each method's paper, see `ldl_fer.comparators`.
-    """
-
-    method: str = _setting(
-        "ldlva",
-        "ldlva, or what it is compared with: cross_entropy; label_smoothing; scn (self-cure "
-        "network); rul (relative uncertainty learning); eac (erasing attention consistency); "
-        "ldl_alsg (neighbors as a constraint).",
-        ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "eac", "ldl_alsg"),
-    )
-    smoothing: float = _setting(
-        0.1, "label_smoothing: part of each label that is spread over all classes."
-    )
-    scn_high_share: float = _setting(0.7, "scn: part of a batch that counts as important.")
-    scn_margin: float = _setting(
-        0.15, "scn: least distance of the mean importance of that part and of the rest."
-    )
-    scn_rank_weight: float = _setting(
-        0.5, "scn: weight of the rank regularization; the classification loss has the rest."
-    )
-    scn_relabel_epoch: int = _setting(10, "scn: epochs before labels may change.")
-    scn_relabel_margin: float = _setting(
-        0.2, "scn: how much more probable another class must be for a label to become it."
-    )
-    eac_weight: float = _setting(5.0, "eac: weight of the consistency loss.")
-    alsg_weight: float = _setting(1.0, "ldl_alsg: weight of the neighbor constraint.")
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkConfig:
-    """The network that is trained, and all that is left at test time."""
-
-    backbone: str = _setting(
-        "resnet50",
-        "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, small_cnn, or the path "
-        "of a .h5, .keras or SavedModel whose output is a feature vector or map.",
-    )
-    weights: str = _setting(
-        "none",
-        "imagenet: start from Keras' ImageNet weights, where it has them (download).",
-        ("none", "imagenet"),
-    )
-    pretrained: str = _setting(
-        "",
-        "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
-        "features are then the average of its last map. Needs the package onnx: pip install "
-        "-r requirements.txt -r requirements-extras.txt, in one call.",
-    )
-    rectifier: str = _setting(
-        "prelu",
-        "Activations of mobilefacenet; those of the --pretrained file.",
-        ("prelu", "relu6"),
-    )
-    frozen: bool = _setting(
-        False,
-        "Leave the pretrained mobilefacenet as it is and train a head on its pooled maps (2,304 "
-        "numbers a face, computed once): whole tables in minutes on a CPU.",
-    )
-    head_units: int = _setting(512, "Features of that head.")
-    dropout: float = _setting(
-        0.0, "Dropout between the features and the logits; with --frozen, before the features."
-    )
-    precision: str = _setting(
-        "float32",
-        "Arithmetic of the backbone in training. Weights, lambda, centers, bank look-ups and "
-        "losses stay float32; with mixed_float16 the loss is scaled.",
-        ("float32", "mixed_float16", "mixed_bfloat16"),
-    )
-    sync_batch_norm: bool = _setting(
-        False,
-        "Batch normalization takes the statistics of all devices' images together, not of each "
-        "device's own.",
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """Schedules and step sizes."""
-
-    batch_size: int = _setting(32, "Images per step, over all devices.")
-    micro_batch_size: int = _setting(
-        0,
-        "Images that a device passes through the network at a time; gradients are added up until "
-        "the batch is complete, for batches that do not fit into memory. 0: all at once.",
-    )
-    epochs: int = _setting(30, "Passes over the training set.")
-    learning_rate: float = _setting(1e-3, "Adam's step size for network and calibrator.")
-    backbone_rate_factor: float = _setting(
-        1.0, "Factor of the backbone's learning rate; below 1 it learns slower than the rest."
-    )
-    decay_epochs: tuple[int, ...] = _setting(
-        (), "Epochs after which the learning rate is multiplied by --decay_factor, comma separated."
-    )
-    decay_factor: float = _setting(0.1, "See --decay_epochs.")
-    uncertainty_learning_rate: float = _setting(
-        10.0,
-        "SGD step size for lambda. The gradient is that of the batch mean, hence the large number.",
-    )
-    uncertainty_momentum: float = _setting(0.0, "SGD momentum for lambda; touched rows only.")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """Where and how a run happens."""
-
-    run_dir: str = _setting("checkpoints/run", "Folder of the run: checkpoints, logs, results.")
-    seed: int = _setting(0, "Seed of initial weights, split, order and augmentation.")
-    strategy: str = _setting(
-        "auto",
-        "auto: the machines that the variable TF_CONFIG names, if there are several, else all "
-        "visible GPUs, else the CPU; mirrored: one replica per device of this machine; none: "
-        "one replica.",
-        ("auto", "mirrored", "none"),
-    )
-    jit: bool = _setting(False, "Compile the network by XLA.")
-    pictures: bool = _setting(
-        True, "Draw neighbors and confusion matrix for TensorBoard after each epoch."
-    )
-
+from ldl_fer.settings import (
+    AugmentationConfig,
+    ComparatorConfig,
+    DataConfig,
+    MethodConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    RunConfig,
+)
 
 _POSITIVE = {
     *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
@@ -284,7 +36,7 @@ _SHARES = {
     "scn_high_share",
     "scn_rank_weight",
 }
-_GROUPS = {
+GROUPS = {
     "data": DataConfig,
     "augmentation": AugmentationConfig,
     "method": MethodConfig,
@@ -329,7 +81,7 @@ class Config:
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            _check(name, value, _fields(group)[name].metadata["choices"])
+            _check(name, value, fields(group)[name].metadata["choices"])
             changed.setdefault(group, {})[name] = value
         return dataclasses.replace(
             self,
@@ -355,13 +107,14 @@ class Config:
         return cls().replace(**settings)
 
 
-def _fields(group: str) -> dict[str, dataclasses.Field]:
-    return {f.name: f for f in dataclasses.fields(_GROUPS[group])}
+def fields(group: str) -> dict[str, dataclasses.Field]:
+    """Name -> field of a group's settings."""
+    return {f.name: f for f in dataclasses.fields(GROUPS[group])}
 
 
 def _group_of(name: str) -> str:
-    for group in _GROUPS:
-        if name in _fields(group):
+    for group in GROUPS:
+        if name in fields(group):
             return group
     raise InputError(f"there is no setting {name!r}")
 
@@ -380,165 +133,3 @@ def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-# What a method's own paper sets beside its own settings.
-METHOD_SETTINGS = {"eac": {"erase_probability": 0.5, "erase_area": (0.02, 0.25)}}
-
-_PAPER = Config()
-_RELEASED = _PAPER.replace(
-    erase_probability=0.5,
-    neighbors="forward",
-    similarity_kernel="laplace",
-    calibration_normalization="batch",
-    calibration_floor=-1.3,
-    uncertainty_form="logit",
-    uncertainty_init=0.5,
-    log_epsilon=1e-10,
-    gamma=0.01,
-    center_rows="main_and_neighbors",
-    separation_kernel="unordered",
-    separation_in_loss=False,
-    separation_weight=0.1,
-    epochs=60,
-)
-PRESETS = {
-    "paper": _PAPER,
-    "released_raf_resnet50": _RELEASED.replace(
-        image_size=112, pad=4, learning_rate=1e-4, decay_epochs=(10, 30)
-    ),
-    "released_raf_resnet18": _RELEASED.replace(
-        backbone="resnet18", pad=8, decay_epochs=(10, 20, 40)
-    ),
-    "released_affectnet_resnet18": _RELEASED.replace(
-        backbone="resnet18",
-        pad=8,
-        learning_rate=3e-4,
-        decay_epochs=(5, 10, 20),
-        decay_factor=0.2,
-        uncertainty_init=0.8,
-        uncertainty_momentum=0.9,
-        class_weights="balanced",
-    ),
-    # A few minutes on a CPU: the paper's lambda, the released code's normalization and centers.
-    "small": _RELEASED.replace(
-        backbone="small_cnn",
-        image_size=48,
-        pad=4,
-        erase_probability=0.0,
-        neighbors="bank",
-        uncertainty_form="direct",
-        uncertainty_init=0.0,
-        uncertainty_learning_rate=2.5,
-        epochs=15,
-        decay_epochs=(10,),
-    ),
-}
-_SMALL = PRESETS["small"]
-PRESETS |= {
-    # Whole tables in minutes on a CPU; add --pretrained=MobileFaceNet.onnx.
-    "frozen": _SMALL.replace(
-        backbone="mobilefacenet",
-        rectifier="relu6",
-        frozen=True,
-        image_size=112,
-        pad=0,
-        dropout=0.5,
-        batch_size=64,
-        epochs=25,
-        decay_epochs=(),
-        uncertainty_form="logit",
-        uncertainty_init=0.5,
-        uncertainty_learning_rate=50.0,
-    ),
-    # The same file as a start for all weights; add --pretrained=MobileFaceNet.onnx.
-    "fine_tuned": _SMALL.replace(
-        backbone="mobilefacenet",
-        rectifier="relu6",
-        backbone_rate_factor=0.1,
-        uncertainty_form="logit",
-        uncertainty_init=0.5,
-        uncertainty_learning_rate=25.0,
-        epochs=10,
-        decay_epochs=(8,),
-    ),
-}
-
-
-def define_flags(*groups: str, preset: str = "paper") -> None:
-    """Defines an absl flag per setting of the named groups, and `--preset`.
-
-    A flag's default is None, "as the preset has it"; its help tells what that is. The flags count
-    as the calling module's, so that `--help` shows them.
-
-    Args:
-      *groups: names of `Config`'s groups; all of them if none is named.
-      preset: the preset if the user names none.
-    """
-    flags.DEFINE_enum(
-        "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
-    )
-    for group in groups or _GROUPS:
-        for setting in dataclasses.fields(_GROUPS[group]):
-            _define_flag(group, setting)
-
-
-flags.disclaim_key_flags()
-
-
-def _define_flag(group: str, setting: dataclasses.Field) -> None:
-    by_preset = {name: getattr(getattr(c, group), setting.name) for name, c in PRESETS.items()}
-    first = next(iter(by_preset.values()))
-    if all(value == first for value in by_preset.values()):
-        defaults = f"default: {_as_flag(first)}"
-    else:
-        defaults = "; ".join(f"{name}: {_as_flag(value)}" for name, value in by_preset.items())
-    text = f"{setting.metadata['help']} ({defaults})"
-    choices = setting.metadata["choices"]
-    if choices:
-        flags.DEFINE_enum(setting.name, None, list(choices), text)
-    elif isinstance(setting.default, bool):
-        flags.DEFINE_bool(setting.name, None, text)
-    elif isinstance(setting.default, tuple):
-        flags.DEFINE_list(setting.name, None, text)
-    elif isinstance(setting.default, int):
-        flags.DEFINE_integer(setting.name, None, text)
-    elif isinstance(setting.default, float) or setting.default is None:
-        flags.DEFINE_float(setting.name, None, text)
-    else:
-        flags.DEFINE_string(setting.name, None, text)
-
-
-def _as_flag(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in value) or "none"
-    return (
-        "none"
-        if value in ("", None)
-        else str(value).lower()
-        if value in (True, False)
-        else str(value)
-    )
-
-
-def config_from_flags(base: Config | None = None) -> Config:
-    """The preset, or `base` where one is given, with every flag that the user set.
-
-    Raises:
-      InputError: for a list flag whose items are not numbers, and as `Config.replace`.
-    """
-    config = base or PRESETS[flags.FLAGS.preset]
-    given = {}
-    for group in _GROUPS:
-        for name, setting in _fields(group).items():
-            value = flags.FLAGS[name].value if name in flags.FLAGS else None
-            if value is None:
-                continue
-            if isinstance(value, list):
-                kind = {"decay_epochs": int, "class_names": str}.get(name, float)
-                try:
-                    value = tuple(kind(item) for item in value)
-                except ValueError as error:
-                    raise InputError(f"--{name}: {error}") from error
-            given[setting.name] = value
-    return config.replace(**METHOD_SETTINGS.get(given.get("method"), {}) | given)

@@ -18,10 +18,12 @@ from absl import flags
 
 from ldl_fer import command_line, plots
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import CLASS_NAMES, PRESETS, Config
+from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.noise import add_noise
+from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run
+from ldl_fer.settings import CLASS_NAMES
 
 # 1,500 faces are few: more epochs, a smaller crop, and a quicker lambda for the fewer visits.
 CONFIG = PRESETS["small"].replace(

@@ -28,9 +28,9 @@ from absl import flags
 from tqdm import tqdm
 
 from ldl_fer import command_line
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.face_drawing import FaceGeometry, draw_face
+from ldl_fer.settings import CLASS_NAMES
 
 VERSION = 1
 SPLITS = ("train", "test")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.annotations import LABEL, AnnotationError, Annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 CLEAN_LABEL = "clean_expression"
 RAF_DB_ORDER = ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Anger", "Neutral")

@@ -8,8 +8,8 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.bank import NeighborBank
 from ldl_fer.classifier import Classifier
-from ldl_fer.config import MethodConfig
 from ldl_fer.layers import NO_CLASS, ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.settings import MethodConfig
 
 
 class Neighbors(NamedTuple):

@@ -48,7 +48,6 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
 from ldl_fer.label_list import (
@@ -62,6 +61,7 @@ from ldl_fer.label_list import (
 )
 from ldl_fer.noise_kinds import KINDS
 from ldl_fer.noise_sources import pair_numbers, parse_pairs, read_confusion
+from ldl_fer.settings import CLASS_NAMES
 
 
 def add_noise(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ldl_fer.config import OptimizerConfig
+from ldl_fer.settings import OptimizerConfig
 
 
 class UncertaintySGD(tf.keras.optimizers.legacy.SGD):

@@ -23,10 +23,10 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.config import DataConfig
 from ldl_fer.examples import decode_examples
 from ldl_fer.manifest import ANNOTATIONS, Manifest, read_manifest
 from ldl_fer.record_writer import write_records
+from ldl_fer.settings import DataConfig
 from ldl_fer.shards import ShardReader
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from ldl_fer.annotations import Annotations, read_annotations, split_annotations
-from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.pooled_maps_cache import pool_pictures
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
+from ldl_fer.settings import DataConfig
 
 AnyRecords = Records | PooledRecords
 

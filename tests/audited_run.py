@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ldl_fer.config import CLASS_NAMES, Config
-from ldl_fer.config import DataConfig as Data
+from ldl_fer.config import Config
 from ldl_fer.runs import Run
+from ldl_fer.settings import CLASS_NAMES
+from ldl_fer.settings import DataConfig as Data
 
 NAMES = [name.lower() for name in CLASS_NAMES]
 

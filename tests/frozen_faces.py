@@ -6,8 +6,8 @@ import pytest
 from onnx_files import write_onnx
 from test_onnx_weights import parts_of, random_network
 
-from ldl_fer.config import PRESETS
 from ldl_fer.drawn_faces import draw_faces
+from ldl_fer.presets import PRESETS
 
 SIDE, COUNT, TESTED = 32, 40, 12
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotations import Annotations
-from ldl_fer.config import CLASS_NAMES
+from ldl_fer.settings import CLASS_NAMES
 
 
 def made_up_annotations(rows=50, votes=False):

@@ -28,9 +28,9 @@ from test_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
 from ldl_fer import devices  # noqa: E402
 from ldl_fer.backbones.adapted import adapted  # noqa: E402
 from ldl_fer.bank import NeighborBank  # noqa: E402
-from ldl_fer.config import PRESETS  # noqa: E402
 from ldl_fer.model import LDLVA  # noqa: E402
 from ldl_fer.optimizers import UncertaintySGD  # noqa: E402
+from ldl_fer.presets import PRESETS  # noqa: E402
 
 FEATURES, STEPS, TWICE = 12, 4, (2, 6)
 BOUNDS = (0, 5), (5, 8)  # The replicas' parts of a batch are not of equal size.

@@ -7,10 +7,11 @@ from test_model import batch, model, network, state
 
 from ldl_fer.backbones import build_network
 from ldl_fer.backbones.adapted import adapted
-from ldl_fer.config import PRESETS, NetworkConfig
 from ldl_fer.errors import InputError
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import network_optimizer, uncertainty_optimizer
+from ldl_fer.presets import PRESETS
+from ldl_fer.settings import NetworkConfig
 
 SIDE = 32
 

@@ -6,7 +6,7 @@ import pytest
 from annotation_files import GOOD, HEADER, csv_file, problems_of
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import CLASS_NAMES
+from ldl_fer.settings import CLASS_NAMES
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from ldl_fer.annotations import (
     read_annotations,
     split_annotations,
 )
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 
 def random_annotations(rows, seed=0, classes=7):

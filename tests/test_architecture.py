@@ -9,7 +9,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Bottom to top: a module imports only modules before it. A new module gets its place here.
 ORDER = [
-    *("ldl_fer", "errors", "files", "config", "command_line", "plots", "metrics", "addons"),
+    *(
+        "ldl_fer",
+        "errors",
+        "files",
+        "settings",
+        "config",
+        "presets",
+        "config_flags",
+        "command_line",
+        "plots",
+        "metrics",
+        "addons",
+    ),
     *("annotation_checks", "annotations", "neighbors"),
     *("datasets.emotion_words", "datasets.source_files", "datasets.data_set", "datasets.reader"),
     *("datasets.vote_rules", "datasets.raf_db", "datasets.affectnet", "datasets.class_folders"),
@@ -45,6 +57,10 @@ ORDER = [
     *("export.run_export", "export", "export.__main__"),
     *("audit", "audit.training_set", "audit.suspicion", "audit.thumbnails", "audit.page"),
     "audit.__main__",
+    *("doctor.finding", "doctor.split", "doctor.signature", "doctor.pictures"),
+    *("doctor.duplicates", "doctor.class_counts", "doctor.label_order", "doctor.plane"),
+    *("doctor.picture_checks", "doctor.report", "doctor.examination", "doctor"),
+    "doctor.__main__",
     *("figures.faces", "figures.by_uncertainty", "figures.constructed", "figures.predictions"),
     *("figures.run_figures", "figures", "figures.__main__"),
     *("benchmark", "benchmark.memory", "benchmark.turns", "benchmark.rows"),
@@ -60,7 +76,7 @@ ORDER = [
 ]
 WITHOUT_TENSORFLOW = [
     *("annotations", "neighbors", "label_list", "noise_kinds", "noise", "datasets.__main__"),
-    *("files", "plots", "errors", "config"),
+    *("files", "plots", "errors", "config_flags"),
 ]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
@@ -161,7 +177,7 @@ def test_tensorflow_addons_is_imported_in_one_module():
     assert found == {"addons"}
 
 
-@pytest.mark.parametrize("name", sorted({*PATHS, *COMMANDS} - {"config", "command_line"}))
+@pytest.mark.parametrize("name", sorted({*PATHS, *COMMANDS} - {"config_flags", "command_line"}))
 def test_flags_are_read_in_main_only(name):
     assert flag_reads(parsed({**PATHS, **COMMANDS}[name])) == []
 
@@ -197,7 +213,7 @@ def test_these_tests_see_what_they_forbid():
         "    from ldl_fer.evaluation import evaluate_run\n"
         "    return flags.FLAGS.x\n"
     )
-    assert upward("config", tree) == [(1, "demo"), (5, "training"), (8, "backbones.resnet")]
+    assert upward("settings", tree) == [(1, "demo"), (5, "training"), (8, "backbones.resnet")]
     assert flag_reads(tree) == [6, 9]
     assert (11, "evaluation") in own_imports(tree)
     assert not imports_tensorflow(tree)

@@ -15,10 +15,10 @@ from ldl_fer.audit.page import write_page
 from ldl_fer.audit.suspicion import suggested_labels, suspicion
 from ldl_fer.audit.thumbnails import thumbnails
 from ldl_fer.audit.training_set import training_set
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.record_writer import write_records
 from ldl_fer.records import Records
+from ldl_fer.settings import CLASS_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from audited_run import make_run
 from ldl_fer.annotations import read_annotations
 from ldl_fer.audit.page import write_page
 from ldl_fer.audit.training_set import training_set
-from ldl_fer.config import CLASS_NAMES
+from ldl_fer.settings import CLASS_NAMES
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
 By = pytest.importorskip("selenium.webdriver.common.by").By

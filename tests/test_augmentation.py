@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ldl_fer.augmentation import augment, augment_pooled, erase, pad_crop_flip
 from ldl_fer.backbones.pooled_maps import SIZE, columns
-from ldl_fer.config import PRESETS
+from ldl_fer.presets import PRESETS
 
 SEED = tf.constant([3, 5])
 

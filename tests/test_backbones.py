@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ldl_fer.backbones import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network, mobilefacenet
 from ldl_fer.backbones.channels_last import Unconvertible, to_channels_last
-from ldl_fer.config import NetworkConfig
 from ldl_fer.errors import InputError
+from ldl_fer.settings import NetworkConfig
 
 layers = tf.keras.layers
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")

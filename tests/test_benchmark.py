@@ -14,8 +14,8 @@ from ldl_fer.benchmark.input_rate import pipeline
 from ldl_fer.benchmark.rows import Row, compare, row
 from ldl_fer.benchmark.steps import steps_head, steps_resnet50, steps_small
 from ldl_fer.benchmark.turns import median_ratio, rotated, take_turns, timed
-from ldl_fer.config import PRESETS
 from ldl_fer.errors import InputError
+from ldl_fer.presets import PRESETS
 from ldl_fer.records import Records
 
 PIXELS = 16

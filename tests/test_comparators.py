@@ -12,8 +12,10 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.comparators import COMPARATORS, RANKING
-from ldl_fer.config import PRESETS, ComparatorConfig, Config
+from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.presets import PRESETS
+from ldl_fer.settings import ComparatorConfig
 from ldl_fer.training import build_model, train
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
@@ -148,17 +150,18 @@ def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
     # In a process of its own: absl's flags are global.
     code = """
 from absl import flags
-from ldl_fer import config
-config.define_flags()
+from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.presets import PRESETS
+define_flags()
 flags.FLAGS(["x", "--method=eac"])
-made = config.config_from_flags()
+made = config_from_flags()
 assert made.comparator.method == "eac"
 assert made.augmentation.erase_probability == 0.5
 assert made.augmentation.erase_area == (0.02, 0.25)
-assert made == config.PRESETS["paper"].replace(
+assert made == PRESETS["paper"].replace(
     method="eac", erase_probability=0.5, erase_area=(0.02, 0.25))
 flags.FLAGS(["x", "--method=eac", "--erase_probability=0", "--eac_weight=2"])
-made = config.config_from_flags()
+made = config_from_flags()
 assert made.augmentation.erase_probability == 0 and made.comparator.eac_weight == 2
 assert made.augmentation.erase_area == (0.02, 0.25)
 for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_alsg"):
@@ -166,7 +169,7 @@ for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_a
     for name in ("erase_probability", "eac_weight"):
         flags.FLAGS[name].unparse()
     flags.FLAGS(["x", "--method=" + method])
-    assert config.config_from_flags() == config.PRESETS["paper"].replace(method=method)
+    assert config_from_flags() == PRESETS["paper"].replace(method=method)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

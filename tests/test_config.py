@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ldl_fer.config import PRESETS, Config
+from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.presets import PRESETS
 
 
 def settings(preset):
@@ -109,13 +110,14 @@ def test_flags_override_the_preset():
     # In a process of its own: absl's flags are global.
     code = """
 from absl import flags
-from ldl_fer import config
-config.define_flags()
+from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.presets import PRESETS
+define_flags()
 flags.FLAGS(["x", "--preset=released_raf_resnet50", "--gamma=0.5", "--nosample_uncertainty",
              "--decay_epochs=3,7"])
-expected = config.PRESETS["released_raf_resnet50"].replace(
+expected = PRESETS["released_raf_resnet50"].replace(
     gamma=0.5, sample_uncertainty=False, decay_epochs=(3, 7))
-assert config.config_from_flags() == expected
+assert config_from_flags() == expected
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -7,10 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.config import PRESETS
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import cross_validation
 from ldl_fer.experiments.cross_validation import FOLDS, INVERSE_PENALTY, cross_validated
+from ldl_fer.presets import PRESETS
 
 NAMES = ("A", "B", "C")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from data_set_copies import affectnet, affectnet_arrays, class_folders, picture, raf_db
 
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets import READERS
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 EIGHT = (*CLASS_NAMES, "Contempt")
 

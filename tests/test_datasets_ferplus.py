@@ -6,10 +6,10 @@ import pytest
 from data_set_copies import fer2013, ferplus, picture
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets import READERS
 from ldl_fer.datasets.vote_rules import winners
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 # Order of the votes: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt,
 # unknown, NF.

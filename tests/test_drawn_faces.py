@@ -12,9 +12,9 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from ldl_fer import drawn_faces
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.drawn_faces import PROTOTYPES, SPREAD, draw_faces, face_geometry
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 VOTES = [f"votes_{name.lower()}" for name in CLASS_NAMES]
 NEUTRAL, HAPPY, SAD, SURPRISE, FEAR, DISGUST, ANGER = PROTOTYPES

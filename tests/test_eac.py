@@ -20,7 +20,7 @@ from test_comparators import (
 from ldl_fer.augmentation import augment
 from ldl_fer.backbones import build_network, feature_map
 from ldl_fer.comparators.eac import attention_maps, flip_consistency
-from ldl_fer.config import AugmentationConfig, NetworkConfig
+from ldl_fer.settings import AugmentationConfig, NetworkConfig
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 4, 5), (3, 2, 5, 1), (1, 7, 7, 3)])

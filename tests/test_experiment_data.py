@@ -6,11 +6,11 @@ import pytest
 from made_up_annotations import made_up_annotations
 
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.config import CLASS_NAMES, DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import CLEAN, Noise
 from ldl_fer.noise import add_noise
+from ldl_fer.settings import CLASS_NAMES, DataConfig
 
 ROWS = 50
 FLIPPED = Noise("symmetric", 0.3)

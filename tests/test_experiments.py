@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from frozen_faces import make_frozen_faces
 
-from ldl_fer.config import PRESETS, Config
+from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.experiments import EXPERIMENTS
 from ldl_fer.experiments.experiment import CLEAN, Noise
 from ldl_fer.experiments.measures import MEASURES
 from ldl_fer.noise_kinds import KINDS
+from ldl_fer.presets import PRESETS
 
 METHODS = ["cross_entropy", "label_smoothing", "scn", "rul", "eac", "ldl_alsg", "ldlva"]
 HALF = [CLEAN, Noise("symmetric", 0.3)]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.drawn_faces import PROTOTYPES, face_geometry
 from ldl_fer.face_drawing import FaceGeometry, draw_face
+from ldl_fer.settings import CLASS_NAMES
 
 HAPPY = CLASS_NAMES.index("Happy")
 

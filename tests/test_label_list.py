@@ -6,10 +6,10 @@ import pytest
 from made_up_annotations import made_up_annotations
 
 from ldl_fer.annotations import Annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.label_list import RAF_DB_ORDER, apply_label_list, order_warning, read_label_list
 from ldl_fer.noise_kinds import flip_symmetric
+from ldl_fer.settings import CLASS_NAMES
 
 
 def lists(tmp_path, *lines, rows=("train/1.jpg", "train/2.jpg", "test/2.jpg"), **arguments):

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from test_model import CLASSES, SAMPLES, SIDE, batch
 
-from ldl_fer.config import PRESETS
 from ldl_fer.micro_batches import pass_in_parts
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.presets import PRESETS
 
 
 @pytest.mark.parametrize("compiled", [False, True])

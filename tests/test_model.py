@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.config import PRESETS
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.presets import PRESETS
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE = 20, 6, 3, 7, 4
 SWITCHES = (

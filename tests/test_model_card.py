@@ -11,7 +11,7 @@ import pytest
 
 from ldl_fer.annotations import read_annotations
 from ldl_fer.backbones import build_network
-from ldl_fer.config import CLASS_NAMES, Config
+from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.export import export_formats
@@ -22,6 +22,7 @@ from ldl_fer.export.saved_model import SAVED_MODEL
 from ldl_fer.prepared_records import neighbors_of
 from ldl_fer.records import write_records
 from ldl_fer.runs import Run
+from ldl_fer.settings import CLASS_NAMES
 
 BEST = {"epoch": 3, "validation_accuracy": 0.625}
 

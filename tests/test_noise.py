@@ -12,11 +12,11 @@ import pytest
 from made_up_annotations import made_up_annotations
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.label_list import RAF_DB_ORDER
 from ldl_fer.noise import add_noise, noise_report
 from ldl_fer.noise_kinds import flip_by_confusion, flip_by_votes, flip_pairs, flip_symmetric
+from ldl_fer.settings import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 

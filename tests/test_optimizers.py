@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.config import PRESETS, OptimizerConfig
 from ldl_fer.optimizers import LayerwiseAdam, UncertaintySGD, learning_rate, network_optimizer
+from ldl_fer.presets import PRESETS
+from ldl_fer.settings import OptimizerConfig
 
 
 def step(optimizer, variable, rows, gradients):

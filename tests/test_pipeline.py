@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import PRESETS
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.pipeline import (
     batch_of_samples,
@@ -15,6 +14,7 @@ from ldl_fer.pipeline import (
     training_dataset,
 )
 from ldl_fer.prepared_records import prepare_records
+from ldl_fer.presets import PRESETS
 
 COUNT, SIDE, NEIGHBORS, STORED = 23, 16, 3, 5
 CONFIG = PRESETS["released_raf_resnet18"].replace(

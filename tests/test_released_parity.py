@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.config import PRESETS
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.presets import PRESETS
 
 STEPS = 3
 

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import PRESETS
 from ldl_fer.construction import construct_samples
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.export import export_run
 from ldl_fer.noise import add_noise
+from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import training_records
 from ldl_fer.training import balanced_weights, build_model, train

@@ -46,9 +46,10 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.affect.model_spec import CHANNELS, LAYOUTS
 from ldl_fer.annotation_checks import NEIGHBORS
-from ldl_fer.config import CLASS_NAMES, config_from_flags, define_flags
+from ldl_fer.config_flags import config_from_flags, define_flags
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file
+from ldl_fer.settings import CLASS_NAMES
 
 COMMANDS = ("predict", "train", "prototypes")
 _SPEC_FLAGS = (

@@ -24,8 +24,8 @@ from ldl_fer.annotation_checks import (
     check_paths,
 )
 from ldl_fer.annotations import AnnotationError, Annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.files import write_whole
+from ldl_fer.settings import CLASS_NAMES
 
 SOURCE = "valence_arousal_source"
 GIVEN = "given"  # what that column says of values that were there before

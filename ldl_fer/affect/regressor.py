@@ -23,12 +23,13 @@ from ldl_fer.affect.partial_annotations import read_partial_annotations
 from ldl_fer.affect.saved_regressor import save_regressor
 from ldl_fer.annotations import Annotations, split_annotations
 from ldl_fer.backbones import backbone_variables, build_network, standardize, trained_part
-from ldl_fer.config import Config, DataConfig
+from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.optimizers import learning_rate, network_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.runs import Run
+from ldl_fer.settings import DataConfig
 from ldl_fer.splits import AnyRecords, opener
 
 

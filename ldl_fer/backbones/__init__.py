@@ -14,8 +14,8 @@ from ldl_fer.backbones.onnx_weights import load_mobilefacenet, rectifier_of
 from ldl_fer.backbones.pooled_maps import pooled_maps
 from ldl_fer.backbones.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from ldl_fer.backbones.small_cnn import small_cnn
-from ldl_fer.config import NetworkConfig
 from ldl_fer.errors import InputError
+from ldl_fer.settings import NetworkConfig
 
 BACKBONES: Mapping[str, Callable[[int], tf.keras.Model]] = MappingProxyType(
     {

@@ -9,9 +9,10 @@ import tensorflow as tf
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, compare
 from ldl_fer.benchmark.turns import take_turns, timed
-from ldl_fer.config import PRESETS, Config
+from ldl_fer.config import Config
 from ldl_fer.examples import decode_examples
 from ldl_fer.pipeline import decode, training_dataset
+from ldl_fer.presets import PRESETS
 from ldl_fer.records import Records
 
 CASES = {"48 px": PRESETS["small"], "112 px": PRESETS["released_raf_resnet50"]}

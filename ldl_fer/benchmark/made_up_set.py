@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.drawn_faces import PROTOTYPES, SPREAD
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
+from ldl_fer.settings import CLASS_NAMES
 
 AFFECTNET_COUNTS = (74874, 134415, 25459, 14090, 6378, 3803, 24882)  # in the order of CLASS_NAMES
 _DIFFERENT = 256  # pictures; the files repeat them

@@ -12,7 +12,8 @@ import numpy as np
 from ldl_fer.benchmark.made_up_set import AFFECTNET_COUNTS, make_up_set
 from ldl_fer.benchmark.memory import peak_memory
 from ldl_fer.benchmark.rows import GIGABYTES, Row, compare, row
-from ldl_fer.config import PRESETS, Config
+from ldl_fer.config import Config
+from ldl_fer.presets import PRESETS
 
 ROWS = sum(AFFECTNET_COUNTS)
 RAF_DB_ROWS = 12271

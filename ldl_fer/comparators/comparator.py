@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from ldl_fer.classifier import Classifier
-from ldl_fer.config import ComparatorConfig
+from ldl_fer.settings import ComparatorConfig
 
 
 class Comparator(Classifier):

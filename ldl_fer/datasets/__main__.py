@@ -30,12 +30,12 @@ from pathlib import Path
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets import READERS
 from ldl_fer.datasets.count_table import count_table
 from ldl_fer.datasets.data_set import ALL, DataSet
 from ldl_fer.datasets.vote_rules import RULES
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 
 def next_steps(data_set: DataSet, files: dict[str, Path], images: Path) -> str:

@@ -17,12 +17,12 @@ from pathlib import Path
 import pandas as pd
 
 from ldl_fer.annotation_checks import PATH
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets.data_set import ALL, ORIGINAL, SPLIT
 from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.datasets.reader import CLASS, Reader, Rows, wanted_splits
 from ldl_fer.datasets.source_files import pictures_under
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 _SPLITS = {
     "train": ("train", "training"),

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets.data_set import DataSet
 from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.datasets.reader import Reader
+from ldl_fer.settings import CLASS_NAMES
 
 
 def published(reader: Reader, split: str, class_names: Sequence[str]) -> list[int | None]:

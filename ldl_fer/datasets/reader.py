@@ -11,11 +11,11 @@ import pandas as pd
 
 from ldl_fer.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, check_paths, vote_columns
 from ldl_fer.annotations import AnnotationError, Annotations
-from ldl_fer.config import CLASS_NAMES
 from ldl_fer.datasets.data_set import ORIGINAL, SPLIT, DataSet
 from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.datasets.source_files import missing
 from ldl_fer.errors import InputError
+from ldl_fer.settings import CLASS_NAMES
 
 CLASS = "class_name"
 _SHOWN = 5

@@ -29,7 +29,7 @@ from pathlib import Path
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.config import config_from_flags, define_flags
+from ldl_fer.config_flags import config_from_flags, define_flags
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS
 

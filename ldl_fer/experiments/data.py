@@ -9,11 +9,11 @@ import pandas as pd
 
 from ldl_fer.annotation_checks import NEIGHBORS
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.config import DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.experiment import CLEAN, Noise
 from ldl_fer.label_list import CLEAN_LABEL, relabeled
 from ldl_fer.noise import add_noise
+from ldl_fer.settings import DataConfig
 
 ONE_VOTE = Noise("one_vote")
 

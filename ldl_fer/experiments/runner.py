@@ -19,13 +19,14 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.config import METHOD_SETTINGS, Config
+from ldl_fer.config import Config
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.experiments.cross_validation import cross_validated
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import Experiment, Noise, Variant
 from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
 from ldl_fer.files import write_whole
+from ldl_fer.presets import METHOD_SETTINGS
 from ldl_fer.runs import Run, load_network
 from ldl_fer.training import train
 

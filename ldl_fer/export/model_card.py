@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.config import Config, DataConfig
+from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Comparison, warnings
 from ldl_fer.export.export_format import Format
 from ldl_fer.runs import Run
+from ldl_fer.settings import DataConfig
 
 NO_LICENSE = "not stated: ask the data's owner"
 _METHOD = {"ldlva": "LDLVA (Le et al., WACV 2023)", "cross_entropy": "plain cross-entropy"}
