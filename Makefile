@@ -23,10 +23,10 @@ demo: venv
 	@$(BIN)/python -m ldl_fer.demo
 
 test: venv
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: venv
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
 lint: venv
 	$(BIN)/ruff check .
