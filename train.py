@@ -1,12 +1,18 @@
-"""Trains LDLVA (or, with its switches off, plain cross-entropy) on annotated faces.
+r"""Trains LDLVA, or another --method, on annotated faces.
 
-  python train.py --train_data_path=data/train.csv --train_image_dir=data/images \
-      --backbone=resnet18 --image_size=112 --run_dir=checkpoints/mine
+  python train.py --preset=small --train_data_path=train.csv --train_image_dir=images \
+      --run_dir=checkpoints/mine
+  python train.py --preset=frozen --pretrained=MobileFaceNet.onnx --train_data_path=train.csv \
+      --train_image_dir=images --run_dir=checkpoints/mine
 
 The CSV has the columns subDirectory_filePath, expression, valence, arousal; paths start from
---train_image_dir. A tenth of it is held out to choose the best epoch unless --val_data_path is
-given. Everything the run leaves lies in --run_dir; evaluate.py and `python -m ldl_fer.export` take
-it from there. `--preset` chooses the paper's settings or the released code's.
+--train_image_dir. (--method=cross_entropy and others need no valence and arousal.) A tenth of it is
+held out to choose the best epoch unless --val_data_path is given. Everything the run leaves lies in
+--run_dir; evaluate.py and `python -m ldl_fer.export` take it from there. --preset chooses a set of
+defaults: the paper's, the released code's, or ours for small machines.
+
+Most used: --preset, --method, --epochs, --batch_size, --learning_rate, --image_size,
+--num_neighbors, --val_data_path, --val_image_dir, --seed, --resume. All:
 """
 
 from absl import flags

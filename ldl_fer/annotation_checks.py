@@ -46,18 +46,24 @@ def numbers(texts: Sequence[str]) -> np.ndarray:
     return np.array([number(text) for text in texts], np.float64)
 
 
-def check_columns(texts: dict[str, list[str]]) -> list[Problem]:
-    """Columns that every annotation CSV has and this one has not."""
+def check_columns(texts: dict[str, list[str]], plane: bool = True) -> list[Problem]:
+    """Columns that an annotation CSV must have and this one has not; see `check_numbers`."""
     there = ", ".join(texts)
+    needed = (PATH, LABEL, VALENCE, AROUSAL) if plane else (PATH, LABEL)
     return [
         (None, f"column {name} is missing (there are: {there})")
-        for name in COLUMNS
-        if name not in texts and name != NEIGHBORS
+        for name in needed
+        if name not in texts
     ]
 
 
-def check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> list[Problem]:
-    """Cells of labels, valence, arousal and, if all classes have them, votes."""
+def check_numbers(
+    texts: dict[str, list[str]], class_names: Sequence[str], plane: bool = True
+) -> list[Problem]:
+    """Cells of labels, valence, arousal and, if all classes have them, votes.
+
+    With `plane` False, cells of valence and arousal may be empty.
+    """
     classes = len(class_names)
     names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
     unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
@@ -75,7 +81,11 @@ def check_numbers(texts: dict[str, list[str]], class_names: Sequence[str]) -> li
         rules.update(dict.fromkeys(votes, rule))
     problems = []
     for name, (fits, wanted) in rules.items():
-        for row in np.flatnonzero(~fits(numbers(texts.get(name, ())))).tolist():
+        cells = texts.get(name, ())
+        wrong = ~fits(numbers(cells))
+        if name in (VALENCE, AROUSAL) and not plane:
+            wrong &= np.array([cell != "" for cell in cells], bool)
+        for row in np.flatnonzero(wrong).tolist():
             problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
     return problems
 
@@ -125,6 +135,9 @@ def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[
     finally:
         pool.shutdown(cancel_futures=True)
         bar.close()
+    if len(paths) > 1 and not any((folder / path).exists() for path in paths):
+        text = f"none of its {len(paths):,} pictures is in {folder}, such as {folder / paths[0]}"
+        return [(None, f"{text}; is it the folder that the paths start from?")]
     return problems
 
 

@@ -60,14 +60,27 @@ class AnnotationError(InputError):
         """`lines`: the line in the file where each row starts, counted from 1."""
         self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
         count = len(self.problems)
-        text = [f"{path}: {count} problem{'s' if count > 1 else ''}"]
-        for row, problem in self.problems[:_SHOWN]:
-            text.append(f"  {'' if row is None else f'row {row} (line {lines[row]}): '}{problem}")
-        if count > _SHOWN:
-            text.append(f"  and {count - _SHOWN} more")
+        text = [f"{path}: {count:,} problem{'s' if count > 1 else ''}"]
+        folded: dict[str, list[int | None]] = {}
+        for row, problem in self.problems:
+            folded.setdefault(problem, []).append(row)
+        for problem, rows in list(folded.items())[:_SHOWN]:
+            first = "" if rows[0] is None else f"row {rows[0]} (line {lines[rows[0]]}): "
+            again = f", and so in {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
+            text.append(f"  {first}{problem}{again}")
+        left = count - sum(map(len, list(folded.values())[:_SHOWN]))
+        if left:
+            text.append(f"  and {left:,} more")
         text.append("Correct the file (or the flag that names it) and run again.")
-        if any(problem.startswith(NEIGHBORS) for _, problem in self.problems):
+        if any(problem.startswith(NEIGHBORS) for problem in folded):
             text.append("`python -m ldl_fer.neighbors` makes the column knn anew.")
+        empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
+        empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
+        if any(problem.startswith(tuple(empty)) for problem in folded):
+            text.append(
+                "`python -m ldl_fer.affect` fills in valence and arousal, from which neighbors are "
+                "found; --method=cross_entropy trains without."
+            )
         super().__init__("\n".join(text))
 
 
@@ -99,7 +112,7 @@ class Annotations:
 
     @property
     def valence_arousal(self) -> np.ndarray:
-        """Float32 [N, 2] in [-1, 1]."""
+        """Float32 [N, 2] in [-1, 1], or NaN where they are not known."""
         return self.table[[VALENCE, AROUSAL]].to_numpy(np.float32)
 
     @property
@@ -151,6 +164,7 @@ def read_annotations(
     min_rows: int = 2,
     progress: bool = True,
     knn: bool = True,
+    plane: bool = True,
 ) -> Annotations:
     """Reads an annotation CSV (UTF-8, with or without BOM, any line ends) and checks all of it.
 
@@ -162,6 +176,8 @@ def read_annotations(
       min_rows: fewest rows accepted: K + 1 where neighbors are needed.
       progress: show a bar where decoding takes longer than two seconds.
       knn: False drops a knn column unread, for callers that make it anew.
+      plane: False: valence and arousal may be absent or empty, for callers that need no neighbors;
+        they are NaN then.
 
     Raises:
       AnnotationError: anything is wrong; it lists all that is.
@@ -170,10 +186,10 @@ def read_annotations(
     if not knn:
         texts.pop(NEIGHBORS, None)
     ragged = {row for row, _ in problems}
-    problems += check_columns(texts)
+    problems += check_columns(texts, plane)
     if len(lines) < min_rows:
         problems.append((None, f"{len(lines)} rows where at least {min_rows} are needed"))
-    cells = check_numbers(texts, class_names)
+    cells = check_numbers(texts, class_names, plane)
     if PATH in texts:
         cells += check_paths(texts[PATH], image_dir, progress, texts.get(ANNOTATOR))
     if NEIGHBORS in texts:
@@ -184,7 +200,10 @@ def read_annotations(
     kinds = {PATH: list, NEIGHBORS: list, VALENCE: numbers, AROUSAL: numbers}
     kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
     columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
-    return Annotations(pd.DataFrame(columns), tuple(class_names))
+    absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
+    return Annotations(
+        pd.DataFrame(columns).assign(**dict.fromkeys(absent, np.nan)), tuple(class_names)
+    )
 
 
 def split_annotations(

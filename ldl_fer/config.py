@@ -66,6 +66,11 @@ class Config:
         return self.data.num_neighbors if wanted.get(self.comparator.method) else 0
 
     @property
+    def training_data(self) -> DataConfig:
+        """The data settings with K as training reads it: methods without neighbors need none."""
+        return dataclasses.replace(self.data, num_neighbors=self.neighbors_read)
+
+    @property
     def neighbors_run(self) -> bool:
         """Whether a training batch holds the neighbors' images, for the network to be run on."""
         forward = self.comparator.method == "ldlva" and self.method.neighbors == "forward"

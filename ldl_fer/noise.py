@@ -171,7 +171,9 @@ def main() -> None:
             other = "does not go with --label_list" if given.label_list else "needs --label_list"
             raise InputError(f"--{name} {other}; leave it out. See --help.")
     _check_files((given.annotations, given.confusion, given.label_list), output)
-    annotations = read_annotations(given.annotations, class_names=given.class_names, min_rows=1)
+    annotations = read_annotations(
+        given.annotations, class_names=given.class_names, min_rows=1, plane=False
+    )
     read = {"input": str(given.annotations), "input_sha256": _sha256(given.annotations)}
     kind, rate, asked = given.kind or "symmetric", given.rate, ""
     if given.label_list:

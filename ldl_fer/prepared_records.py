@@ -63,7 +63,8 @@ def prepare_records(
     """
     if annotations is None:
         rows = num_neighbors + 1
-        annotations = read_annotations(csv_path, None, class_names, rows, progress)
+        plane = num_neighbors > 0
+        annotations = read_annotations(csv_path, None, class_names, rows, progress, plane=plane)
     identity = [
         annotations.fingerprint(),
         str(Path(image_dir).resolve()),

@@ -81,7 +81,13 @@ class Records:
     @functools.cached_property
     def _annotations(self) -> Annotations:
         path = self.folder / ANNOTATIONS
-        return read_annotations(path, class_names=self.class_names, min_rows=1, progress=False)
+        return read_annotations(
+            path,
+            class_names=self.class_names,
+            min_rows=1,
+            progress=False,
+            plane=self.num_neighbors > 0,
+        )
 
     def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
         """Reads records, in the order asked for; the same one may be asked for repeatedly.
@@ -115,7 +121,11 @@ def main() -> None:
 
     settings = flags.FLAGS
     annotations = read_annotations(
-        settings.annotations, None, tuple(settings.class_names), settings.num_neighbors + 1
+        settings.annotations,
+        None,
+        tuple(settings.class_names),
+        settings.num_neighbors + 1,
+        plane=settings.num_neighbors > 0,
     )
     manifest = write_records(
         annotations,

@@ -66,7 +66,12 @@ class Run:
         if not self.exists():
             raise InputError(
                 f"{self.folder} holds no run: {self.config_file.name} is missing. "
-                "Give --run_dir the folder that train.py wrote."
+                "Give the folder that train.py wrote."
+            )
+        if "validation_ccc" in self.best():
+            raise InputError(
+                f"{self.folder} was left by `python -m ldl_fer.affect train`: it tells valence and "
+                "arousal, not classes. Give a run of train.py."
             )
         try:
             return Config.from_json(self.config_file.read_text())

@@ -49,7 +49,11 @@ def training_records(
             "split (neighbors are stored in it). Give --val_data_path, or the CSV itself."
         )
     annotations = read_annotations(
-        data.train_data_path, data.train_image_dir, data.class_names, data.num_neighbors + 1
+        data.train_data_path,
+        data.train_image_dir,
+        data.class_names,
+        data.num_neighbors + 1,
+        plane=data.num_neighbors > 0,
     )
     parts = split_annotations(annotations, data.validation_fraction, seed)
     paths = data.train_data_path, data.train_image_dir
@@ -84,7 +88,8 @@ def open_pooled(
     if not path.endswith(".csv"):
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
     if annotations is None:
-        annotations = read_annotations(path, None, data.class_names, max(neighbors + 1, 1))
+        rows = max(neighbors + 1, 1)
+        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
     paths = [Path(image_dir) / name for name in annotations.paths]
     pooled = pool_pictures(paths, network, data.records_dir)
     return PooledRecords(annotations, pooled, data.image_size, neighbors)

@@ -110,7 +110,7 @@ def fit_run(
     if data_path:
         asked = config.data, data_path, image_dir, 0
     else:  # What the training would open, without opening its training set.
-        _, asked = training_records(config.data, config.run.seed, lambda *asked: asked)
+        _, asked = training_records(config.training_data, config.run.seed, lambda *asked: asked)
     records = opener(network, config.network.frozen)(*asked)
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]

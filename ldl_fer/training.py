@@ -67,7 +67,7 @@ def _train(
         classes = len(config.data.class_names)
         network = build_network(config.network, config.data.image_size, classes, config.run.seed)
     opened = opener(network, config.network.frozen)
-    training, validation = training_records(config.data, config.run.seed, opened)
+    training, validation = training_records(config.training_data, config.run.seed, opened)
     _check_size(config, strategy, training)
     if config.network.frozen:
         standardize(network, *training.pooled.moments())

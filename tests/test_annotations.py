@@ -124,7 +124,7 @@ def test_too_few_rows(tmp_path):
 
 
 def test_text_names_row_and_line_and_counts_the_rest(tmp_path):
-    rows = [f"{i}.png,0,0,0" for i in range(10)] + [f"x{i}.png,0,5,0" for i in range(25)]
+    rows = [f"{i}.png,0,0,0" for i in range(10)] + [f"x{i}.png,0,{5 + i},0" for i in range(25)]
     # A blank line and a line break inside quotes: row and line part company.
     path = csv_file(tmp_path, "", '"new\nline.png",0,0,0', *rows)
     with pytest.raises(AnnotationError) as caught:
@@ -136,6 +136,38 @@ def test_text_names_row_and_line_and_counts_the_rest(tmp_path):
     assert lines[20].startswith("  row 30 (line 34): ")
     assert lines[21] == "  and 5 more"
     assert len(caught.value.problems) == 25
+
+
+def test_a_problem_of_many_rows_is_said_once_and_the_cure_named(tmp_path):
+    path = csv_file(tmp_path, *[f"{i}.png,{i % 8},," for i in range(40)])
+    with pytest.raises(AnnotationError) as caught:
+        read_annotations(path)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{path}: 85 problems"  # 40 valences, 40 arousals, 5 times a class 7
+    assert (
+        lines[1]
+        == "  row 0 (line 2): valence is '', not a number in [-1, 1], and so in 39 more rows"
+    )
+    assert "and so in 4 more rows" in lines[3] and len(lines) == 6
+    assert "python -m ldl_fer.affect" in lines[5]
+
+
+def test_valence_and_arousal_may_be_missing_where_nobody_needs_them(tmp_path):
+    absent = csv_file(tmp_path, "a.png,0", "b.png,6", header="subDirectory_filePath,expression")
+    read = read_annotations(absent, plane=False)
+    assert np.isnan(read.valence_arousal).all() and read.valence_arousal.shape == (2, 2)
+    empty = csv_file(tmp_path, "a.png,0,,", "b.png,6,0.5,-1")
+    read = read_annotations(empty, plane=False)
+    np.testing.assert_array_equal(read.valence_arousal, [[np.nan, np.nan], [0.5, -1]])
+    assert len(problems_of(empty)) == 2
+    wrong = csv_file(tmp_path, "a.png,0,2,", "b.png,6,x,0")
+    assert [row for row, _ in problems_of(wrong, plane=False)] == [0, 1]
+
+
+def test_a_wrong_image_folder_is_said_once(tmp_path):
+    path = csv_file(tmp_path, *GOOD)
+    ((row, text),) = problems_of(path, image_dir=tmp_path)
+    assert row is None and f"none of its 3 pictures is in {tmp_path}" in text
 
 
 def test_fingerprint_is_of_content_and_names(tmp_path):

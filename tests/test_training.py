@@ -52,6 +52,26 @@ def run(faces):
     return train(config_of(faces, faces / "run"))
 
 
+@pytest.mark.slow
+def test_without_valence_and_arousal_other_methods_train_and_all_are_evaluated(
+    run, faces, tmp_path
+):
+    for split in ("train", "test"):
+        table = pd.read_csv(faces / f"drawn/{split}.csv").drop(columns=["valence", "arousal"])
+        table.to_csv(tmp_path / f"{split}.csv", index=False)
+    config = config_of(faces, tmp_path / "run").replace(train_data_path=str(tmp_path / "train.csv"))
+    with pytest.raises(InputError, match=r"python -m ldl_fer\.affect"):
+        train(config)
+    made = train(config.replace(method="cross_entropy"))
+    assert pd.read_csv(made.samples)["valence"].isna().all()
+    paths = [str(folder / "test.csv") for folder in (faces / "drawn", tmp_path)]
+    found = [
+        evaluate_run(run.folder, path, str(faces / "drawn/images"), output_dir=tmp_path)
+        for path in paths
+    ]
+    assert found[0].metrics == pytest.approx(found[1].metrics, rel=1e-6)
+
+
 def test_the_run_folder_is_complete(run, faces):
     for path in (
         run.config_file,

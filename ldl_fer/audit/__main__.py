@@ -51,15 +51,25 @@ def _summarize(training) -> None:
     given, suggested = samples["expression"].to_numpy(), suggested_labels(samples, names)
     differ = int((given != suggested).sum())
     print(f"{len(samples):,} labels, {differ:,} of which the network would call otherwise.")
+    held_out = len(training.annotations) - len(samples)
+    if held_out:
+        print(
+            f"{held_out:,} rows were held out to choose the epoch: they are not listed, and stay "
+            "as they are in the corrected CSV. Training with --val_data_path leaves none out."
+        )
     if "clean_expression" not in samples:
         return
     clean = samples["clean_expression"].to_numpy()
+    wrong_in_all = int((given != clean).sum())
+    count = min(_TOP, wrong_in_all)
+    if not count:
+        return
     for ranking in ("probability", "margin"):
-        top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:_TOP]
+        top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:count]
         wrong, right = (given != clean)[top], (suggested == clean)[top]
         print(
-            f"Of the {len(top)} first by {ranking}, {wrong.sum()} are wrong and {right.sum()} "
-            "suggestions right, by the column clean_expression."
+            f"By the column clean_expression, {wrong.sum()} of the {count} first by {ranking} are "
+            f"wrong ({wrong_in_all:,} in all), and {right.sum()} suggestions right."
         )
 
 

@@ -77,7 +77,7 @@ def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
     columns = {
         "path": samples["subDirectory_filePath"].tolist(),
         "given": samples[LABEL].tolist(),
-        "valence_arousal": samples[["valence", "arousal"]].round(3).to_numpy().tolist(),
+        "valence_arousal": _or_null(samples[["valence", "arousal"]].round(3).to_numpy()),
         "probability": _per_mille(shares(samples, "probability", names)),
     }
     if "uncertainty" in samples:
@@ -124,6 +124,12 @@ def _html(data: dict) -> str:
     }
     template = (_FOLDER / "page.html").read_text("utf-8")
     return re.sub(r"/\*(STYLE|SCRIPT|DATA)\*/", lambda match: parts[match[1]], template)
+
+
+def _or_null(places: np.ndarray) -> list:
+    """[N, 2] as lists; None in the place of a row that has NaN."""
+    known = ~np.isnan(places).any(axis=1)
+    return [place if told else None for place, told in zip(places.tolist(), known, strict=True)]
 
 
 def _per_mille(values: np.ndarray) -> list:

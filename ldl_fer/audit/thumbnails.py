@@ -37,7 +37,9 @@ def thumbnails(
         return _encoded(image, side), problem
 
     with ThreadPoolExecutor() as pool:
-        made = list(tqdm(pool.map(one, rows), "pictures", len(rows), disable=not progress))
+        made = list(
+            tqdm(pool.map(one, rows), "pictures", len(rows), unit="picture", disable=not progress)
+        )
     return [text for text, _ in made], [problem for _, problem in made if problem]
 
 

@@ -60,7 +60,7 @@ def training_set(
                 f"the run was trained on {path} with pictures in {folder}, and not both are there. "
                 "Name their places by --annotations=FILE.csv --image_dir=FOLDER."
             )
-        table = read_annotations(path, None, config.data.class_names, 1, knn=False)
+        table = read_annotations(path, None, config.data.class_names, 1, knn=False, plane=False)
         names = table.paths
 
         def picture(row: int) -> bytes:

@@ -45,7 +45,9 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
         )
     classes = len(config.data.class_names)
     network = build_network(config.network, config.data.image_size, classes)
-    records, _ = training_records(config.data, config.run.seed, opener(network, frozen=True))
+    records, _ = training_records(
+        config.training_data, config.run.seed, opener(network, frozen=True)
+    )
     features, labels = records.pooled[:][:, 0], records.annotations().labels
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < FOLDS:

@@ -43,7 +43,7 @@ def representative_pictures(
     if not name or not Path(name).exists():
         raise InputError(f"the run's training set {name or '(none named)'} is not there.")
     if name.endswith(".csv"):
-        names = read_annotations(name, None, data.class_names, 1, knn=False).paths
+        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
         chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
         pictures, total = read_pictures(chosen, data.image_size, text), len(names)
     else:

@@ -31,7 +31,7 @@ def predictions(
     """
     network, config = load_network(run_dir)
     names, size = config.data.class_names, config.data.image_size
-    table = read_annotations(data_path, None, names, 1, knn=False)
+    table = read_annotations(data_path, None, names, 1, knn=False, plane=False)
     rows = drawn(np.arange(len(table)), count, seed)
     paths = [Path(image_dir) / table.paths[row] for row in rows]
     _, logits = network(tf.constant(read_pictures(paths, size), tf.float32), training=False)

@@ -10,7 +10,8 @@ function drawDetail(sample, decide, select) {
     ["Suggested", suggestion === given ? "the same" : classes[suggestion]],
     ["p of the given label", percent(data.probability[sample][given])],
     ...(data.target ? [["Uncertainty λ", share(data.uncertainty[sample])]] : []),
-    ["Valence, arousal", data.valence_arousal[sample].map((x) => x.toFixed(2)).join(", ")],
+    ["Valence, arousal",
+      data.valence_arousal[sample]?.map((x) => x.toFixed(2)).join(", ") ?? "not known"],
   ];
   const facts = element("table", {}, ...lines.map(([name, text]) =>
     element("tr", {}, element("th", {}, name), element("td", {}, text))));

@@ -10,7 +10,7 @@ const plane = {
   },
 
   show(samples) {
-    this.shown = samples;
+    this.shown = samples.filter((sample) => data.valence_arousal[sample]);
     this.base = undefined;
   },
 
@@ -31,7 +31,7 @@ const plane = {
       this.base = context.getImageData(0, 0, side, side);
     }
     context.putImageData(this.base, 0, 0);
-    if (selected !== undefined) {
+    if (data.valence_arousal[selected]) {
       const [x, y] = this.place(data.valence_arousal[selected]);
       context.strokeStyle = "#1f5fbf";
       context.lineWidth = 2;
