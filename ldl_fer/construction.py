@@ -41,7 +41,7 @@ def construct_samples(
     with tempfile.TemporaryFile(dir=folder) as file:
         features = np.memmap(file, np.float32, "w+", shape=(len(records), model.feature_size))
         probabilities = np.zeros([len(records), model.num_classes], np.float32)
-        predict = tf.function(lambda images: model(images, training=False))
+        predict = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
         dataset = ordered_dataset(records, config)
         for batch in _progress(dataset, records, config, "features of all samples", progress):
             ids = batch["sample_id"].numpy()
@@ -57,7 +57,8 @@ def construct_samples(
 def _constructed(model, records, config, features, probabilities, progress):
     """Columns of what LDLVA makes of a label."""
     construct = tf.function(
-        lambda batch, own, neighbors: model.construct(batch, own, neighbors, training=False)
+        lambda batch, own, neighbors: model.construct(batch, own, neighbors, training=False),
+        reduce_retracing=True,
     )
     made, kept = [], []
     dataset = ordered_dataset(records, config, neighbors=True, images=False)

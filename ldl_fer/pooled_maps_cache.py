@@ -116,10 +116,13 @@ def _pool(paths, size, backbone, file, progress):
     shape = (len(paths), VIEWS, backbone.output_shape[-1])
     made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
     run = tf.function(
-        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1)
+        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
+        input_signature=[tf.TensorSpec([None, size, size, 3])],
     )
     starts = range(0, len(paths), _BATCH)
-    bar = tqdm(starts, "pooled maps", unit="batch", disable=not progress)
+    bar = tqdm(
+        starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
+    )
     for start in bar:
         images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
         made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
