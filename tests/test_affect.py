@@ -75,6 +75,8 @@ def test_mistakes_end_in_a_sentence_and_write_nothing(mine):
         ((*command, output), "how are its pixels scaled?"),
         ((*command, output, "--scale=x", "--columns=1,2"), "scale is"),
         ((*command, f"--output={folder}/a.csv", *scaled), "is the input itself"),
+        ((*command, output, "--image_dir=no/such", *scaled), "no/such is no folder"),
+        ((*command, output, "--annotations=no.csv", *scaled), "no.csv does not exist"),
         (("predcit", *command[1:], output), "say one of predict, train, prototypes first"),
         ((*command[:-1], output), "--model"),
     ):
@@ -84,6 +86,23 @@ def test_mistakes_end_in_a_sentence_and_write_nothing(mine):
     done = affect(*command, output, *scaled)
     assert done.returncode == 2 and "row 3: " in done.stderr
     assert not (folder / "b.csv").exists()
+
+
+def test_paths_are_looked_at_before_anything_is_loaded(mine):
+    folder, command, _ = mine
+    unknown = (*command[:-1], "--model=no/such/model", "--scale=1/255")
+    for arguments, text in (
+        ((f"--output={folder}/a.csv",), "is the input itself"),
+        ((f"--output={folder}/b.csv", "--image_dir=no/such"), "no/such is no folder"),
+        ((f"--output={folder}/b.csv",), "no/such/model does not exist"),
+    ):
+        assert text in affect(*unknown, *arguments).stderr
+    code = (
+        "import sys; from ldl_fer.affect.__main__ import check_paths; "
+        f"check_paths('{folder}/a.csv', '{folder}', '{folder}/b.csv'); "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_help_shows_the_flags_of_the_command_it_is_asked_of():

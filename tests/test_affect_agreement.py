@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from ldl_fer.affect.agreement import agreement, agreement_table, concordance, pearson, rmse
+from ldl_fer.affect.agreement import (
+    agreement,
+    agreement_table,
+    concordance,
+    pearson,
+    rmse,
+    worse_than_constant,
+)
 
 
 def test_concordance_by_hand():
@@ -36,6 +43,24 @@ def test_valence_and_arousal_are_told_apart():
     assert found["rmse"]["arousal"]["value"] == pytest.approx(0.5)
     assert found["rmse"]["mean"]["value"] == pytest.approx(0.25)  # (0 + 0.5) / 2
     assert found["rows"] == 40
+
+
+def test_what_does_worse_than_the_mean_of_the_given_values_is_told():
+    given = np.array([[0.3, 0.1], [-0.3, -0.1]] * 10)  # standard deviations 0.3 and 0.1
+    found = agreement(given, np.full_like(given, [0.05, 0.2]), resamples=20)
+    assert found["standard_deviation"] == pytest.approx(
+        {"valence": 0.3, "arousal": 0.1, "mean": 0.2}
+    )
+    # A constant that is off by b has an RMSE of sqrt(s^2 + b^2): 0.304 and 0.224.
+    first, second = worse_than_constant(found)
+    assert first.startswith("the RMSE of valence, 0.30, exceeds")
+    assert (
+        second.startswith("the RMSE of arousal, 0.22, exceeds") and "given values, 0.10" in second
+    )
+    assert agreement_table(found).splitlines()[-1].split() == [
+        *("standard", "deviation", "0.300", "0.100", "0.200")
+    ]
+    assert worse_than_constant(agreement(given, 0.5 * given, resamples=20)) == []
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_claim():

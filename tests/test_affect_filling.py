@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ldl_fer.affect.filling import class_table, fill, predict_pictures, warnings_of
+from ldl_fer.affect.filling import class_table, fill, predict_pictures, saturated, warnings_of
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
 
@@ -69,7 +69,7 @@ def test_warnings_and_their_absence():
     partial, rows = PartialAnnotations(texts), np.arange(4)
     good = np.array([[0.5, 0.1], [0.7, 0.5], [-0.5, -0.3], [-0.4, 0.2]])
     assert warnings_of(partial, rows, good) == []
-    outside = good * [2, 1]  # 1.0 and -1.0 lie inside, 1.4 does not
+    outside = good * [1.9, 1]  # 0.5 and -0.5 become 0.95 and lie inside, 1.33 does not
     assert [w[:28] for w in warnings_of(partial, rows, outside)] == ["1 of 4 values of valence lay"]
     (constant,) = warnings_of(partial, rows, good * [1, 0] + [0, 0.3])
     assert constant.startswith("arousal is nearly the same everywhere (0.300")
@@ -79,3 +79,16 @@ def test_warnings_and_their_absence():
     lines = class_table(partial, rows, good).splitlines()
     assert lines[2].split() == ["Happy", "2", "0.60", "[0.50,", "0.70]", "0.30", "[0.10,", "0.50]"]
     assert lines[1].split() == ["Neutral", "0"]
+
+
+def test_more_than_a_twentieth_of_saturated_rows_is_told():
+    values = np.random.default_rng(0).uniform(-0.9, 0.9, [40, 2])
+    values[0, 0], values[1, 1], values[2] = -0.995, 1.0, [1.2, np.nan]
+    assert np.flatnonzero(saturated(values)).tolist() == [0, 1]  # 1.2 is another mistake
+    values[2] = 0.99
+    texts = {"subDirectory_filePath": [str(n) for n in range(40)], "expression": ["0"] * 40}
+    partial, rows = PartialAnnotations(texts), np.arange(40)
+    assert warnings_of(partial, rows, values) == []  # 2 of 40 are 5 %, no more
+    values[3, 1] = -1.0
+    (told,) = warnings_of(partial, rows, values)
+    assert told.startswith("the model saturates: 8% of the rows")  # 3 of 40

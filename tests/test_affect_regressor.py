@@ -11,8 +11,9 @@ from frozen_faces import make_frozen_faces
 from ldl_fer.affect.agreement import agreement
 from ldl_fer.affect.filling import predict_pictures
 from ldl_fer.affect.foreign_model import load_affect_model
-from ldl_fer.affect.regressor import train_regressor
+from ldl_fer.affect.regressor import shrink_logits, train_regressor
 from ldl_fer.annotations import read_annotations
+from ldl_fer.backbones import build_network
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS
@@ -74,9 +75,21 @@ def test_training_and_what_it_leaves(drawn, tmp_path):
     assert np.abs(values).max() <= 1.0
     again = agreement(given, values)["rmse"]["mean"]["value"]
     assert again == pytest.approx(found["test"]["rmse"]["mean"]["value"], abs=1e-5)
+    assert told["test"]["standard_deviation"]["valence"] == pytest.approx(given[:, 0].std())
     assert_bytes_are_answered_as_pixels_are(run, next((drawn / "images").rglob("*.png")))
     with pytest.raises(InputError, match="already holds a run"):
         train_regressor(config_of(drawn, run), progress=False)
+
+
+def test_the_first_answers_are_a_hundredth_of_what_was_drawn():
+    network = build_network(PRESETS["small"].network, SIDE, 2)
+    images = np.random.default_rng(0).integers(0, 256, [4, SIDE, SIDE, 3]).astype(np.float32)
+    features, drawn = network(images)
+    shrink_logits(network)
+    same, first = network(images)
+    np.testing.assert_allclose(first, 0.01 * drawn.numpy(), rtol=1e-4)  # there is no bias yet
+    np.testing.assert_array_equal(same, features)
+    assert 0 < np.abs(first).max() < 0.1
 
 
 def test_rows_without_values_are_left_out(drawn, tmp_path, capsys):

@@ -229,8 +229,16 @@ def test_build_model_makes_the_method_of_the_settings(method):
 
 @pytest.mark.parametrize("method", COMPARATORS)
 def test_compiled_equals_eager(method):
+    # Small steps: large ones magnify rounding, which depends on how threads share the sums.
     eager, compiled = (
-        without_chance(comparator(method, scn_relabel_epoch=0, scn_relabel_margin=0.0))
+        without_chance(
+            comparator(
+                method,
+                optimizer=tf.keras.optimizers.SGD(0.01),
+                scn_relabel_epoch=0,
+                scn_relabel_margin=0.0,
+            )
+        )
         for _ in range(2)
     )
     step = tf.function(compiled.train_step)

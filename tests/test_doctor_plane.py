@@ -28,6 +28,19 @@ def test_values_that_are_none(value, told):
     assert finding.level == MISTAKE and told in finding.text and not finding.rows
 
 
+def test_saturated_values_are_doubted():
+    plane = made_up_split(LABELS).valence_arousal.clip(-0.98, 0.98)
+    plane[:21, 1] = -0.995  # 21 of 420 are 5 %, no more
+    (finding,) = of_check(check_plane([made_up_split(LABELS, plane)]), "valence-arousal")
+    assert finding.level == FINE
+    plane[100, 0] = 1.0
+    fine, finding = of_check(check_plane([made_up_split(LABELS, plane)]), "valence-arousal")
+    assert fine.level == FINE and finding.level == DOUBTFUL and "22 rows (5.2%)" in finding.text
+    assert "valence_arousal_source" in finding.cure and "ldl_fer.affect" in finding.cure
+    assert [row.row for row in finding.rows] == [100, *range(21)]
+    assert finding.rows[0].note.startswith("at (1.00, ")
+
+
 def test_distance_is_that_of_mahalanobis():
     random = np.random.default_rng(0)
     plane = random.normal(0, [0.3, 0.1], [4000, 2])

@@ -19,7 +19,8 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
 
     Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
     Pearson and RMSE come with 95 % bootstrap intervals, which tell of the choice of faces, not of
-    another training.
+    another training. An RMSE above the given values' standard deviation is warned of: their mean
+    would do better.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
     python -m ldl_fer.affect prototypes --annotations=mine.csv --image_dir=images \\
@@ -38,6 +39,7 @@ ones agree with them. A column knn is dropped where values changed.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,20 @@ def load_prototypes(path: str, from_csv: str | None):
     return prototypes.Prototypes(probabilities, places, size, source), class_names
 
 
+def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
+    """What can be said of the paths before a model is loaded.
+
+    Raises:
+      InputError: no such CSV or folder, or the output is the input.
+    """
+    if not Path(annotations_path).is_file():
+        raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
+    if not Path(image_dir).is_dir():
+        raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+    if same_file(annotations_path, output):
+        raise InputError(f"{output} is the input itself. Name another --output.")
+
+
 def fill_file(
     annotations_path: str,
     image_dir: str,
@@ -105,25 +121,28 @@ def fill_file(
     """Fills a CSV by a model and prints what came out.
 
     Raises:
-      InputError: the output is the input, or as `read_partial_annotations` and `fill`.
+      InputError: as `check_paths`, `read_partial_annotations` and `fill`.
     """
-    from ldl_fer.affect.agreement import agreement, agreement_table
+    from ldl_fer.affect.agreement import agreement, agreement_table, worse_than_constant
     from ldl_fer.affect.filling import class_table, fill, warnings_of
     from ldl_fer.affect.partial_annotations import read_partial_annotations
 
-    if same_file(annotations_path, output):
-        raise InputError(f"{output} is the input itself. Name another --output.")
+    check_paths(annotations_path, image_dir, output)
     partial = read_partial_annotations(annotations_path, class_names)
     filled, rows, values = fill(partial, model, image_dir, overwrite, batch_size)
     filled.write(output)
     print(class_table(partial, rows, values))
     given = partial.valence_arousal[rows]
     known = np.isfinite(given).all(axis=1)
+    told = warnings_of(partial, rows, values)
     if known.sum() > 1:
         found = agreement(given[known], values[known].clip(-1.0, 1.0))
         print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
-    for warning in warnings_of(partial, rows, values):
-        print(f"warning: {warning}", file=sys.stderr)
+        told += [
+            f"{text}. Are --columns, --channels and the scaling of the pixels right?"
+            for text in worse_than_constant(found)
+        ]
+    _warn(told)
     stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
     dropped = "; knn dropped, it was of other values" if stale else ""
     print(f"\n{output}: {len(rows):,} of {len(partial):,} rows filled by {model.source}{dropped}")
@@ -134,25 +153,35 @@ def main(names: list[str]) -> None:
     if len(names) != 1 or names[0] not in COMMANDS:
         raise InputError(f"say one of {', '.join(COMMANDS)} first. See --help.")
     if names[0] == "train":
-        from ldl_fer.affect.agreement import agreement_table
+        from ldl_fer.affect.agreement import agreement_table, worse_than_constant
         from ldl_fer.affect.regressor import train_regressor
 
         config = config_from_flags()
         found = train_regressor(config, given.test_data_path, given.test_image_dir)
         for name, measured in found.items():
             print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
+            _warn(
+                f"{name}: {text}: train longer or on more faces."
+                for text in worse_than_constant(measured)
+            )
         print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
         return
+    paths = given.annotations, given.image_dir, given.output
+    check_paths(*paths)
     if names[0] == "prototypes":
         from ldl_fer.affect.prototypes import WARNING
 
-        print(f"warning: {WARNING}", file=sys.stderr)
+        _warn([WARNING])
         model, class_names = load_prototypes(given.classifier, given.from_csv)
     else:
         model = load_model(given.model, given.spec, {n: given[n].value for n in _SPEC_FLAGS})
         class_names = given.class_names
-    paths = given.annotations, given.image_dir, given.output
     fill_file(*paths, model, tuple(class_names), given.overwrite, given.batch_size)
+
+
+def _warn(texts: Iterable[str]) -> None:
+    for text in texts:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _define_flags(command: str | None) -> None:

@@ -7,6 +7,7 @@ from scipy.stats import bootstrap
 
 MEASURES = ("ccc", "pearson", "rmse")
 AXES = ("valence", "arousal", "mean")
+SPREAD = "standard_deviation"  # of the given values
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _RESAMPLED_VALUES = 4_000_000  # numbers held at once
@@ -50,8 +51,9 @@ def agreement(
         not of training another time.
 
     Returns:
-      {"rows": N, measure: {axis: {"value", "low", "high"}}} of Python floats; None where a value
-      is undefined, as correlations with a constant are.
+      {"rows": N, measure: {axis: {"value", "low", "high"}}, "standard_deviation": {axis: of the
+      given values}} of Python floats; None where a value is undefined, as correlations with a
+      constant are. The standard deviation is the RMSE of the best constant.
 
     Raises:
       ValueError: other shapes, fewer than two rows, or values that are not finite.
@@ -85,16 +87,30 @@ def agreement(
     for number, measure in enumerate(MEASURES):
         start = number * len(AXES)
         made[measure] = dict(zip(AXES, cells[start : start + len(AXES)], strict=True))
+    spread = given.std(axis=0)
+    made[SPREAD] = dict(zip(AXES, [*spread.tolist(), float(spread.mean())], strict=True))
     return made
 
 
+def worse_than_constant(found: dict) -> list[str]:
+    """Of what `agreement` found, a sentence for each axis whose RMSE exceeds that of the mean."""
+    return [
+        f"the RMSE of {axis}, {found['rmse'][axis]['value']:.2f}, exceeds the standard deviation "
+        f"of the given values, {found[SPREAD][axis]:.2f}: worse than a constant"
+        for axis in AXES[:2]
+        if found["rmse"][axis]["value"] > found[SPREAD][axis]
+    ]
+
+
 def agreement_table(found: dict) -> str:
-    """What `agreement` found, for a terminal: a line per measure, at most 80 columns."""
+    """What `agreement` found, for a terminal: a line per measure, fewer than 90 columns."""
     lines = [f"{found['rows']:,} rows" + "".join(f"{axis:>24}" for axis in AXES)]
     width = len(lines[0]) - len(AXES) * 24
     for measure in MEASURES:
         title = measure.upper() if measure != "pearson" else "Pearson"
         lines.append(f"{title:<{width}}" + "".join(f"{_cell(found[measure][a]):>24}" for a in AXES))
+    title, (first, *others) = "standard deviation", (f"{found[SPREAD][a]:.3f}" for a in AXES)
+    lines.append(f"{title}{first:>{width + 24 - len(title)}}" + "".join(f"{x:>24}" for x in others))
     return "\n".join(lines)
 
 

@@ -14,6 +14,8 @@ from ldl_fer.images import decoded_image, resized
 
 BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
+SATURATION = 0.99  # raters hardly ever say more
+MOST_SATURATED = 0.05  # share of rows
 _THREADS = 4
 
 
@@ -109,6 +111,15 @@ def class_table(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
     return "\n".join(lines)
 
 
+def saturated(values: np.ndarray) -> np.ndarray:
+    """Bool [M]: which rows of [M, 2] have a value in (0.99, 1] or [-1, -0.99); NaN is in neither.
+
+    What lies outside of [-1, 1] is no saturation, but a range mistaken.
+    """
+    size = np.abs(values)
+    return ((size > SATURATION) & (size <= 1.0)).any(axis=1)
+
+
 def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.ndarray) -> list[str]:
     """What speaks against a model's unclipped values [M, 2] for M rows, a sentence each."""
     found = []
@@ -125,6 +136,13 @@ def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
                 f"{name} is nearly the same everywhere ({x.mean():.3f}, standard deviation "
                 f"{x.std():.3f}): are the scaling of the pixels, --channels and --columns right?"
             )
+    share = saturated(values).mean() if len(values) else 0.0
+    if share > MOST_SATURATED:
+        found.append(
+            f"the model saturates: {share:.0%} of the rows have a valence or arousal beyond "
+            f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it longer "
+            "or on more faces; of another's model, look at the scaling of the pixels and --tanh."
+        )
     valence_of = {}
     for label, name in enumerate(annotations.class_names):
         chosen = values[annotations.labels[rows] == label, 0]

@@ -103,11 +103,13 @@ def load_affect_model(path: str | Path, spec: ModelSpec | None = None) -> Affect
         x.onnx, x.json.
 
     Raises:
-      InputError: no such file, one that cannot be loaded, or as `AffectModel`.
+      InputError: no such file, one that cannot be loaded, a classifier of this package, or as
+        `AffectModel`.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist.")
+    _refuse_classifier(path)
     if (path / "saved_model" / "saved_model.pb").exists():
         path = path / "saved_model"
     if spec is None:
@@ -122,6 +124,27 @@ def spec_file_of(path: str | Path) -> Path | None:
     folders = (path / "saved_model" / _EXTRA, path / _EXTRA) if path.is_dir() else ()
     places = [folder / SPEC_FILE for folder in folders] or [path.with_suffix(".json")]
     return next((place for place in places if place.is_file()), None)
+
+
+def _refuse_classifier(path: Path) -> None:
+    """Raises InputError for what train.py or `python -m ldl_fer.export` left."""
+    if spec_file_of(path):
+        return
+    best = path / "best.json"
+    exports = (path / _EXTRA, path / "saved_model" / _EXTRA)
+    if (path / "config.json").exists() and (path / "best.weights.h5").exists():
+        if best.exists() and "validation_ccc" in best.read_text():
+            return
+        kind = "a run of train.py"
+    elif any((folder / "labels.txt").exists() for folder in exports):
+        kind = "an exported classifier"
+        path = path if (path / _EXTRA).exists() else path / "saved_model"
+    else:
+        return
+    raise InputError(
+        f"{path} is {kind}, which tells classes, not valence and arousal; use "
+        f"`python -m ldl_fer.affect prototypes --classifier={path}`."
+    )
 
 
 def squares(images: np.ndarray, size: int) -> np.ndarray:

@@ -6,7 +6,8 @@ behind them; the loss is 1 - CCC. The folder it leaves:
 config.json, environment.json   every setting; versions, git commit, command
 log.csv                         a row per epoch: loss, CCC, validation CCC
 best.weights.h5, best.json      the network of the best validation CCC, and which epoch that was
-metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces
+metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces,
+                                beside the standard deviation of their given values
 saved_model/                    what `load_affect_model` takes
 """
 
@@ -31,6 +32,8 @@ from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.runs import Run
 from ldl_fer.settings import DataConfig
 from ldl_fer.splits import AnyRecords, opener
+
+_FIRST_SCALE = 0.01
 
 
 def train_regressor(
@@ -60,6 +63,7 @@ def train_regressor(
         raise InputError(f"{run.folder} already holds a run. Choose another --run_dir.")
     config = config.replace(method="cross_entropy")  # batches without neighbors
     network = build_network(config.network, config.data.image_size, 2, config.run.seed)
+    shrink_logits(network)
     opened = opener(network, config.network.frozen)
     training, validation = _sets(config.data, config.run.seed, opened, progress)
     test = None
@@ -114,6 +118,16 @@ def train_regressor(
     info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | told
     save_regressor(exact, run.saved_model, info)
     return found
+
+
+def shrink_logits(network: tf.keras.Model) -> None:
+    """Multiplies the first weights behind the features by 0.01: tanh starts where it is linear.
+
+    Args:
+      network: of `build_network`, its logits as they were drawn.
+    """
+    kernel = trained_part(network).get_layer("logits").kernel
+    kernel.assign(_FIRST_SCALE * kernel)
 
 
 class _BestRegressor(tf.keras.callbacks.Callback):

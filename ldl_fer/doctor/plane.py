@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.covariance import MinCovDet
 
+from ldl_fer.affect.filling import MOST_SATURATED, SATURATION, saturated
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.doctor.split import Split
 from ldl_fer.neighbors import nearest_neighbors
@@ -29,7 +30,7 @@ def check_plane(splits: Sequence[Split], num_neighbors: int = 8) -> list[Finding
     """
     findings = []
     for split in splits:
-        findings += _missing(split) + _unusual(split)
+        findings += _missing(split) + _saturated(split) + _unusual(split)
         if split.name == "train":
             findings += _agreement(split, num_neighbors)
     return findings
@@ -83,6 +84,31 @@ def _missing(split: Split) -> list[Finding]:
         return [Finding("valence-arousal", MISTAKE, text, _FILL, values=values)]
     text = f"{split.name}: every row has valence and arousal."
     return [Finding("valence-arousal", FINE, text, values=values)]
+
+
+def _saturated(split: Split) -> list[Finding]:
+    rows = np.flatnonzero(saturated(split.valence_arousal))
+    present = np.isfinite(split.valence_arousal).all(axis=1).sum()
+    if not len(rows) > MOST_SATURATED * present:
+        return []
+    size = np.nanmax(np.abs(split.valence_arousal[rows]), axis=1)
+    rows = rows[np.argsort(-size, kind="stable")]
+    return [
+        Finding(
+            "valence-arousal",
+            DOUBTFUL,
+            f"{split.name}: {len(rows)} rows ({len(rows) / len(split):.1%}) have a valence or "
+            f"arousal beyond {SATURATION} or -{SATURATION}. Raters seldom go so far; a model that "
+            "was trained too briefly, or is fed wrongly, does.",
+            "See in the column valence_arousal_source, if there is one, which model they are from, "
+            "and fill them anew by a better one: `python -m ldl_fer.affect predict --overwrite`.",
+            tuple(
+                split.row(row, "at ({:.2f}, {:.2f})".format(*split.valence_arousal[row]))
+                for row in rows
+            ),
+            {"split": split.name, "rows": len(split), "saturated": len(rows)},
+        )
+    ]
 
 
 def _unusual(split: Split) -> list[Finding]:
