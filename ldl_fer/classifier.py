@@ -160,7 +160,9 @@ class Classifier(tf.keras.Model):
             )
         else:
             gradients, rows = self._pass(batch, size)
-        self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
+        # What is only reported, not differentiated, could else be computed from updated variables.
+        with tf.control_dependencies(tf.nest.flatten(rows)):
+            self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
         self.after_step(batch, rows)
         for name, mean in self.means.items():
             mean.update_state(rows[name])
