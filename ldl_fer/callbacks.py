@@ -1,4 +1,4 @@
-"""Keras callbacks of a training: TensorBoard pictures and histograms, state, the best network."""
+"""Keras callbacks of a training: TensorBoard curves and pictures, and the best network."""
 
 import json
 
@@ -90,27 +90,13 @@ class BestNetwork(tf.keras.callbacks.Callback):
         self.best = run.best().get("validation_accuracy", -1.0)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.model.whole.save_weights(self.run.weights("last"))
+        self.run.save_weights(self.model.whole, "last")
         accuracy = float(logs["val_accuracy"])
         if accuracy > self.best:
             self.best = accuracy
-            self.model.whole.save_weights(self.run.weights("best"))
+            self.run.save_weights(self.model.whole, "best")
             best = {"epoch": epoch + 1, "validation_accuracy": accuracy}
             write_whole(self.run.best_file, json.dumps(best) + "\n")
-
-
-class SaveState(tf.keras.callbacks.Callback):
-    """Writes the training checkpoint after each epoch; must come last."""
-
-    def __init__(self, manager: tf.train.CheckpointManager, epochs_done: tf.Variable):
-        """Takes the manager and the variable that the checkpoint knows the epoch by."""
-        super().__init__()
-        self.manager = manager
-        self.epochs_done = epochs_done
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs_done.assign(epoch + 1)
-        self.manager.save(checkpoint_number=epoch + 1)
 
 
 def _write_figure(name, figure):

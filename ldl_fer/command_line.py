@@ -1,11 +1,13 @@
 """Starts a command: parses flags, turns a user's mistake into a sentence and an exit code."""
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from absl import app, flags, logging
 
-from ldl_fer.errors import InputError
+from ldl_fer.errors import InputError, Stopped
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -15,7 +17,7 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
     """Parses the command line, calls `main()` and exits with what it returns (None: 0).
 
     Args:
-      main: the command. `InputError` and ^C from it end the process without a traceback.
+      main: the command. `InputError`, ^C and SIGTERM end the process without a traceback.
       positional: what the arguments without a flag are, for a command that takes any; they are
         passed to `main` as a list. Empty: there are none, and one is refused.
     """
@@ -36,12 +38,20 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
         except InputError as error:
             _complain(str(error))
             return USER_MISTAKE
+        except Stopped as stop:
+            _complain(str(stop))
+            return stop.exit_code
         except KeyboardInterrupt:
             _complain("interrupted")
             return INTERRUPTED
 
+    signal.signal(signal.SIGTERM, _stop)
     logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
     app.run(guarded, flags_parser=parse)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def _complain(text: str) -> None:

@@ -112,6 +112,30 @@ class Config:
         return cls().replace(**settings)
 
 
+def checkpoint_interval(text: str) -> tuple[int, float]:
+    """(steps, minutes) of --checkpoint_every; 0 for what it does not name.
+
+    Raises:
+      InputError: it is not a number of steps, a number of minutes with an m behind, or both.
+    """
+    steps, minutes = 0, 0.0
+    for part in text.split(","):
+        number = part.strip()
+        try:
+            if number.endswith("m"):
+                minutes = float(number.removesuffix("m"))
+            else:
+                steps = int(number)
+        except ValueError:
+            minutes = -1
+    if not (steps >= 0 and 0 <= minutes < float("inf")):
+        raise InputError(
+            f"checkpoint_every is a number of steps as 500, of minutes as 10m, or both as 500,10m; "
+            f"not {text!r}"
+        )
+    return steps, minutes
+
+
 def fields(group: str) -> dict[str, dataclasses.Field]:
     """Name -> field of a group's settings."""
     return {f.name: f for f in dataclasses.fields(GROUPS[group])}
@@ -127,6 +151,8 @@ def _group_of(name: str) -> str:
 def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if choices and value not in choices:
         raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+    if name == "checkpoint_every":
+        checkpoint_interval(value)
     numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_number(v)]
     if name in _POSITIVE and min(numbers) <= 0:
         raise InputError(f"{name} must be above 0, not {value}")

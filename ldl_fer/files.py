@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and paths that may be one file."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
       InputError: it cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -39,6 +40,26 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"cannot write {path}: {reason}. Name another file.") from error
+
+
+@contextlib.contextmanager
+def claimed(path: str | Path) -> Iterator[bool]:
+    """Whether this process alone may do what the lock file `path` stands for.
+
+    The claim ends with the block, or with the process, however it ends. The file stays. Where the
+    file system knows no locks, the answer is yes.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass
+        yield True
 
 
 def same_file(first: str | Path, second: str | Path) -> bool:

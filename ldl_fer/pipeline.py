@@ -84,7 +84,7 @@ def training_dataset(
 
     def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         step, part = _step_and_part(number, own_replicas)
-        ids = _ids_of_step(step, steps, count, batch_size, config.run.seed)
+        ids = sample_ids_of_step(step, steps, count, batch_size, config.run.seed)
         total = tf.shape(ids)[0]
         first, last = _bounds(total, part, replicas)
         mine = ids[first:last]
@@ -170,8 +170,18 @@ def _bounds(total, part, replicas):
     return total * part // replicas, total * (part + 1) // replicas
 
 
-def _ids_of_step(step, steps, count, batch_size, seed):
-    """sample_ids of a step: a stretch of its epoch's permutation."""
+def sample_ids_of_step(
+    step: tf.Tensor, steps: int, count: int, batch_size: int, seed: int
+) -> tf.Tensor:
+    """sample_ids [B] int32 of a step: a stretch of its epoch's permutation.
+
+    Args:
+      step: int64, number of steps before it.
+      steps: number of steps in an epoch.
+      count: number of samples.
+      batch_size: B; the last step of an epoch may have fewer.
+      seed: of the run.
+    """
     epoch, position = step // steps, (step % steps) * batch_size
     positions = tf.range(position, tf.minimum(position + batch_size, count))
     shuffle_seed = tf.stack([tf.constant(seed, tf.int64), epoch])

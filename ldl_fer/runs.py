@@ -4,7 +4,7 @@ config.json            every setting
 environment.json       versions, git commit, command, devices, time
 log.csv                a row per epoch
 tensorboard/           curves, histograms, pictures
-state/                 training checkpoints: network, lambda, centers, optimizers, epoch
+state/                 training checkpoints, see `ldl_fer.checkpoints`; .lock: a training is at work
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
 best.json              which epoch that was, and its validation accuracy
 samples.csv            per training sample: lambda and the target distribution, at the end
@@ -26,7 +26,7 @@ import tensorflow as tf
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.files import write_whole
+from ldl_fer.files import whole_file, write_whole
 
 
 class Run:
@@ -39,6 +39,7 @@ class Run:
         self.log = self.folder / "log.csv"
         self.tensorboard = self.folder / "tensorboard"
         self.state = self.folder / "state"
+        self.lock = self.folder / ".lock"
         self.best_file = self.folder / "best.json"
         self.samples = self.folder / "samples.csv"
         self.saved_model = self.folder / "saved_model"
@@ -46,6 +47,24 @@ class Run:
     def weights(self, which: str) -> Path:
         """File of the network's weights, `which` being "best" or "last"."""
         return self.folder / f"{which}.weights.h5"
+
+    def save_weights(self, network: tf.keras.Model, which: str) -> None:
+        """Writes the network's weights, whole or not at all.
+
+        Raises:
+          InputError: they cannot be written.
+        """
+        with whole_file(self.weights(which)) as partial:
+            try:
+                network.save_weights(partial)
+            except RuntimeError as error:  # HDF5's word for a full disk
+                raise OSError(str(error)) from error
+
+    def keep_log(self, epochs: int) -> None:
+        """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
+        if self.log.exists():
+            lines = self.log.read_text().splitlines(keepends=True)[: epochs + 1]
+            write_whole(self.log, "".join(lines) if epochs else "")
 
     def exists(self) -> bool:
         """Whether a run was begun here."""

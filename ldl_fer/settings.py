@@ -251,6 +251,12 @@ class RunConfig:
         "one replica.",
         ("auto", "mirrored", "none"),
     )
+    checkpoint_every: str = _setting(
+        "10m",
+        "When to save within an epoch: 500 for every 500 steps, 10m for every 10 minutes, 500,10m "
+        "for both, 0 for never. The end of an epoch is saved in any case. On several machines "
+        "steps count only.",
+    )
     jit: bool = _setting(False, "Compile the network by XLA.")
     pictures: bool = _setting(
         True, "Draw neighbors and confusion matrix for TensorBoard after each epoch."

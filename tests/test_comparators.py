@@ -12,11 +12,12 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.comparators import COMPARATORS, RANKING
+from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS
 from ldl_fer.settings import ComparatorConfig
-from ldl_fer.training import build_model, train
+from ldl_fer.training import train
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
 LABELS = np.random.default_rng(99).integers(0, CLASSES, SAMPLES).astype(np.int32)

@@ -21,13 +21,14 @@ from ldl_fer.backbones import (
 from ldl_fer.backbones.onnx_weights import load_mobilefacenet
 from ldl_fer.backbones.pooled_maps import SIZE
 from ldl_fer.comparators import COMPARATORS
+from ldl_fer.compiled_model import build_model
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.export import export_run
 from ldl_fer.pipeline import ordered_dataset, training_dataset
 from ldl_fer.runs import load_network
 from ldl_fer.splits import open_pooled, open_records, opener, training_records
-from ldl_fer.training import build_model, train
+from ldl_fer.training import train
 
 
 @pytest.fixture(scope="module")

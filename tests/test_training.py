@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.annotations import read_annotations
+from ldl_fer.compiled_model import balanced_weights, build_model
 from ldl_fer.construction import construct_samples
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
@@ -17,7 +18,7 @@ from ldl_fer.noise import add_noise
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import training_records
-from ldl_fer.training import balanced_weights, build_model, train
+from ldl_fer.training import train
 
 COUNT, NAMES = 70, [name.lower() for name in PRESETS["small"].data.class_names]
 

@@ -11,12 +11,12 @@ import tensorflow as tf
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, compare
 from ldl_fer.benchmark.turns import take_turns, timed
+from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
 from ldl_fer.evaluation import predict
 from ldl_fer.export import export_saved_model
 from ldl_fer.pipeline import ordered_dataset
 from ldl_fer.presets import PRESETS
-from ldl_fer.training import build_model
 
 CASES = {  # title: settings, batches
     "small_cnn 48 px": (PRESETS["small"], 64),

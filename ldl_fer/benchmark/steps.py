@@ -10,13 +10,13 @@ import tensorflow as tf
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, Targets, compare
 from ldl_fer.benchmark.turns import take_turns, timed
+from ldl_fer.compiled_model import build_model, compile_model
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import training_dataset
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.presets import PRESETS
 from ldl_fer.records import Records
-from ldl_fer.training import build_model, compile_model
 
 PLAIN_STEP = "plain"
 NEIGHBORS = (8, 16, 32)

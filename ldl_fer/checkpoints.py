@@ -1,0 +1,166 @@
+"""Training checkpoints that are whole or not there, and the one before in case one gets damaged.
+
+A checkpoint is a folder `step-<number>`: TensorFlow's own two files, and checksums.json with their
+SHA-256. It is written under a name that begins with `.partial-`, read back, and renamed; only then
+the oldest goes. So whenever the process dies, the newest folder of that name is whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.errors import InputError
+
+KEPT = 2
+_FILES, _CHECKSUMS = "variables", "checksums.json"
+
+
+class Checkpoints:
+    """The newest `KEPT` checkpoints of a folder."""
+
+    def __init__(self, folder: Path, objects: tf.train.Checkpoint):
+        """Takes the folder, and what is saved and restored; nothing is read or made."""
+        self.folder = folder
+        self.objects = objects
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint, reads it back, and drops all but the newest `KEPT`.
+
+        Raises:
+          FloatingPointError: a variable holds what is not a finite number; the text names it.
+            Nothing is kept of such a checkpoint.
+          InputError: the checkpoint cannot be written; those before are untouched.
+        """
+        partial = self.folder / f".partial-{os.getpid()}"
+        try:
+            self._clear_partial()
+            partial.mkdir(parents=True)
+            self.objects.write(str(partial / _FILES))
+            _check_numbers(partial / _FILES)
+            checksums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+            (partial / _CHECKSUMS).write_text(json.dumps(checksums, indent=2) + "\n")
+            _flush(partial)
+            final = self.folder / f"step-{step:09d}"
+            if final.exists():
+                shutil.rmtree(final)
+            partial.rename(final)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(
+                f"cannot save the training's state in {self.folder}: {_reason(error)}. What was "
+                "saved before is untouched: make room and go on with --resume."
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        for old in _saved(self.folder)[:-KEPT]:
+            shutil.rmtree(old)
+
+    def restore(self, folder: Path | None = None) -> Path | None:
+        """Reads the newest checkpoint that is whole, and warns of newer ones that are not.
+
+        Args:
+          folder: where to look, if it is not the folder that is written to. Damaged checkpoints
+            are removed in the latter only.
+
+        Returns:
+          The checkpoint; None if there is none.
+
+        Raises:
+          InputError: none of several is whole, or it was made with other settings.
+        """
+        folder = folder or self.folder
+        if (folder / "checkpoint").exists():
+            raise InputError(
+                f"{folder} is of an earlier version of ldl_fer, which this one cannot go on from. "
+                "Train anew in another --run_dir."
+            )
+        found, damaged = _saved(folder), []
+        while found:
+            newest = found.pop()
+            problem = _damage(newest)
+            if problem is None:
+                self._read(newest / _FILES)
+                for path in damaged if folder == self.folder else []:
+                    shutil.rmtree(path)
+                return newest
+            damaged.append(newest)
+            print(
+                f"warning: the checkpoint {newest} is damaged ({problem}); "
+                f"{'going back to the one before' if found else 'there is none before it'}.",
+                file=sys.stderr,
+            )
+        if damaged:
+            raise InputError(
+                f"no checkpoint in {folder} is whole, so this run cannot be resumed. Train anew in "
+                "another --run_dir."
+            )
+        return None
+
+    def _read(self, files: Path) -> None:
+        try:
+            self.objects.read(str(files)).assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
+            raise InputError(
+                f"{files.parent} does not fit these settings: {_reason(error)} Resume with the "
+                "settings that the run was begun with (no flag but --resume and --run_dir), or "
+                "train anew in another --run_dir."
+            ) from error
+
+    def _clear_partial(self) -> None:
+        for left in self.folder.glob(".partial-*"):  # of a process that was killed
+            shutil.rmtree(left)
+
+
+def _saved(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(folder.glob("step-*"))
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's files."""
+    try:
+        checksums = json.loads((checkpoint / _CHECKSUMS).read_text())
+        for name, expected in checksums.items():
+            if _sha256(checkpoint / name) != expected:
+                return f"{name} is not what was written"
+    except (OSError, ValueError, AttributeError) as error:
+        return _reason(error)
+    return None if checksums else f"{_CHECKSUMS} names no file"
+
+
+def _check_numbers(files: Path) -> None:
+    """Reads all tensors back, which compares their checksums, and looks for NaN and infinity."""
+    reader = tf.train.load_checkpoint(str(files))
+    for name, kind in reader.get_variable_to_dtype_map().items():
+        values = reader.get_tensor(name)
+        if kind.is_floating and not np.isfinite(np.asarray(values, np.float32)).all():
+            raise FloatingPointError(name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+def _flush(folder: Path) -> None:
+    """Makes files and folder last through a loss of power."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """One line of what went wrong."""
+    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    return " ".join(text.split("\n")[0].split())

@@ -1,0 +1,82 @@
+"""Keras' `fit`, from any step on."""
+
+import tensorflow as tf
+
+from ldl_fer import devices
+from ldl_fer.classifier import Classifier
+from ldl_fer.config import Config
+from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
+from ldl_fer.splits import AnyRecords
+from ldl_fer.training_state import TrainingState
+
+
+def fit(
+    config: Config,
+    model: Classifier,
+    state: TrainingState,
+    training: AnyRecords,
+    validation: AnyRecords,
+    strategy: tf.distribute.Strategy,
+    told: list[tf.keras.callbacks.Callback],
+) -> None:
+    """Trains from where `state` stands, in the middle of an epoch too, to the end.
+
+    Args:
+      config: of the run.
+      model: compiled.
+      state: is counted on by a `SaveState` among the callbacks.
+      training, validation: the sets.
+      strategy: the one that the model was made for.
+      told: callbacks.
+    """
+    validated = {
+        "validation_data": devices.distribute(
+            strategy,
+            lambda replicas, own: ordered_dataset(
+                validation, config, replicas=replicas, own_replicas=own
+            ),
+        ),
+        "validation_steps": steps_per_epoch(len(validation), config.optimizer.batch_size),
+    }
+
+    def epochs(first: int, end: int, steps: int) -> None:
+        start = state.step
+        model.fit(
+            devices.distribute(
+                strategy,
+                lambda replicas, own: training_dataset(training, config, start, replicas, own),
+            ),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=steps,
+            callbacks=told,
+            verbose=0,
+            **validated,
+        )
+
+    begun, left = state.epochs_done, state.steps - state.steps_done
+    if not left:
+        with strategy.scope():
+            _end_epoch(model, begun, told, *validated.values())
+    elif state.steps_done:
+        epochs(begun, begun + 1, left)
+    epochs(state.epochs_done, config.optimizer.epochs, state.steps)
+
+
+def _end_epoch(
+    model: Classifier,
+    epoch: int,
+    told: list[tf.keras.callbacks.Callback],
+    validation: tf.data.Dataset,
+    steps: int,
+) -> None:
+    """What `fit` does after an epoch's last step."""
+    callbacks = tf.keras.callbacks.CallbackList(told, model=model, epochs=epoch + 1, steps=0)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(epoch)
+    results = {m.name: float(m.result()) for m in (*model.means.values(), model.accuracy)}
+    found = model.evaluate(
+        validation, steps=steps, callbacks=callbacks, return_dict=True, verbose=0
+    )
+    callbacks.on_epoch_end(epoch, results | {f"val_{name}": value for name, value in found.items()})
+    callbacks.on_train_end()

@@ -1,0 +1,73 @@
+"""What a training refuses before it begins."""
+
+import tensorflow as tf
+
+from ldl_fer import devices
+from ldl_fer.comparators import RANKING
+from ldl_fer.config import Config
+from ldl_fer.errors import InputError
+from ldl_fer.runs import Run
+from ldl_fer.splits import AnyRecords
+from ldl_fer.training_state import TrainingState
+
+
+def check_new(run: Run, resume: bool) -> None:
+    """Raises InputError where a run would be overwritten."""
+    if run.exists() and not resume:
+        raise InputError(
+            f"{run.folder} already holds a run. Add --resume to go on with it, or choose another "
+            "--run_dir."
+        )
+
+
+def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Raises InputError for settings that exclude each other."""
+    if config.network.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        for name, given in (
+            ("--micro_batch_size", config.optimizer.micro_batch_size > 0),
+            ("--jit", config.run.jit),
+        ):
+            if given:
+                raise InputError(
+                    f"--sync_batch_norm does not go with {name}: devices cannot exchange "
+                    "statistics from within. Leave one of the two out."
+                )
+    method = config.comparator.method
+    if method in RANKING and config.optimizer.micro_batch_size:
+        raise InputError(
+            f"--method={method} compares the samples of a batch with each other, which "
+            "--micro_batch_size would take apart. Leave it out."
+        )
+
+
+def check_size(config: Config, strategy: tf.distribute.Strategy, training: AnyRecords) -> None:
+    """Raises InputError where a batch cannot be shared among the devices."""
+    replicas = strategy.num_replicas_in_sync
+    for name, size in (
+        ("--batch_size", config.optimizer.batch_size),
+        ("the number of training images", len(training)),
+    ):
+        if size < replicas:
+            raise InputError(
+                f"{name} is {size}, less than the {replicas} devices that share a batch. Raise it, "
+                "or use fewer devices: CUDA_VISIBLE_DEVICES names those that are seen."
+            )
+
+
+def check_machines(
+    config: Config, strategy: tf.distribute.Strategy, training: AnyRecords, state: TrainingState
+) -> None:
+    """Raises InputError where several machines are about to do different things."""
+    if strategy.cluster_resolver is None:
+        return
+    settings = config.data.num_neighbors, config.method, config.comparator, config.network
+    settings = *settings, config.optimizer, config.run.checkpoint_every
+    devices.check_agreement(
+        strategy,
+        {
+            "the number of finished epochs": state.epochs_done,
+            "the number of steps done": state.steps_done,
+            "the training set": training.annotations().fingerprint(),
+            "the settings": (config.data.image_size, config.run.seed, *settings),
+        },
+    )
