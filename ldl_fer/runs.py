@@ -63,8 +63,9 @@ class Run:
     def keep_log(self, epochs: int) -> None:
         """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
         if self.log.exists():
-            lines = self.log.read_text().splitlines(keepends=True)[: epochs + 1]
-            write_whole(self.log, "".join(lines) if epochs else "")
+            lines = self.log.read_bytes().splitlines(keepends=True)[: epochs + 1]
+            with whole_file(self.log) as partial:
+                partial.write_bytes(b"".join(lines) if epochs else b"")
 
     def exists(self) -> bool:
         """Whether a run was begun here."""

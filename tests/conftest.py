@@ -15,6 +15,12 @@ def pytest_addoption(parser):
         default=str(SHARED / "golden"),
         help="Folder of released_*.npz files, DESIGN.md section 6.",
     )
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=6,
+        help="At how many places of a training tests/test_resume.py kills it.",
+    )
 
 
 @pytest.fixture(scope="session")
