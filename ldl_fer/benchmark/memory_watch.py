@@ -1,0 +1,51 @@
+"""A training's memory, open files and threads, epoch by epoch."""
+
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from ldl_fer.files import write_whole
+
+PROCESS = Path("/proc/self")  # Linux
+
+
+class MemoryWatch(tf.keras.callbacks.Callback):
+    """Notes them after each epoch, and ends the training after some minutes."""
+
+    def __init__(self, minutes: float, output: str | Path):
+        """Takes how long to train, and the CSV that is written anew after each epoch."""
+        super().__init__()
+        self.minutes, self.output = minutes, output
+        self.rows: list[dict[str, float]] = []
+        self.steps = 0
+
+    def on_train_begin(self, logs=None):
+        self.started = time.monotonic()
+        self.bar = tqdm(
+            total=self.minutes, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total} min"
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        minutes = (time.monotonic() - self.started) / 60
+        pages = int((PROCESS / "statm").read_text().split()[1])
+        row = {
+            "minutes": round(minutes, 3),
+            "steps": self.steps,
+            "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+            "files": len(os.listdir(PROCESS / "fd")),
+            "threads": len(os.listdir(PROCESS / "task")),
+        }
+        self.rows.append(row)
+        write_whole(self.output, pd.DataFrame(self.rows).to_csv(index=False))
+        self.bar.update(min(minutes, self.minutes) - self.bar.n)
+        self.model.stop_training = minutes >= self.minutes
+
+    def on_train_end(self, logs=None):
+        self.bar.close()

@@ -1,0 +1,90 @@
+"""Trains for minutes on end and watches whether memory or open files grow.
+
+  python -m ldl_fer.benchmark.soak --minutes=20
+  python -m ldl_fer.benchmark.soak --minutes=600 --data=train.csv --image_dir=images
+
+A whole training as `train.py` does it, with a validation, pictures for TensorBoard and a checkpoint
+after each of many short epochs, and checkpoints within them. After every epoch it notes the
+resident memory, the open files and the threads of the process (of Linux' /proc) in --output. At the
+end it tells how much memory grew per 1,000 steps over the last two thirds. Exit code 1: it grew by
+more than --tolerance, or files or threads became more.
+"""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from absl import flags
+
+from ldl_fer import command_line
+from ldl_fer.errors import InputError
+
+ROWS = 1500
+
+
+def main() -> int:
+    from ldl_fer.benchmark.made_up_set import make_up_set
+    from ldl_fer.benchmark.memory_watch import MemoryWatch
+    from ldl_fer.presets import PRESETS
+    from ldl_fer.training import train
+
+    given = flags.FLAGS
+    if not Path("/proc/self").exists():
+        raise InputError("the soak reads /proc, which this system does not have. Run it on Linux.")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldl_fer-")))
+        paths = given.data, given.image_dir
+        config = PRESETS["small"]
+        if not given.data:
+            paths = make_up_set(folder / "set", ROWS, config.data.image_size)
+        watch = MemoryWatch(given.minutes, given.output)
+        config = config.replace(
+            train_data_path=str(paths[0]),
+            train_image_dir=str(paths[1]),
+            records_dir=str(folder / "records"),
+            run_dir=str(folder / "run"),
+            epochs=10**6,
+            checkpoint_every="10",
+        )
+        train(config, watch=watch)
+    table = pd.read_csv(given.output)
+    report, flat = told(table, given.tolerance)
+    print(report)
+    return 0 if flat else 1
+
+
+def told(table: pd.DataFrame, tolerance: float) -> tuple[str, bool]:
+    """What a soak found, for a terminal, and whether all stayed flat.
+
+    Args:
+      table: columns minutes, steps, memory (bytes), files, threads; a row per epoch.
+      tolerance: MB of growth per 1,000 steps that still count as flat.
+    """
+    late = table.iloc[len(table) // 3 :]
+    steps = late["steps"] - late["steps"].mean()
+    # Least squares: slope = sum (s - mean s) m / sum (s - mean s)^2
+    slope = 1000 * (steps * late["memory"]).sum() / max((steps**2).sum(), 1) / 1e6
+    first, last = late.iloc[0], late.iloc[-1]
+    more = {n: int(last[n] - first[n]) for n in ("files", "threads")}
+    lines = [
+        f"{len(table):,} epochs, {int(last['steps']):,} steps in {last['minutes']:.1f} minutes",
+        f"memory: {first['memory'] / 1e6:,.0f} MB after a third, {last['memory'] / 1e6:,.0f} MB at "
+        f"the end, most {table['memory'].max() / 1e6:,.0f} MB; {slope:+.2f} MB per 1,000 steps",
+        f"open files: {int(first['files'])}, then {int(last['files'])}; threads: "
+        f"{int(first['threads'])}, then {int(last['threads'])}",
+    ]
+    return "\n".join(lines), slope <= tolerance and max(more.values()) <= 0
+
+
+def _define_flags() -> None:
+    flags.DEFINE_float("minutes", 20.0, "How long to train.", 0.0)
+    flags.DEFINE_float("tolerance", 5.0, "MB of growth per 1,000 steps that count as flat.")
+    flags.DEFINE_string("output", "checkpoints/soak.csv", "Where the table goes.")
+    flags.DEFINE_string("data", "", "Annotation CSV, instead of made-up pictures.")
+    flags.DEFINE_string("image_dir", "", "Folder that the paths in --data start from.")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command_line.start(main)
