@@ -11,32 +11,10 @@ import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.backbones import trained_part
+from ldl_fer.confusion import Confusion
 from ldl_fer.micro_batches import pass_in_parts
 
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
-
-
-class Confusion(tf.keras.metrics.Metric):
-    """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
-
-    def __init__(self, num_classes: int, name: str = "confusion"):
-        """Starts from zeros."""
-        super().__init__(name)
-        self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
-
-    def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
-        """Adds a batch: labels [B], logits [B, C]."""
-        size = self.counts.shape[0]
-        pairs = tf.math.confusion_matrix(labels, tf.argmax(logits, axis=-1), size)
-        self.counts.assign_add(tf.cast(pairs, tf.float32))
-
-    def reset_state(self) -> None:
-        """Back to zeros."""
-        self.counts.assign(tf.zeros_like(self.counts))
-
-    def result(self) -> tf.Tensor:
-        """[C, C]."""
-        return tf.convert_to_tensor(self.counts)
 
 
 class Classifier(tf.keras.Model):
@@ -124,7 +102,7 @@ class Classifier(tf.keras.Model):
         """Runs the network in training mode; one row per sample.
 
         Args:
-          batch: of `pipeline.batch_spec`.
+          batch: of `batches.batch_spec`.
           known: of `look_up`.
 
         Returns:
@@ -152,7 +130,7 @@ class Classifier(tf.keras.Model):
         return weights * equations.classification_loss(target, logits, epsilon)
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on a batch of `pipeline.batch_spec`."""
+        """One step on a batch of `batches.batch_spec`."""
         size = self._global_size(batch)
         if self.micro_batch_size:
             gradients, rows = pass_in_parts(

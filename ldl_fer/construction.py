@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from ldl_fer.classifier import Classifier
 from ldl_fer.config import Config
-from ldl_fer.model import LDLVA, Neighbors
+from ldl_fer.model import LDLVA
+from ldl_fer.neighbor_pass import Neighbors
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch
 from ldl_fer.splits import AnyRecords
 

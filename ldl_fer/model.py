@@ -1,31 +1,16 @@
 """LDLVA as a Keras model: it wires the equations to what remembers and learns."""
 
-import inspect
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.bank import NeighborBank
+from ldl_fer.center_rows import CenterRows
 from ldl_fer.classifier import Classifier
-from ldl_fer.layers import NO_CLASS, ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.neighbor_pass import NeighborPass, Neighbors, mixes_images
 from ldl_fer.settings import MethodConfig
-
-
-class Neighbors(NamedTuple):
-    """What the network says of each sample's neighbors; no gradient flows into it."""
-
-    features: tf.Tensor  # [B, K, V]
-    probabilities: tf.Tensor  # [B, K, C]
-    seen: tf.Tensor  # [B, K], 1 or 0; a neighbor not seen yet contributes nothing
-
-
-class CenterRows(NamedTuple):
-    """What the centers see: R rows per sample, the first its own."""
-
-    center_features: tf.Tensor  # [B, R, V]
-    center_labels: tf.Tensor  # [B, R]
-    center_weights: tf.Tensor  # [B, R], 1 - lambda
 
 
 class Construction(NamedTuple):
@@ -44,6 +29,7 @@ class LDLVA(Classifier):
     Attributes:
       uncertainty, calibrator, centers: see `ldl_fer.layers`.
       bank: see `ldl_fer.bank`; None where neighbors are run through the network.
+      neighbor_pass: runs them, see `ldl_fer.neighbor_pass`.
     """
 
     LOSSES = ("loss", "classification_loss", "center_loss")
@@ -79,7 +65,8 @@ class LDLVA(Classifier):
         """
         super().__init__(network, num_samples, class_weights, micro_batch_size, jit, "ldlva")
         size, classes = self.feature_size, self.num_classes
-        self.merge_repeated = merge_repeated and not _mixes_images(self.network)
+        self.merge_repeated = merge_repeated and not mixes_images(self.network)
+        self.neighbor_pass = NeighborPass(self.run_network)
         self.method = method
         self.uncertainty = SampleUncertainty(
             num_samples, method.uncertainty_form, method.uncertainty_init, name="uncertainty"
@@ -135,34 +122,13 @@ class LDLVA(Classifier):
     def histograms(self) -> dict[str, tf.Tensor]:
         return {"uncertainty": self.all_uncertainties()}
 
-    def neighbor_pass(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
-        """Runs the network on the neighbors' images [B, K, H, W, 3], outside of any tape."""
-        passed = self.run_network(_flat_images(neighbor_images), training=training)
-        return self._as_neighbors(*passed, tf.shape(neighbor_images))
-
-    def _merged_pass(self, neighbor_images: tf.Tensor, sample_ids: tf.Tensor) -> Neighbors:
-        """The same for images that depend on the sample_id [B, K] alone: each runs once."""
-        distinct, place = tf.unique(tf.reshape(sample_ids, [-1]))
-        positions = tf.range(tf.size(place))
-        first = tf.math.unsorted_segment_min(positions, place, tf.size(distinct))
-        passed = self.run_network(tf.gather(_flat_images(neighbor_images), first), training=True)
-        passed = (tf.gather(values, place) for values in passed)
-        return self._as_neighbors(*passed, tf.shape(neighbor_images))
-
-    def _as_neighbors(self, features, logits, shape):
-        return Neighbors(
-            tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
-            tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], self.num_classes]),
-            tf.ones(shape[:2]),
-        )
-
     def construct(
         self, batch: dict[str, tf.Tensor], features: tf.Tensor, neighbors: Neighbors, training: bool
     ) -> Construction:
         """Eq. 3-6: the target distributions of a batch.
 
         Args:
-          batch: `label`, `sample_id` [B] and `local_similarity` [B, K] of `pipeline.batch_spec`.
+          batch: `label`, `sample_id` [B] and `local_similarity` [B, K] of `batches.batch_spec`.
           features: [B, V], the batch's own.
           neighbors: what the network says of the neighbors.
           training: mode of the calibrator's normalization.
@@ -201,7 +167,7 @@ class LDLVA(Classifier):
         if self.bank is not None:
             return Neighbors(*self.bank(batch["neighbors"]))
         if self.merge_repeated:
-            return self._merged_pass(batch["neighbor_image"], batch["neighbors"])
+            return self.neighbor_pass.merged(batch["neighbor_image"], batch["neighbors"])
         return self.neighbor_pass(batch["neighbor_image"])
 
     def losses(self, batch: dict[str, tf.Tensor], known: Neighbors | None) -> dict[str, tf.Tensor]:
@@ -232,55 +198,28 @@ class LDLVA(Classifier):
             self.uncertainty_optimizer.apply_gradients([(gradient, self.uncertainty.value)])
         if self.method.discriminative_loss:
             center_rows = CenterRows(*(rows[name] for name in CenterRows._fields))
-            self.centers.update(*_flat(center_rows))
+            self.centers.update(*center_rows.flat())
         if self.bank is not None:
             probabilities = tf.nn.softmax(rows["logits"])
             self.bank.write(batch["sample_id"], rows["features"], probabilities)
 
     def _center_rows(self, batch, features, neighbors):
         """What the centers see of each sample: itself, and its neighbors if the method says so."""
-        weight = 1.0 - self.sample_uncertainty(batch["sample_id"])
-        own = CenterRows(features, batch["label"], weight)
-        own = CenterRows(*(value[:, tf.newaxis] for value in own))
+        weights = 1.0 - self.sample_uncertainty(batch["sample_id"])
+        own = CenterRows.own(features, batch["label"], weights)
         if neighbors is None or self.method.center_rows == "main":
             return own
-        seen = neighbors.seen > 0.0
-        others = CenterRows(
-            neighbors.features,
-            tf.where(seen, batch["neighbor_labels"], NO_CLASS),
-            tf.where(seen, 1.0 - self.sample_uncertainty(batch["neighbors"]), 0.0),
-        )
-        return CenterRows(*(tf.concat(both, axis=1) for both in zip(own, others, strict=True)))
+        weights = 1.0 - self.sample_uncertainty(batch["neighbors"])
+        return own.with_neighbors(neighbors, batch["neighbor_labels"], weights)
 
     def _center_loss(self, rows):
         """[B]: Eq. 10, averaged over the rows of each sample."""
         size = tf.shape(rows.center_labels)
         if not self.method.discriminative_loss:
             return tf.zeros(size[0])
-        features, labels, weight = _flat(rows)
-        loss = equations.center_loss(features, self.centers(labels), weight)
+        features, labels, weights = rows.flat()
+        loss = equations.center_loss(features, self.centers(labels), weights)
         loss = tf.reduce_mean(tf.reshape(loss, size), axis=1)
         if self.method.separation_in_loss:
             loss += self.centers.separation()
         return loss
-
-
-def _flat_images(images):
-    """[B, K, H, W, 3] -> [B K, H, W, 3]."""
-    flat = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], 0))
-    return tf.ensure_shape(flat, [None, *images.shape[2:]])
-
-
-def _flat(rows):
-    """[B, R, V], [B, R], [B, R] -> [B R, V], [B R], [B R]."""
-    features, labels, weight = rows
-    return tf.reshape(features, [-1, features.shape[-1]]), *(
-        tf.reshape(values, [-1]) for values in (labels, weight)
-    )
-
-
-def _mixes_images(network):
-    """Whether a layer does in training what it does not do else, as batch normalization does."""
-    plain = (layer for layer in network.submodules if not isinstance(layer, tf.keras.Model))
-    layers = (layer for layer in plain if isinstance(layer, tf.keras.layers.Layer))
-    return any("training" in inspect.signature(layer.call).parameters for layer in layers)

@@ -54,7 +54,9 @@ def test_a_copy_has_the_same_weights_and_answers(name):
     assert norms and all(norm.synchronized for norm in norms)
     for a, b in zip(plain.get_weights(), synced.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_allclose(plain(pixels())[0], synced(pixels())[0], rtol=1e-4, atol=1e-5)
+    expected, found = plain(pixels())[0].numpy(), synced(pixels())[0].numpy()
+    # Processors add in other orders: the error is one of the sums, not of what is left of them.
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=5e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])

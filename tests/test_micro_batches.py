@@ -75,6 +75,7 @@ def test_repeated_neighbors_pass_once_where_images_do_not_mix():
     once.run_network = lambda images, training: (
         passed.append(len(images)) or network(images, training=training)
     )
+    once.neighbor_pass.run_network = once.run_network
     for seed in range(3):
         data = batch(seed) | {
             "neighbor_image": tf.constant(pictures[batch(seed)["neighbors"].numpy()])

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.annotations import read_annotations
+from ldl_fer.batches import batch_spec
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.pipeline import (
     batch_of_samples,
-    batch_spec,
     ordered_dataset,
     steps_per_epoch,
     training_dataset,

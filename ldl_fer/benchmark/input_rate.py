@@ -6,12 +6,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from ldl_fer.batches import decode
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, compare
 from ldl_fer.benchmark.turns import take_turns, timed
 from ldl_fer.config import Config
 from ldl_fer.examples import decode_examples
-from ldl_fer.pipeline import decode, training_dataset
+from ldl_fer.pipeline import training_dataset
 from ldl_fer.presets import PRESETS
 from ldl_fer.records import Records
 

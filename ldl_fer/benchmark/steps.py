@@ -210,7 +210,7 @@ def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
 
 
 def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
-    """Batches of `pipeline.batch_spec`, with frozen features [B, inputs] in place of images."""
+    """Batches of `batches.batch_spec`, with frozen features [B, inputs] in place of images."""
     random, size = np.random.default_rng(0), config.optimizer.batch_size
     shape = [_HEAD_BATCHES, size]
     batches = {

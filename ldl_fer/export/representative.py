@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.annotations import read_annotations
+from ldl_fer.batches import decode
 from ldl_fer.errors import InputError
 from ldl_fer.pictures import pictures_in, read_pictures
-from ldl_fer.pipeline import decode
 from ldl_fer.records import Records
 from ldl_fer.settings import DataConfig
 
