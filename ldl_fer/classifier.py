@@ -19,7 +19,7 @@ LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 class Confusion(tf.keras.metrics.Metric):
     """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
 
-    def __init__(self, num_classes: int, name: str = "confusion"):
+    def __init__(self, num_classes: int, name: str = "confusion") -> None:
         """Starts from zeros."""
         super().__init__(name)
         self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
@@ -47,7 +47,10 @@ class Classifier(tf.keras.Model):
       network: the part of it that is trained: all of it, or a frozen backbone's head.
     """
 
-    LOSSES = ("loss", "classification_loss")  # Per-sample values whose means are reported.
+    LOSSES: tuple[str, ...] = (
+        "loss",
+        "classification_loss",
+    )  # Per-sample values whose means are reported.
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Classifier(tf.keras.Model):
         micro_batch_size: int = 0,
         jit: bool = False,
         name: str | None = None,
-    ):
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -82,7 +85,7 @@ class Classifier(tf.keras.Model):
         self.distribute_reduction_method = "first"  # Results are those of all replicas already.
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [*self.means.values(), self.accuracy, self.confusion]
 
     @property

@@ -59,7 +59,7 @@ class LDLVA(Classifier):
         jit: bool = False,
         sync_batch_norm: bool = False,
         merge_repeated: bool = False,
-    ):
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -101,7 +101,12 @@ class LDLVA(Classifier):
         if bank is None and method.label_distribution and method.neighbors == "bank":
             self.bank = NeighborBank(num_samples, size, classes, name="bank")
 
-    def compile(self, optimizer, uncertainty_optimizer, **kwargs):
+    def compile(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        uncertainty_optimizer: tf.keras.optimizers.Optimizer,
+        **kwargs: Any,
+    ) -> None:
         """As in Keras, with a second optimizer for lambda.
 
         Args:
@@ -138,7 +143,7 @@ class LDLVA(Classifier):
     def neighbor_pass(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
         """Runs the network on the neighbors' images [B, K, H, W, 3], outside of any tape."""
         passed = self.run_network(_flat_images(neighbor_images), training=training)
-        return self._as_neighbors(*passed, tf.shape(neighbor_images))
+        return self._as_neighbors(tf.shape(neighbor_images), *passed)
 
     def _merged_pass(self, neighbor_images: tf.Tensor, sample_ids: tf.Tensor) -> Neighbors:
         """The same for images that depend on the sample_id [B, K] alone: each runs once."""
@@ -147,9 +152,9 @@ class LDLVA(Classifier):
         first = tf.math.unsorted_segment_min(positions, place, tf.size(distinct))
         passed = self.run_network(tf.gather(_flat_images(neighbor_images), first), training=True)
         passed = (tf.gather(values, place) for values in passed)
-        return self._as_neighbors(*passed, tf.shape(neighbor_images))
+        return self._as_neighbors(tf.shape(neighbor_images), *passed)
 
-    def _as_neighbors(self, features, logits, shape):
+    def _as_neighbors(self, shape, features, logits):
         return Neighbors(
             tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
             tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], self.num_classes]),

@@ -2,6 +2,8 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,6 +19,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import learning_rate, network_optimizer, uncertainty_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import AnyRecords, opener, training_records
 
@@ -69,7 +72,7 @@ def _train(
     opened = opener(network, config.network.frozen)
     training, validation = training_records(config.training_data, config.run.seed, opened)
     _check_size(config, strategy, training)
-    if config.network.frozen:
+    if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
@@ -158,7 +161,10 @@ def build_model(
     """
     strategy = strategy or tf.distribute.get_strategy()
     method, classes = config.method, len(config.data.class_names)
-    shared = {"micro_batch_size": config.optimizer.micro_batch_size, "jit": config.run.jit}
+    shared: dict[str, Any] = {
+        "micro_batch_size": config.optimizer.micro_batch_size,
+        "jit": config.run.jit,
+    }
     if method.class_weights == "balanced":
         shared["class_weights"] = balanced_weights(training.class_counts)
     if network is None:
@@ -204,7 +210,7 @@ def compile_model(model: Classifier, config: Config) -> None:
     model.optimizer.build(model.optimized_variables)
 
 
-def balanced_weights(counts: list[int]) -> list[float]:
+def balanced_weights(counts: Sequence[int]) -> list[float]:
     """N / (C N_c) per class; 0 for a class without samples."""
     return [sum(counts) / (len(counts) * count) if count else 0.0 for count in counts]
 
