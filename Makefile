@@ -1,6 +1,8 @@
 # make demo    install if needed, then train on drawn faces and compare with plain cross-entropy
 # make test    install if needed, then run the tests; make test-slow runs those marked slow
-# make lint    ruff, formatting included
+# make lint    ruff, formatting included, and mypy (make types)
+# make coverage   all tests, and branch coverage of ldl_fer, 90 % or more
+# make mutation   breaks equations.py in every small way; a test must fail each time
 # make browser install Debian's Chromium for the tests of the audit page (as root; else they skip)
 # make venv    only install, into .venv; PYTHON=/path/to/python3.11 chooses the interpreter
 
@@ -9,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
 	2>/dev/null && { echo $$p; exit; }; done; echo python3)
 BIN := .venv/bin
 
-.PHONY: venv demo test test-slow lint browser clean
+.PHONY: venv demo test test-slow lint types coverage mutation browser clean
 
 venv: .venv/installed
 
@@ -28,9 +30,18 @@ test: venv
 test-slow: venv
 	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
-lint: venv
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
+
+coverage: venv
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov
+
+mutation: venv
+	$(BIN)/python .ci/mutate_equations.py
 
 browser:
 	@command -v chromium chromedriver >/dev/null || { apt-get update -qq && \
@@ -38,4 +49,4 @@ browser:
 		|| echo "make browser: no Chromium could be installed; the audit page's tests will skip."
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info

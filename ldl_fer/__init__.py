@@ -1,10 +1,12 @@
 """LDLVA: uncertainty-aware label distribution learning for facial expression recognition.
 
+from typing import Any
 from ldl_fer import Predictor
 """
 
 import importlib
 import os
+from typing import Any
 
 # TensorFlow's start-up notices would bury our own lines; set the variable to 0 to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """`Predictor`, loaded when first asked for: `import ldl_fer` alone costs nothing."""
     if name == "Predictor":
         return importlib.import_module("ldl_fer.predictor").Predictor

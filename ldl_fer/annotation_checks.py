@@ -100,7 +100,8 @@ def check_paths(
 
     A path may come once for each of the annotators, if there is a column of them.
     """
-    problems, first, seen = [], {}, {}
+    problems: list[Problem] = []
+    first, seen = {}, {}
     for row, path in enumerate(paths):
         annotator = annotators[row] if annotators else ""
         normal = posixpath.normpath(path)

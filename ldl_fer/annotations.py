@@ -19,8 +19,9 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,9 @@ class AnnotationError(InputError):
       problems: list of (row number or None, text), by row; None is for the file as a whole.
     """
 
-    def __init__(self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()):
+    def __init__(
+        self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()
+    ) -> None:
         """`lines`: the line in the file where each row starts, counted from 1."""
         self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
         count = len(self.problems)
@@ -197,7 +200,12 @@ def read_annotations(
     problems += [problem for problem in cells if problem[0] not in ragged]
     if problems:
         raise AnnotationError(csv_path, problems, lines)
-    kinds = {PATH: list, NEIGHBORS: list, VALENCE: numbers, AROUSAL: numbers}
+    kinds: dict[str, Callable[[list[str]], Any]] = {
+        PATH: list,
+        NEIGHBORS: list,
+        VALENCE: numbers,
+        AROUSAL: numbers,
+    }
     kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
     columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
     absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
@@ -270,12 +278,12 @@ def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[P
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
-    width, problems = len(header), []
+    width, problems = len(header), list[Problem]()
     for number, row in enumerate(rows):
         if len(row) != width:
             problems.append((number, f"has {len(row)} fields where the header has {width}"))
             rows[number] = (row + [""] * width)[:width]
-    columns = zip(*rows, strict=True) if rows else [()] * width
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
     return dict(zip(header, columns, strict=True)), lines[1:], problems
 
 

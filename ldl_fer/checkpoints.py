@@ -24,7 +24,7 @@ _FILES, _CHECKSUMS = "variables", "checksums.json"
 class Checkpoints:
     """The newest `KEPT` checkpoints of a folder."""
 
-    def __init__(self, folder: Path, objects: tf.train.Checkpoint):
+    def __init__(self, folder: Path, objects: tf.train.Checkpoint) -> None:
         """Takes the folder, and what is saved and restored; nothing is read or made."""
         self.folder = folder
         self.objects = objects

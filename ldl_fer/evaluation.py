@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
@@ -14,6 +14,9 @@ from ldl_fer import plots
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _TITLES = {
     "accuracy": "accuracy",
@@ -63,7 +66,12 @@ class Result:
         }
 
 
-def predict(network, dataset, progress: bool = True, features: bool = False) -> dict:
+def predict(
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
+    progress: bool = True,
+    features: bool = False,
+) -> dict[str, np.ndarray]:
     """Runs a network over a data set, once, in evaluation mode.
 
     Args:
@@ -102,8 +110,8 @@ def predict(network, dataset, progress: bool = True, features: bool = False) -> 
 
 
 def evaluate(
-    network,
-    dataset,
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
     class_names: tuple[str, ...],
     votes: np.ndarray | None = None,
     progress: bool = True,
@@ -136,7 +144,7 @@ def evaluate(
     metrics, rows = classification_metrics(labels, probabilities), 0
     if votes is not None:
         metrics |= distribution_metrics(_votes_of(found["sample_ids"], votes), probabilities)
-        rows = metrics.pop("rows")
+        rows = int(metrics.pop("rows"))
     matrix = confusion(labels, probabilities)
     return Result(tuple(class_names), metrics, matrix, len(labels), rows)
 
@@ -161,7 +169,7 @@ def evaluate_run(
     which: str = "best",
     output_dir: str | Path | None = None,
     progress: bool = True,
-    network=None,
+    network: "tf.keras.Model | None" = None,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 

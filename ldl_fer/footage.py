@@ -161,7 +161,7 @@ def _frames(source: Source, every: int) -> Iterator[Shot]:
                 if not decoded:
                     break
                 image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                yield Shot(source, lambda image=image: image, number, round(seconds, 4))
+                yield Shot(source, functools.partial(np.asarray, image), number, round(seconds, 4))
             number += 1
     finally:
         video.release()

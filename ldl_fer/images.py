@@ -71,7 +71,7 @@ def decoded_image(content: bytes) -> np.ndarray:
         Image.open(io.BytesIO(content)).close()
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
+            f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
         ) from error
     except Exception:  # As in `_is_fit`: the decoder judges damage.
         pass

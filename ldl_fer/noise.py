@@ -157,7 +157,7 @@ def _check_files(inputs: Sequence[str | None], output: Path) -> None:
             raise InputError(f"{written} is the input itself. Name another --output.")
 
 
-def _file(path: str | None) -> dict:
+def _file(path: str) -> dict:
     return {"file": str(path), "sha256": _sha256(path)}
 
 

@@ -193,6 +193,7 @@ def _write_samples(
     for sample_id, image in enumerate(images):
         if isinstance(image, Exception):
             problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
+            continue
         if problems:
             continue
         content, is_copy = image

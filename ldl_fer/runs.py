@@ -32,7 +32,7 @@ from ldl_fer.files import whole_file, write_whole
 class Run:
     """A run folder's paths and small files."""
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path) -> None:
         """Names the folder; nothing is read or made."""
         self.folder = Path(folder)
         self.config_file = self.folder / "config.json"

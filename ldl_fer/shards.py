@@ -44,7 +44,7 @@ class ShardWriter:
     A context manager: the files are closed at its end.
     """
 
-    def __init__(self, folder: Path, shard_bytes: int):
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
         """Writes nothing yet.
 
         Args:
@@ -53,7 +53,7 @@ class ShardWriter:
         """
         self._folder, self._limit = folder, shard_bytes
         self._shards: list[Shard] = []
-        self._records = self._index = None
+        self._records: Any = None  # a TFRecordWriter while a shard is open
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -116,7 +116,7 @@ class ShardReader:
     grow with the number of records, and readers do not disturb each other.
     """
 
-    def __init__(self, folder: Path, shards: tuple[Shard, ...]):
+    def __init__(self, folder: Path, shards: tuple[Shard, ...]) -> None:
         """Opens all files; they are closed when the reader is no longer used.
 
         Raises:

@@ -15,10 +15,11 @@ from ldl_fer.records import Records
 from ldl_fer.settings import DataConfig
 
 AnyRecords = Records | PooledRecords
+Opener = Callable[..., AnyRecords]  # see `opener`
 
 
 def training_records(
-    data: DataConfig, seed: int, opened: Callable[..., AnyRecords] | None = None
+    data: DataConfig, seed: int, opened: Opener | None = None
 ) -> tuple[AnyRecords, AnyRecords]:
     """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
 
@@ -55,15 +56,12 @@ def training_records(
         data.num_neighbors + 1,
         plane=data.num_neighbors > 0,
     )
-    parts = split_annotations(annotations, data.validation_fraction, seed)
+    first, second = split_annotations(annotations, data.validation_fraction, seed)
     paths = data.train_data_path, data.train_image_dir
-    return tuple(
-        opened(data, *paths, neighbors, part)
-        for part, neighbors in zip(parts, (data.num_neighbors, 0), strict=True)
-    )
+    return opened(data, *paths, data.num_neighbors, first), opened(data, *paths, 0, second)
 
 
-def opener(network: tf.keras.Model, frozen: bool) -> Callable[..., AnyRecords]:
+def opener(network: tf.keras.Model, frozen: bool) -> Opener:
     """How a network's data sets are opened: `open_records`, or for a frozen one `open_pooled`."""
     return functools.partial(open_pooled, network) if frozen else open_records
 

@@ -15,6 +15,7 @@ and the exports find it. Run it after training:
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from absl import flags
@@ -108,9 +109,10 @@ def fit_run(
 
     network, config = load_network(run_dir)
     if data_path:
-        asked = config.data, data_path, image_dir, 0
+        asked: Any = config.data, data_path, image_dir, 0
     else:  # What the training would open, without opening its training set.
-        _, asked = training_records(config.training_data, config.run.seed, lambda *asked: asked)
+        training, seed = config.training_data, config.run.seed
+        _, asked = training_records(training, seed, lambda *asked: cast(Any, asked))
     records = opener(network, config.network.frozen)(*asked)
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]

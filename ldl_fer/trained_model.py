@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,10 +98,10 @@ def _load_export(folder: Path) -> TrainedModel:
             "the run again."
         ) from error
 
-    def network(images: np.ndarray) -> np.ndarray:
+    # A signature alone does not keep its model's variables alive: hence the default.
+    def network(images: np.ndarray, loaded: Any = loaded) -> np.ndarray:
         return signature(images=tf.constant(images))["probabilities"].numpy()
 
-    network.loaded = loaded  # A signature alone does not keep its variables alive.
     temperature = read_temperature(extra / "info.json")
     return TrainedModel(network, tuple(names), image_size, temperature)
 

@@ -18,6 +18,7 @@ from ldl_fer.fitting import fit
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import learning_rate
 from ldl_fer.pipeline import steps_per_epoch
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run, load_network
 from ldl_fer.safeguards import SaveState
 from ldl_fer.splits import AnyRecords, opener, training_records
@@ -73,7 +74,7 @@ def _train(
     opened = opener(network, config.network.frozen)
     training, validation = training_records(config.training_data, config.run.seed, opened)
     check_size(config, strategy, training)
-    if config.network.frozen:
+    if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     with claimed(run.lock) as mine:
         if not mine:
@@ -146,7 +147,7 @@ def _callbacks(config, run, training, chief, watch):
     ]
 
 
-def _announce(config, run, training, validation, strategy, state):
+def _announce(config, run, training, validation, strategy, state) -> None:
     machine = ", ".join(device.name for device in tf.config.list_logical_devices())
     chosen = "the test set (--select_on_test)" if config.data.select_on_test else "validation"
     print(

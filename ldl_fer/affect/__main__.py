@@ -41,6 +41,7 @@ ones agree with them. A column knn is dropped where values changed.
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -53,6 +54,11 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import same_file
 from ldl_fer.settings import CLASS_NAMES
 
+if TYPE_CHECKING:
+    from ldl_fer.affect.filling import Affect
+    from ldl_fer.affect.foreign_model import AffectModel
+    from ldl_fer.affect.prototypes import Prototypes
+
 COMMANDS = ("predict", "train", "prototypes")
 _SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
@@ -60,7 +66,7 @@ _SPEC_FLAGS = (
 )
 
 
-def load_model(path: str, spec_file: str | None, settings: dict):
+def load_model(path: str, spec_file: str | None, settings: dict) -> "AffectModel":
     """The model of `predict`: by a spec file, else the one beside the model; settings override it.
 
     Raises:
@@ -74,7 +80,7 @@ def load_model(path: str, spec_file: str | None, settings: dict):
     return load_affect_model(path, spec)
 
 
-def load_prototypes(path: str, from_csv: str | None):
+def load_prototypes(path: str, from_csv: str | None) -> tuple["Prototypes", tuple[str, ...]]:
     """The model of `prototypes`.
 
     Raises:
@@ -113,8 +119,8 @@ def fill_file(
     annotations_path: str,
     image_dir: str,
     output: str,
-    model,
-    class_names,
+    model: "Affect",
+    class_names: tuple[str, ...],
     overwrite: bool,
     batch_size: int,
 ) -> None:

@@ -26,7 +26,7 @@ class AffectModel:
       source: file name and the start of its SHA-256, for the column valence_arousal_source.
     """
 
-    def __init__(self, network: LoadedModel, spec: ModelSpec, path: Path):
+    def __init__(self, network: LoadedModel, spec: ModelSpec, path: Path) -> None:
         """Settles what the spec leaves to the file.
 
         Raises:

@@ -56,7 +56,7 @@ class Prototypes:
         prototypes: np.ndarray,
         image_size: int,
         source: str,
-    ):
+    ) -> None:
         """Takes the classifier, uint8 [B, S, S, 3] -> [B, C], and the classes' places, [C, 2]."""
         self._probabilities = probabilities
         self._prototypes = np.asarray(prototypes, np.float64)

@@ -12,6 +12,7 @@ saved_model/                    what `load_affect_model` takes
 """
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -29,9 +30,10 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.optimizers import learning_rate, network_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run
 from ldl_fer.settings import DataConfig
-from ldl_fer.splits import AnyRecords, opener
+from ldl_fer.splits import AnyRecords, Opener, opener
 
 _FIRST_SCALE = 0.01
 
@@ -69,7 +71,7 @@ def train_regressor(
     test = None
     if test_data_path:
         test = _opened(opened, config.data, test_data_path, test_image_dir)
-    if config.network.frozen:
+    if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
@@ -133,7 +135,7 @@ def shrink_logits(network: tf.keras.Model) -> None:
 class _BestRegressor(tf.keras.callbacks.Callback):
     """Keeps the whole network at the epoch of the highest validation CCC."""
 
-    def __init__(self, run: Run, network: tf.keras.Model):
+    def __init__(self, run: Run, network: tf.keras.Model) -> None:
         super().__init__()
         self._run, self._network, self._best = run, network, -np.inf
 
@@ -146,7 +148,9 @@ class _BestRegressor(tf.keras.callbacks.Callback):
             write_whole(self._run.best_file, json.dumps(best) + "\n")
 
 
-def _sets(data: DataConfig, seed: int, opened, progress: bool) -> tuple[AnyRecords, AnyRecords]:
+def _sets(
+    data: DataConfig, seed: int, opened: Opener, progress: bool
+) -> tuple[AnyRecords, AnyRecords]:
     """The training set and the set to choose the epoch on, of rows with valence and arousal."""
     if not data.train_data_path:
         raise InputError(
@@ -155,18 +159,21 @@ def _sets(data: DataConfig, seed: int, opened, progress: bool) -> tuple[AnyRecor
     training = data.train_data_path, data.train_image_dir
     if data.val_data_path:
         validation = data.val_data_path, data.val_image_dir
-        return tuple(_opened(opened, data, *paths, progress) for paths in (training, validation))
+        opened_one = functools.partial(_opened, opened, data, progress=progress)
+        return opened_one(*training), opened_one(*validation)
     if not data.train_data_path.endswith(".csv"):
         raise InputError(
             f"{data.train_data_path} is a folder of shards, from which no validation set can be "
             "split. Give --val_data_path, or the CSV itself."
         )
     whole = _with_values(data.train_data_path, data.class_names, progress)
-    parts = split_annotations(whole, data.validation_fraction, seed)
-    return tuple(opened(data, *training, 0, part) for part in parts)
+    first, second = split_annotations(whole, data.validation_fraction, seed)
+    return opened(data, *training, 0, first), opened(data, *training, 0, second)
 
 
-def _opened(opened, data: DataConfig, path: str, image_dir: str, progress: bool = True):
+def _opened(
+    opened: Opener, data: DataConfig, path: str, image_dir: str, progress: bool = True
+) -> AnyRecords:
     if not path.endswith(".csv"):
         return opened(data, path, image_dir, 0)
     return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))

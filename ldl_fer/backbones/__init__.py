@@ -17,7 +17,7 @@ from ldl_fer.backbones.small_cnn import small_cnn
 from ldl_fer.errors import InputError
 from ldl_fer.settings import NetworkConfig
 
-BACKBONES: Mapping[str, Callable[[int], tf.keras.Model]] = MappingProxyType(
+BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
     {
         "resnet18": resnet18,
         "resnet34": resnet34,

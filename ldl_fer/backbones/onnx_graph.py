@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def read_graph(path: str | Path) -> Graph:
     return Graph(path, inputs[0], tuple(_nodes(graph, onnx)), arrays)
 
 
-def _nodes(graph, onnx) -> Iterator[Node]:
+def _nodes(graph: Any, onnx: ModuleType) -> Iterator[Node]:
     """Those that compute something, in order, fed past those that do not."""
     convolutions = sum(node.op_type in CONVOLUTIONS for node in graph.node)
     seen, sources = 0, {}

@@ -103,9 +103,9 @@ def _fill(model: tf.keras.Model, graph: Graph) -> None:
     """Walks layers and nodes together; what a layer lacks in the file raises InputError."""
     nodes = list(graph.nodes)
     given = {}  # Our tensor -> the file's.
-    padding, bias = 0, None
+    padding, bias = 0, np.zeros(0)
 
-    def take(layer, *ops: str) -> Node:
+    def take(layer: tf.keras.layers.Layer, *ops: str) -> Node:
         inputs = [given[x.name] for x in tf.nest.flatten(layer.input)]
         node = nodes.pop(0) if nodes else Node("nothing", "the end", (), "", {})
         if node.op not in ops or sorted(node.inputs[: len(inputs)]) != sorted(inputs):
@@ -146,24 +146,24 @@ def _fill(model: tf.keras.Model, graph: Graph) -> None:
         raise _mismatch(graph, model.layers[-1], "its end", nodes[0])
 
 
-def _is_convolution(layer) -> bool:
+def _is_convolution(layer: tf.keras.layers.Layer) -> bool:
     return isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D))
 
 
-def _file_shape(layer) -> tuple[int, ...]:
+def _file_shape(layer: tf.keras.layers.Layer) -> tuple[int, ...]:
     """Of the kernel, as ONNX has it: [O, I, h, w], depthwise [C, 1, h, w]."""
     height, width, first, last = layer.weights[0].shape
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     return (first, last, height, width) if depthwise else (last, first, height, width)
 
 
-def _set_kernel(layer, kernel: np.ndarray) -> None:
+def _set_kernel(layer: tf.keras.layers.Layer, kernel: np.ndarray) -> None:
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     scale = _INPUT_SCALE if layer.name == "conv1" else 1.0
     layer.set_weights([scale * kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
 
 
-def _check_attributes(layer, padding: int, node: Node, graph: Graph) -> None:
+def _check_attributes(layer: tf.keras.layers.Layer, padding: int, node: Node, graph: Graph) -> None:
     if node.op == "Gemm":
         wanted = {"alpha": 1.0, "beta": 1.0, "transA": 0}
         usual = wanted
@@ -178,7 +178,9 @@ def _check_attributes(layer, padding: int, node: Node, graph: Graph) -> None:
         raise _mismatch(graph, layer, str(wrong), node, str({key: has[key] for key in wrong}))
 
 
-def _normalization(layer, node: Node | None, bias: np.ndarray, graph: Graph) -> list[np.ndarray]:
+def _normalization(
+    layer: tf.keras.layers.Layer, node: Node | None, bias: np.ndarray, graph: Graph
+) -> list[np.ndarray]:
     """gamma, beta, mean, variance for the epsilon of ours; without a node, beta is the bias."""
     channels = len(bias)
     ones = np.ones(channels)
@@ -189,7 +191,7 @@ def _normalization(layer, node: Node | None, bias: np.ndarray, graph: Graph) -> 
     return [gamma, beta, mean - bias, variance + (epsilon - layer.epsilon)]
 
 
-def _set_slopes(layer, node: Node, graph: Graph) -> None:
+def _set_slopes(layer: tf.keras.layers.Layer, node: Node, graph: Graph) -> None:
     shape = layer.alpha.shape
     slopes = np.zeros(1) if node.op == "Relu" else graph.array(node, 1)
     each = slopes.size == shape[-1] and slopes.shape[-3:] == (shape[-1], 1, 1)
@@ -198,7 +200,9 @@ def _set_slopes(layer, node: Node, graph: Graph) -> None:
     layer.set_weights([np.broadcast_to(slopes.reshape(1, 1, -1), shape)])
 
 
-def _vector(node: Node, index: int, size: int, layer, graph: Graph) -> np.ndarray:
+def _vector(
+    node: Node, index: int, size: int, layer: tf.keras.layers.Layer, graph: Graph
+) -> np.ndarray:
     vector = graph.array(node, index)
     if vector.shape != (size,):
         found = f"{node.inputs[index]} {list(vector.shape)}"
@@ -206,7 +210,9 @@ def _vector(node: Node, index: int, size: int, layer, graph: Graph) -> np.ndarra
     return vector
 
 
-def _mismatch(graph: Graph, layer, wanted: str, node: Node, found: str = "") -> InputError:
+def _mismatch(
+    graph: Graph, layer: tf.keras.layers.Layer, wanted: str, node: Node, found: str = ""
+) -> InputError:
     return InputError(
         f"{graph.path} is not the MobileFaceNet of ldl_fer: layer {layer.name} wants {wanted}, the "
         f"file has {found or f'a {node.op} of {list(node.inputs)}'} in node {node.name}."

@@ -85,7 +85,7 @@ def plan(
             data = sets.training_csv(noise, seed, experiment.union)
             tests = sets.test_sets(experiment.union, seed)
             for variant in experiment.variants:
-                beside = METHOD_SETTINGS.get(variant.settings.get("method"), {})
+                beside = METHOD_SETTINGS.get(str(variant.settings.get("method")), {})
                 settings = beside | dict(variant.settings)
                 made = config.replace(**settings, train_data_path=str(data), seed=seed)
                 folder = runs_dir / _folder_name(noise, seed, made, tests)
@@ -94,7 +94,7 @@ def plan(
     return planned
 
 
-def _folder_name(noise, seed, config, tests) -> str:
+def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
     """Method, noise and seed, and a hash of every setting and set but places of output."""
     settings = dataclasses.asdict(config)
     del settings["data"]["records_dir"], settings["run"]
@@ -153,7 +153,7 @@ def _run(one: Planned, bar: tqdm) -> None:
 class _Epochs(tf.keras.callbacks.Callback):
     """Tells a progress bar of every epoch."""
 
-    def __init__(self, bar: tqdm):
+    def __init__(self, bar: tqdm) -> None:
         super().__init__()
         self.bar = bar
 

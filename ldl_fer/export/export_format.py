@@ -39,7 +39,7 @@ class Trained:
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     pictures: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         classes = self.network.outputs[1].shape[-1]
         if classes != len(self.class_names):
             raise ValueError(

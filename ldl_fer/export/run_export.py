@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Comparison, warnings
@@ -115,7 +116,7 @@ def export_formats(
             raise
         pictures, source = None, ""
         print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
-    info = {"backbone": config.network.backbone, "best": run.best()}
+    info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.best()}
     temperature = temperature_of(run)
     if temperature is not None:
         info["temperature"] = temperature

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,7 +105,12 @@ class PictureAligner:
         Raises:
           InputError: a face cannot be written. What is wrong with the picture is in the record.
         """
-        record = {PATH: path, "stamp": self.stamp(path), "status": SKIPPED, "reason": ""}
+        record: dict[str, Any] = {
+            PATH: path,
+            "stamp": self.stamp(path),
+            "status": SKIPPED,
+            "reason": "",
+        }
         record |= {"found": 0, "aligned": [], "faces": []}
         try:
             image = decoded_image((self.image_dir / path).read_bytes())
