@@ -6,6 +6,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from ldl_fer.errors import InputError
+from ldl_fer.told_paths import expanded
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -22,7 +23,7 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS(argv)
+            return flags.FLAGS([expanded(word) for word in argv])
         except flags.Error as error:
             _complain(f"{error}\nSee --help.")
             sys.exit(USER_MISTAKE)

@@ -123,7 +123,7 @@ def _train(
 
 def _construct(config: Config, run: Run, training: AnyRecords, state: list, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
-    network, _ = load_network(run.folder)
+    network, _ = load_network(run.folder, trust_model=config.network.trust_model)
     if config.comparator.method == "ldlva":
         method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
         model = LDLVA(network, method, len(training))

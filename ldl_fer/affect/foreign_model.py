@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ldl_fer.affect.model_files import LoadedModel, load_model_file, sha256
+from ldl_fer.affect.model_files import LoadedModel, load_model_file
 from ldl_fer.affect.model_spec import LAYOUTS, ModelSpec, read_spec
+from ldl_fer.checksums import check_checksums, sha256
 from ldl_fer.errors import InputError
 from ldl_fer.images import resized
 
@@ -93,7 +94,9 @@ class AffectModel:
         return np.tanh(values) if self._spec.tanh else values
 
 
-def load_affect_model(path: str | Path, spec: ModelSpec | None = None) -> AffectModel:
+def load_affect_model(
+    path: str | Path, spec: ModelSpec | None = None, trust: bool = False
+) -> AffectModel:
     """A model from a file or folder.
 
     Args:
@@ -101,10 +104,11 @@ def load_affect_model(path: str | Path, spec: ModelSpec | None = None) -> Affect
         own layers, a SavedModel folder, or the run folder of `affect train`.
       spec: how to feed and read it; None: as affect.json in the SavedModel says, or, beside a file
         x.onnx, x.json.
+      trust: load also what holds code, see `ldl_fer.model_file`.
 
     Raises:
-      InputError: no such file, one that cannot be loaded, a classifier of this package, or as
-        `AffectModel`.
+      InputError: no such file, one that cannot be loaded or was changed since it was
+        written, a classifier of this package, or as `AffectModel`.
     """
     path = Path(path)
     if not path.exists():
@@ -112,10 +116,12 @@ def load_affect_model(path: str | Path, spec: ModelSpec | None = None) -> Affect
     _refuse_classifier(path)
     if (path / "saved_model" / "saved_model.pb").exists():
         path = path / "saved_model"
+    if path.is_dir():
+        check_checksums(path)
     if spec is None:
         spec_file = spec_file_of(path)
         spec = read_spec(spec_file) if spec_file else ModelSpec()
-    return AffectModel(load_model_file(path), spec, path)
+    return AffectModel(load_model_file(path, trust), spec, path)
 
 
 def spec_file_of(path: str | Path) -> Path | None:

@@ -12,8 +12,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ldl_fer.affect.foreign_model import squares
-from ldl_fer.affect.model_files import sha256
 from ldl_fer.annotations import Annotations
+from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 from ldl_fer.trained_model import load_model
 
