@@ -35,11 +35,13 @@ def load_keras_model(path: str | Path, trust: bool = False) -> "tf.keras.Model":
         that is not Keras' own; or a Lambda layer of another Python.
     """
     path = Path(path)
+    if path.suffix == ".keras" and not path.is_dir():
+        check_archive(path)
     descriptions = list(layer_descriptions(path))
     if path.is_dir():
         _check_graph(path, trust)
-    else:
-        (check_archive if path.suffix == ".keras" else check_weights)(path)
+    elif path.suffix != ".keras":
+        check_weights(path)
     if not trust:
         for description in descriptions:
             refuse_code(description, path)

@@ -113,7 +113,7 @@ def nodes(description: Any) -> Iterator[dict[str, Any]]:
 
 def _reason(node: dict[str, Any]) -> str:
     """Why a node is not to be loaded; empty: it may be."""
-    name, module = node["class_name"], node.get("module")
+    name, module = str(node["class_name"]), node.get("module")
     if name in _REFUSED:
         return _REFUSED[name]
     if module is not None and str(module).split(".")[0] != "keras":

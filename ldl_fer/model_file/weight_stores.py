@@ -9,6 +9,7 @@ import h5py
 
 from ldl_fer.errors import InputError
 
+_WEIGHTS = "model.weights.h5"
 _LARGEST_RATIO = 20  # weights hardly compress
 _SMALL = 50 * 2**20  # bytes that do no harm whatever the ratio
 
@@ -53,15 +54,18 @@ def check_archive(path: Path) -> None:
                     f"{path} keeps its weights as .npz, which Keras reads by pickle, so that they "
                     "can hold code. Save the model anew with h5py installed."
                 )
-            if "model.weights.h5" not in names:
-                raise InputError(f"{path} is damaged: it has no weights. Get it again.")
             damaged = archive.testzip()
             if damaged:
                 raise InputError(f"{path} is damaged: {damaged} in it is. Get it again.")
-            with archive.open("model.weights.h5") as content:
-                check_weights(path, content)
+            if _WEIGHTS in names:
+                with archive.open(_WEIGHTS) as content:
+                    check_weights(path, content)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.") from error
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InputError(f"{path} is damaged: {error}. Get it again.") from error
+        raise InputError(
+            f"{path} is damaged or neither .h5, .keras nor a SavedModel: {error}. Get it again."
+        ) from error
 
 
 def _bytes(group: h5py.Group, path: Path) -> Iterator[int]:
