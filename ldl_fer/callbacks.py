@@ -103,5 +103,5 @@ class BestNetwork(tf.keras.callbacks.Callback):
             write_whole(self.run.best_file, json.dumps(best) + "\n")
 
 
-def _write_figure(name, figure) -> None:
+def _write_figure(name, figure):
     tf.summary.image(name, plots.figure_to_array(figure)[tf.newaxis])

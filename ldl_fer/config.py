@@ -18,6 +18,7 @@ from ldl_fer.settings import (
     OptimizerConfig,
     RunConfig,
 )
+from ldl_fer.told_paths import expanded, told_values
 
 _POSITIVE = {
     *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
@@ -36,6 +37,7 @@ _SHARES = {
     "scn_high_share",
     "scn_rank_weight",
 }
+_NOT_KEPT = ("trust_model",)
 GROUPS = {
     "data": DataConfig,
     "augmentation": AugmentationConfig,
@@ -87,6 +89,7 @@ class Config:
         for name, value in settings.items():
             group = _group_of(name)
             _check(name, value, fields(group)[name].metadata["choices"])
+            value = expanded(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
         return dataclasses.replace(
             self,
@@ -94,8 +97,15 @@ class Config:
         )
 
     def to_json(self) -> str:
-        """The settings as indented JSON; `from_json` reads it back."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """The settings as indented JSON; `from_json` reads it back, in the same folder.
+
+        Paths are told as `told_paths` has it. --trust_model is left out: it is the user's word, not
+        that of a file.
+        """
+        groups = dataclasses.asdict(self)
+        for name in _NOT_KEPT:
+            del groups[_group_of(name)][name]
+        return json.dumps(told_values(groups), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
@@ -109,6 +119,8 @@ class Config:
         for group in json.loads(text).values():
             for name, value in group.items():
                 settings[name] = tuple(value) if isinstance(value, list) else value
+        for name in _NOT_KEPT:
+            settings.pop(name, None)
         return cls().replace(**settings)
 
 

@@ -14,6 +14,7 @@ from ldl_fer import plots
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
+from ldl_fer.told_paths import told
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -170,6 +171,7 @@ def evaluate_run(
     output_dir: str | Path | None = None,
     progress: bool = True,
     network: "tf.keras.Model | None" = None,
+    trust_model: bool = False,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -181,6 +183,7 @@ def evaluate_run(
       output_dir: where the files go; None: the run folder.
       progress: whether to show a progress bar.
       network: of `runs.load_network`, to be filled with those weights; None: it is built.
+      trust_model: see `runs.load_network`.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -190,13 +193,13 @@ def evaluate_run(
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import opener
 
-    network, config = load_network(run_dir, which, network)
+    network, config = load_network(run_dir, which, network, trust_model)
     records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
     votes = records.annotations().votes
     dataset = ordered_dataset(records, config)
     result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
     extra = {
-        "data_path": data_path,
+        "data_path": told(data_path),
         "annotations_sha256": records.annotations().fingerprint(),
         "weights": which,
         "best": Run(run_dir).best(),

@@ -25,6 +25,7 @@ from ldl_fer.examples import SCHEMA_VERSION, encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
 from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
 from ldl_fer.shards import ShardWriter
+from ldl_fer.told_paths import told
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
@@ -100,7 +101,7 @@ def write_records(
             annotations_sha256=annotations.fingerprint(),
             shards=shards.named_by_total(),
             settings={
-                "image_dir": str(image_dir.resolve()),
+                "image_dir": told(str(image_dir.resolve())),
                 "shard_bytes": shard_bytes,
                 "jpeg_quality": JPEG_QUALITY,
             },

@@ -108,7 +108,7 @@ def _train(
 
 def _construct(config: Config, run: Run, training: AnyRecords, state: list, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
-    network, _ = load_network(run.folder)
+    network, _ = load_network(run.folder, trust_model=config.network.trust_model)
     if config.comparator.method == "ldlva":
         method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
         model = LDLVA(network, method, len(training))
@@ -147,7 +147,7 @@ def _callbacks(config, run, training, chief, watch):
     ]
 
 
-def _announce(config, run, training, validation, strategy, state) -> None:
+def _announce(config, run, training, validation, strategy, state):
     machine = ", ".join(device.name for device in tf.config.list_logical_devices())
     chosen = "the test set (--select_on_test)" if config.data.select_on_test else "validation"
     print(
