@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
+
+from ldl_fer.pixels import decoded_image
 
 PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "subDirectory_filePath",
@@ -144,15 +145,10 @@ def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[
 
 def _image_problem(file: Path) -> str | None:
     try:
-        data = file.read_bytes()
-        if not data:
-            return f"{file} is empty"
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded_image(file.read_bytes())
     except (OSError, ValueError) as error:
         return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
-    except cv2.error:
-        image = None
-    return f"{file} is damaged or not an image" if image is None else None
+    return None
 
 
 def check_neighbors(texts: Sequence[str]) -> list[Problem]:
