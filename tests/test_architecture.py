@@ -46,7 +46,7 @@ ORDER = [
     *("faces", "faces.__main__"),
     "pictures",
     *("prepared_records", "pooled_maps_cache", "pooled_records"),
-    *("splits", "augmentation", "batches", "pipeline"),
+    *("bad_images", "splits", "augmentation", "batches", "pipeline"),
     *(
         "bank",
         "layers",
