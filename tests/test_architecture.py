@@ -21,6 +21,7 @@ ORDER = [
         "config_flags",
         "command_line",
         "plots",
+        "face_plots",
         "metrics",
         "addons",
     ),
@@ -31,7 +32,7 @@ ORDER = [
     *("datasets", "datasets.count_table", "datasets.__main__"),
     *("affect.agreement", "affect.partial_annotations", "affect.model_spec"),
     "affect.command_flags",
-    *("label_list", "noise_kinds", "noise_sources", "noise"),
+    *("label_list", "noise_draws", "noise_kinds", "noise_sources", "noise"),
     *("face_drawing", "drawn_faces"),
     "equations",
     *("model_file.keras_layers", "model_file.code_object", "model_file.bytecode"),
@@ -63,7 +64,7 @@ ORDER = [
     "comparators",
     *("construction", "runs", "devices", "compiled_model"),
     *("stop_signals", "checkpoints", "training_state", "safeguards", "callbacks"),
-    *("training_checks", "fitting", "training", "evaluation"),
+    *("training_checks", "fitting", "training", "evaluation_result", "evaluation"),
     *("temperature", "trained_model"),
     *("affect.model_files", "affect.model_interface", "affect.foreign_model", "affect.filling"),
     *("affect.filled_csv", "affect.concordance"),
@@ -97,11 +98,24 @@ ORDER = [
     *("experiments.experiment", "experiments.noise", "experiments.ablation"),
     *("experiments.neighbors", "experiments.inconsistent", "experiments.original"),
     *("experiments.votes", "experiments.uncertainty", "experiments", "experiments.data"),
-    *("experiments.measures", "experiments.cross_validation", "experiments.runner"),
+    *(
+        "experiments.measures",
+        "experiments.cross_validation",
+        "experiments.planned",
+        "experiments.runner",
+    ),
     *("experiments.summary", "experiments.__main__"),
 ]
 WITHOUT_TENSORFLOW = [
-    *("annotations", "neighbors", "label_list", "noise_kinds", "noise", "datasets.__main__"),
+    *(
+        "annotations",
+        "neighbors",
+        "label_list",
+        "noise_draws",
+        "noise_kinds",
+        "noise",
+        "datasets.__main__",
+    ),
     *("files", "plots", "errors", "config_flags"),
 ]
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
