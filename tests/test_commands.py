@@ -130,3 +130,58 @@ def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
     assert code == 0 and "prototypes (class means of places.csv): Neutral (" in out
     both = [pd.read_csv(tmp_path / name)[["valence", "arousal"]] for name in ("a.csv", "b.csv")]
     assert np.isfinite(both).all() and not np.allclose(*both)
+
+
+# --- faces
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--which=all", "--annotations={0}/in.csv"], "a label is one person's, and --which=all"),
+        (["--image_dir={0}/no"], "no: no such folder of pictures. Check --image_dir."),
+        (["--image_dir={0}/empty"], "empty: no pictures in this folder. Check --image_dir."),
+        (["--output_dir={0}", "--image_dir={0}/images"], "the pictures would be overwritten"),
+        (["--output_dir={0}", "--annotations={0}/in.csv"], "in.csv would be overwritten"),
+        (["--annotations={0}/no.csv"], "no.csv cannot be read as CSV"),
+        (
+            ["--annotations={0}/nameless.csv"],
+            "column subDirectory_filePath is missing (there are: a",
+        ),
+        ([], "no face in any of 1 pictures; {0}/out/faces.csv says why."),
+    ],
+)
+def test_faces_refuses(tmp_path, flags, words):
+    cv2 = pytest.importorskip("cv2")
+    for folder in ("photos", "images", "empty"):
+        (tmp_path / folder).mkdir()
+    assert cv2.imwrite(str(tmp_path / "photos/a.png"), np.zeros([40, 40, 3], np.uint8))
+    (tmp_path / "in.csv").write_text("subDirectory_filePath,expression\na.png,0\n")
+    (tmp_path / "nameless.csv").write_text("a,expression\na.png,0\n")
+    given = ["--image_dir={0}/photos", "--output_dir={0}/out", *flags]
+    code, _, error = command("faces", *(flag.format(tmp_path) for flag in given))
+    assert code == 2 and words.format(tmp_path) in error
+
+
+# --- export
+
+
+def test_export_fails_where_a_format_does(tmp_path, monkeypatch, capsys):
+    from absl import flags
+
+    from ldl_fer.export import __main__ as export
+    from ldl_fer.export import run_export
+
+    kind = run_export.FORMATS["tflite"]
+    (tmp_path / "model.tflite").write_bytes(bytes(2_240_000))
+    kept = run_export.Exported(kind, tmp_path)
+    failed = run_export.Exported(kind, tmp_path, failure="differs by 0.5")
+    given = {"run_dir": "r", "output_dir": None, "format": ["tflite"], "representative": None}
+    given |= {"representative_images": 1, "data_license": ""}
+    monkeypatch.setattr(flags, "FLAGS", type("Given", (), given))
+    for exports, code in (([kept], 0), ([kept, failed], 1)):
+        monkeypatch.setattr("ldl_fer.export.export_formats", lambda *_, answer=exports: answer)
+        assert export.main() == code
+    out, error = capsys.readouterr()
+    assert f"{tmp_path}: 2.24 MB; allowed: {kind.tolerance}" in out
+    assert error == "error: tflite: differs by 0.5\n"
