@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.noise_draws import draw_classes, draw_rows, shares
 
 
 def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int) -> np.ndarray:
@@ -117,11 +116,11 @@ def flip_by_confusion(
     if not (np.isfinite(confusion) & (confusion >= 0)).all():
         raise InputError("the confusion matrix has entries that are no finite numbers >= 0.")
     elsewhere = confusion * (1 - np.eye(num_classes))
-    weights = shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
+    weights = _shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
     count = round(weights.sum()) if rate is None else _share(rate, len(labels))
-    rows = draw_rows(weights, count, random, "are of a class that the matrix confuses")
+    rows = _draw_rows(weights, count, random, "are of a class that the matrix confuses")
     noisy = labels.copy()
-    noisy[rows] = draw_classes(elsewhere[labels[rows]], random)
+    noisy[rows] = _draw_classes(elsewhere[labels[rows]], random)
     return noisy
 
 
@@ -148,11 +147,11 @@ def flip_by_votes(
     others = _checked_votes(votes, labels, num_classes)
     total = others.sum(axis=1)
     others[np.arange(len(labels)), labels] = 0.0
-    weights = shares(others.sum(axis=1), total)
+    weights = _shares(others.sum(axis=1), total)
     what = "have votes for another class than their label"
-    rows = draw_rows(weights, _share(rate, len(labels)), random, what)
+    rows = _draw_rows(weights, _share(rate, len(labels)), random, what)
     noisy = labels.copy()
-    noisy[rows] = draw_classes(others[rows], random)
+    noisy[rows] = _draw_classes(others[rows], random)
     return noisy
 
 
@@ -176,7 +175,7 @@ def draw_one_vote(
     if rate is not None:
         raise InputError(f"one_vote takes no rate, the votes decide; leave out --rate={rate}.")
     votes = _checked_votes(votes, labels, num_classes)
-    return np.where(votes.any(axis=1), draw_classes(votes, random), labels).astype(np.int32)
+    return np.where(votes.any(axis=1), _draw_classes(votes, random), labels).astype(np.int32)
 
 
 class Kind(NamedTuple):
@@ -226,6 +225,11 @@ def _share(rate: float | None, rows: int) -> int:
     return round(rate * rows)
 
 
+def _shares(parts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """parts / totals, 0 where the total is 0."""
+    return np.divide(parts, totals, out=np.zeros_like(parts), where=totals > 0)
+
+
 def _checked_votes(votes: np.ndarray | None, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """A float64 copy [N, C] of the votes."""
     if votes is None:
@@ -240,3 +244,43 @@ def _checked_votes(votes: np.ndarray | None, labels: np.ndarray, num_classes: in
             f"classes need [{len(labels)}, {num_classes}]."
         )
     return votes
+
+
+def _draw_rows(
+    weights: np.ndarray, count: int, random: np.random.Generator, what: str
+) -> np.ndarray:
+    """Exactly `count` different rows, each with the chance min(1, s weight), s set by the count.
+
+    Pareto sampling (Rosen, On sampling with probability proportional to size, J. Stat. Plan.
+    Inference 62, 1997): of the odds of uniform numbers over the odds of the chances, the smallest.
+    """
+    possible = np.count_nonzero(weights)
+    if possible < count:
+        most = np.floor(possible / len(weights) * 1e4) / 1e4
+        raise InputError(
+            f"{count} of {len(weights)} labels are to change, but only {possible} rows {what}. "
+            f"Give a rate of at most {most:g}."
+        )
+    chances, uniform = _chances(weights, count), random.random(len(weights))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a chance of 0: infinite or NaN, last
+        ranks = uniform / (1 - uniform) * (1 - chances) / chances
+    return np.argsort(ranks, kind="stable")[:count]
+
+
+def _chances(weights: np.ndarray, count: int) -> np.ndarray:
+    """min(1, s weights) with s such that they sum to `count`."""
+    sure = np.zeros(len(weights), bool)
+    while True:
+        rest = weights[~sure].sum()
+        scaled = weights * ((count - sure.sum()) / rest if rest else 0.0)
+        over = ~sure & (scaled >= 1)
+        if not over.any():
+            return np.where(sure, 1.0, scaled)
+        sure |= over
+
+
+def _draw_classes(weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A class per row of `weights` [M, C], in proportion to them; 0 for a row of zeros."""
+    bounds = np.cumsum(weights, axis=1)
+    points = random.random(len(weights)) * bounds[:, -1]
+    return (bounds > points[:, None]).argmax(axis=1)

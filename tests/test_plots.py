@@ -86,6 +86,56 @@ def test_neighbors_puts_each_bar_under_its_image():
         )
 
 
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_distributions_beside_faces(with_reference):
+    images = _images(3)
+    given, target, reference = np.eye(3), *np.random.default_rng(1).dirichlet(np.ones(3), [2, 3])
+    figure = plots.distributions(
+        images, given, target, NAMES, reference if with_reference else None, ["x", "y", "z"]
+    )
+    for shown, image in zip(_pictures(figure), images, strict=True):
+        np.testing.assert_array_equal(shown, image)
+    assert _titles(figure) == ["x", "y", "z"]
+    series = [given, target, reference][: 2 + with_reference]
+    charts = [axes for axes in figure.axes if axes.containers]
+    for i, axes in enumerate(charts):
+        for container, values in zip(axes.containers, series, strict=True):
+            assert [bar.get_width() for bar in container] == pytest.approx(values[i])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["given label", "target distribution", "reference"][: 2 + with_reference]
+    with pytest.raises(ValueError, match="target distribution"):
+        plots.distributions(images, given, target[:2], NAMES)
+
+
+def test_aggregated_stands_between_given_and_target():
+    given, aggregated, target = np.eye(3)[[1]], np.full([1, 3], 1 / 3), np.array([[0.2, 0.5, 0.3]])
+    figure = plots.distributions(_images(1), given, target, NAMES, aggregated=aggregated)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["given label", "aggregated distribution", "target distribution"]
+    bars = [[bar.get_width() for bar in c] for c in figure.axes[1].containers]
+    np.testing.assert_allclose(bars, [given[0], aggregated[0], target[0]])
+    colors = [c[0].get_facecolor() for c in figure.axes[1].containers]
+    assert len(set(colors)) == 3
+
+
+def test_uncertainty_histogram_is_by_share_of_each_group():
+    images = _images(3)
+    groups = {"kept": np.array([0.0, 0.01, 0.01, 1.0]), "flipped": np.array([1.0])}
+    extremes = {"lowest": (images[:2], ["a", "b"]), "highest": (images[2:], ["c"])}
+    figure = plots.uncertainty(groups, "title", extremes)
+    axes = figure.subfigs[0].axes[0]
+    kept, flipped = ([bar.get_height() for bar in c] for c in axes.containers)
+    assert (kept[0], kept[-1], flipped[-1]) == (0.75, 0.25, 1.0)  # 3 of 4, 1 of 4, 1 of 1
+    assert sum(kept) == sum(flipped) == 1.0
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["kept: 4 samples", "flipped: 1 samples"]
+    for part, (shown, captions) in zip(figure.subfigs[1:], extremes.values(), strict=True):
+        filled = [axes for axes in part.axes if axes.images]
+        assert [axes.get_title() for axes in filled] == captions
+        for axes, image in zip(filled, shown, strict=True):
+            np.testing.assert_array_equal(axes.images[0].get_array(), image)
+
+
 def test_a_file_that_cannot_be_drawn_leaves_the_old_one(tmp_path):
     figure = Figure()
     plots.save_figure(figure, tmp_path / "figure.png")

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ldl_fer import plots
 from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.figures.faces import caption, pictures, vote_shares
 from ldl_fer.metrics import flip_detection
-from ldl_fer.uncertainty_plot import uncertainty
 
 _VOTED = 0.8, 0.5  # shares of votes for the given label that bound the groups
 
@@ -34,7 +34,7 @@ def by_uncertainty(training: TrainingSet, names: tuple[str, ...], count: int, se
     for heading, ids in (("lowest", order[:count]), ("highest", order[::-1][:count])):
         captions = [caption(row, names) for _, row in samples.iloc[ids].iterrows()]
         extremes[rf"{heading} $\lambda$"] = (pictures(training, ids), captions)
-    return uncertainty(
+    return plots.uncertainty(
         {name: values[mask] for name, mask in groups.items() if mask.any()}, title, extremes
     )
 

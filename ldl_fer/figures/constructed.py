@@ -7,7 +7,6 @@ from ldl_fer import plots
 from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.config import Config
-from ldl_fer.distribution_plot import faces_with_bars
 from ldl_fer.equations import local_similarity
 from ldl_fer.figures.faces import caption, pictures, vote_shares
 
@@ -31,7 +30,7 @@ def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) 
     if votes is not None:
         series["human votes"] = votes
     titles = [caption(row, names) for _, row in table.iterrows()]
-    return faces_with_bars(pictures(training, ids), series, names, titles)
+    return plots.faces_with_bars(pictures(training, ids), series, names, titles)
 
 
 def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Figure:
