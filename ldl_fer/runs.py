@@ -142,7 +142,7 @@ def load_network(
     broken = [v.name for v in network.weights if not np.isfinite(v.numpy()).all()]
     if broken:
         raise InputError(
-            f"{run.weights(which)}: {broken[0]} holds numbers that are not finite. Train anew, with "
+            f"{run.weights(which)}: {broken[0]} holds numbers that are not finite. Train anew with "
             "a lower --learning_rate."
         )
     return network, config

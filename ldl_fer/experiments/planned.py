@@ -8,7 +8,7 @@ from pathlib import Path
 from ldl_fer.config import Config
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import Experiment, Noise, Variant
-from ldl_fer.presets import METHOD_SETTINGS
+from ldl_fer.presets import replaced
 from ldl_fer.runs import Run
 
 EPOCHS = ("best", "last")  # Which of its networks a run is tested with.
@@ -71,9 +71,8 @@ def plan(
             data = sets.training_csv(noise, seed, experiment.union)
             tests = sets.test_sets(experiment.union, seed)
             for variant in experiment.variants:
-                beside = METHOD_SETTINGS.get(str(variant.settings.get("method")), {})
-                settings = beside | dict(variant.settings)
-                made = config.replace(**settings, train_data_path=str(data), seed=seed)
+                settings = {**variant.settings, "train_data_path": str(data), "seed": seed}
+                made = replaced(config, settings)
                 folder = runs_dir / _folder_name(noise, seed, made, tests)
                 made = made.replace(run_dir=str(folder))
                 planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
