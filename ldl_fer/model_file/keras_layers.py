@@ -68,7 +68,7 @@ def _without_compilation(description: Any) -> dict[str, Any]:
 
 
 def _saved_model_descriptions(path: Path) -> Iterator[dict[str, Any]]:
-    from keras.protobuf.saved_metadata_pb2 import SavedMetadata
+    from ldl_fer.addons import SavedMetadata
 
     if not (path / "saved_model.pb").exists():
         raise InputError(f"{path} is a folder without saved_model.pb, so it is not a SavedModel.")
