@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Keras 2: TensorFlow's own up to 2.15, later tf-keras, which TensorFlow takes at this word.
 if importlib.util.find_spec("tf_keras"):
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-if "tensorflow" in sys.modules and sys.modules["tensorflow"].keras.__version__ >= "3":
+if "tensorflow" in sys.modules and hasattr(sys.modules["tensorflow"].keras, "ops"):
     raise ImportError(
         "ldl_fer needs Keras 2, but tensorflow has already loaded Keras 3. Import ldl_fer before "
         "tensorflow, or set the environment variable TF_USE_LEGACY_KERAS=1; without the package "

@@ -46,6 +46,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.settings import CLASS_NAMES
 
+SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _SHOWN = 20
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
@@ -247,7 +248,7 @@ def split_annotations(
     _, held_out = train_test_split(rows, test_size=size, random_state=seed, stratify=labels[rows])
     mask = np.zeros(len(annotations), bool)
     mask[held_out] = True
-    numbered = annotations.table.assign(source_row=np.arange(len(annotations)))
+    numbered = annotations.table.assign(**{SOURCE_ROW: np.arange(len(annotations))})
     whole = Annotations(numbered, annotations.class_names)
     return whole.subset(np.flatnonzero(~mask)), whole.subset(np.flatnonzero(mask))
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from tqdm import tqdm
+
 from ldl_fer.errors import InputError
 
 FILE = "SHA256SUMS"
@@ -43,8 +45,16 @@ def write_checksums(folder: str | Path, skipped: Iterable[str] = ()) -> None:
     (folder / FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def check_checksums(folder: str | Path) -> None:
+_CURE = f"Copy the folder anew, or write it again. If you changed it on purpose, delete {FILE}."
+
+
+def check_checksums(folder: str | Path, progress: bool = False, cure: str = _CURE) -> None:
     """Compares a folder's files with its SHA256SUMS; does nothing where there is none.
+
+    Args:
+      folder: of the files.
+      progress: whether to show a bar if it takes longer than two seconds.
+      cure: what to do about a file that is not what was written.
 
     Raises:
       InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged.
@@ -57,7 +67,7 @@ def check_checksums(folder: str | Path) -> None:
         lines = listed.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{listed} is damaged: {error}. Copy the folder anew.") from error
-    for line in lines:
+    for line in tqdm(lines, "checking files", unit="file", delay=2, disable=not progress):
         found = _LINE.fullmatch(line)
         path = PurePosixPath(found[2]) if found else None
         if found is None or path is None or path.is_absolute() or ".." in path.parts:
@@ -67,6 +77,5 @@ def check_checksums(folder: str | Path) -> None:
             raise InputError(f"{file} is missing. Copy the folder anew, or write it again.")
         if sha256(file) != found[1]:
             raise InputError(
-                f"{file} is not what was written: its SHA-256 is not that of {FILE}. Copy the "
-                f"folder anew, or write it again. If you changed it on purpose, delete {FILE}."
+                f"{file} is not what was written: its SHA-256 is not that of {FILE}. {cure}"
             )

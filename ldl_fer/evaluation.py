@@ -172,6 +172,7 @@ def evaluate_run(
     progress: bool = True,
     network: "tf.keras.Model | None" = None,
     trust_model: bool = False,
+    on_bad_image: str | None = None,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -184,6 +185,7 @@ def evaluate_run(
       progress: whether to show a progress bar.
       network: of `runs.load_network`, to be filled with those weights; None: it is built.
       trust_model: see `runs.load_network`.
+      on_bad_image: "fail" or "skip"; None: as the run.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -194,7 +196,8 @@ def evaluate_run(
     from ldl_fer.splits import opener
 
     network, config = load_network(run_dir, which, network, trust_model)
-    records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
+    data = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image).data
+    records = opener(network, config.network.frozen)(data, data_path, image_dir, 0)
     votes = records.annotations().votes
     dataset = ordered_dataset(records, config)
     result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image
+from ldl_fer.pixels import decoded_image
 
 # FFmpeg would write of every damaged video on its own; a shot tells of it.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -28,7 +28,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.faces import Face, FaceDetector, aligned
 from ldl_fer.footage import Shot, read_picture
-from ldl_fer.images import resized
+from ldl_fer.pixels import resized
 from ldl_fer.temperature import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
 

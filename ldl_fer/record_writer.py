@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ldl_fer import __version__
 from ldl_fer.annotations import Annotations
+from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.examples import SCHEMA_VERSION, encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
@@ -109,6 +110,7 @@ def write_records(
         )
         _with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
         (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        write_checksums(partial)
         read_manifest(partial)
         _move_into_place(partial, output_dir, overwrite)
     except BaseException:  # ^C too

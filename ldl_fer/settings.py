@@ -39,6 +39,12 @@ class DataConfig:
         "Choose the best epoch on the set given as --val_data_path although it is the test set, as "
         "many papers do. Recorded in the results.",
     )
+    on_bad_image: str = _setting(
+        "fail",
+        "What to do about pictures that cannot be read: fail names them all and ends; skip leaves "
+        "them out, with a report in --records_dir.",
+        ("fail", "skip"),
+    )
     records_dir: str = _setting(
         "data/records", "Where shards made from CSV files are kept and found again."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from ldl_fer.annotations import Annotations, read_annotations, split_annotations
+from ldl_fer.bad_images import without_bad_images
 from ldl_fer.errors import InputError
 from ldl_fer.pooled_maps_cache import pool_pictures
 from ldl_fer.pooled_records import PooledRecords
@@ -51,7 +52,7 @@ def training_records(
         )
     annotations = read_annotations(
         data.train_data_path,
-        data.train_image_dir,
+        data.train_image_dir if data.on_bad_image == "fail" else None,
         data.class_names,
         data.num_neighbors + 1,
         plane=data.num_neighbors > 0,
@@ -85,9 +86,7 @@ def open_pooled(
     """
     if not path.endswith(".csv"):
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
-    if annotations is None:
-        rows = max(neighbors + 1, 1)
-        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
+    annotations = _usable(data, path, image_dir, neighbors, annotations)
     paths = [Path(image_dir) / name for name in annotations.paths]
     pooled = pool_pictures(paths, network, data.records_dir)
     return PooledRecords(annotations, pooled, data.image_size, neighbors)
@@ -113,6 +112,7 @@ def open_records(
       InputError: unreadable data, or shards of another image size, K or classes.
     """
     if path.endswith(".csv"):
+        annotations = _usable(data, path, image_dir, neighbors, annotations)
         return prepare_records(
             path,
             image_dir,
@@ -135,3 +135,13 @@ def open_records(
             f"{neighbors}. Write it again by python -m ldl_fer.records with the latter."
         )
     return records
+
+
+def _usable(data, path, image_dir, neighbors, annotations):
+    """The annotations given or in a CSV, without bad pictures if these are to be skipped."""
+    if annotations is None:
+        rows = max(neighbors + 1, 1)
+        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
+    if data.on_bad_image == "fail":
+        return annotations
+    return without_bad_images(annotations, path, image_dir, data.records_dir)

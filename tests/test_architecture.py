@@ -24,7 +24,7 @@ ORDER = [
         "metrics",
         "addons",
     ),
-    *("annotation_checks", "annotations", "neighbors"),
+    *("pixels", "annotation_checks", "annotations", "neighbors"),
     *("datasets.emotion_words", "datasets.source_files", "datasets.data_set", "datasets.reader"),
     *("datasets.vote_rules", "datasets.raf_db", "datasets.affectnet", "datasets.class_folders"),
     *("datasets.sfew", "datasets.ck_plus", "datasets.fer2013", "datasets.ferplus"),
@@ -46,7 +46,7 @@ ORDER = [
     *("faces", "faces.__main__"),
     "pictures",
     *("prepared_records", "pooled_maps_cache", "pooled_records"),
-    *("splits", "augmentation", "batches", "pipeline"),
+    *("bad_images", "splits", "augmentation", "batches", "pipeline"),
     *(
         "bank",
         "layers",

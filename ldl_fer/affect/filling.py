@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image, resized
+from ldl_fer.pixels import decoded_image, resized
 
 BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything

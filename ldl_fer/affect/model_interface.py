@@ -8,11 +8,11 @@ import numpy as np
 from ldl_fer.affect.model_files import LoadedModel
 from ldl_fer.affect.model_spec import LAYOUTS, ModelSpec
 from ldl_fer.errors import InputError
-from ldl_fer.images import resized
+from ldl_fer.pixels import resized
 
 
 def squares(images: np.ndarray, size: int) -> np.ndarray:
-    """Images [B, H, W, 3] -> [B, size, size, 3], each as `images.resized` makes it."""
+    """Images [B, H, W, 3] -> [B, size, size, 3], each as `pixels.resized` makes it."""
     if images.shape[1:3] == (size, size):
         return images
     return np.stack([resized(image, size) for image in images])

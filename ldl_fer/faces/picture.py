@@ -23,7 +23,8 @@ from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
 from ldl_fer.faces.alignment import aligned
 from ldl_fer.faces.detector import Face, FaceDetector
-from ldl_fer.images import JPEG_QUALITY, decoded_image, resized
+from ldl_fer.images import JPEG_QUALITY
+from ldl_fer.pixels import decoded_image, resized
 
 WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
