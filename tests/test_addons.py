@@ -37,7 +37,10 @@ def test_progress_bar_tells_epochs_steps_metrics_and_the_time_left(bar, capsys):
 @pytest.mark.parametrize(
     ("code", "refused"),
     [
-        ("import tensorflow as tf; import ldl_fer; assert tf.keras.Model.__module__ == 'tf_keras.src.engine.training'", False),
+        (
+            "import tensorflow as tf; import ldl_fer; assert tf.keras.Model.__module__ == 'tf_keras.src.engine.training'",
+            False,
+        ),
         ("import tensorflow as tf; tf.keras.layers; import ldl_fer", True),
     ],
 )

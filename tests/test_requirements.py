@@ -8,6 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,7 +60,7 @@ def test_lower_bounds_are_those_of_the_oldest_set():
     pins, ranges = requirements(lines, "3.10"), requirements(RANGES, "3.10")
     for name, versions in ranges.items():
         (lower,) = (bound.version for bound in versions if bound.operator == ">=")
-        assert f"=={lower}" == str(pins[name]), name
+        assert Version(lower) in pins[name], name
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 13), (2, 7)])
@@ -67,8 +68,14 @@ def test_lower_bounds_are_those_of_the_oldest_set():
     ("asked", "said"),
     [
         ("", "ldl_fer needs Python 3.10, 3.11 or 3.12, and .*PYTHON=/path/to/python3.11'"),
-        ("oldest", "the oldest packages needs Python 3.10, and .*PYTHON_OLDEST=/path/to/python3.10"),
-        ("newest", "the newest packages needs Python 3.12, and .*PYTHON_NEWEST=/path/to/python3.12"),
+        (
+            "oldest",
+            "the oldest packages needs Python 3.10, and .*PYTHON_OLDEST=/path/to/python3.10",
+        ),
+        (
+            "newest",
+            "the newest packages needs Python 3.12, and .*PYTHON_NEWEST=/path/to/python3.12",
+        ),
     ],
 )
 def test_another_python_is_refused_in_one_sentence_or_two(asked, said, version, monkeypatch):
