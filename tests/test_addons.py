@@ -38,7 +38,7 @@ def test_progress_bar_tells_epochs_steps_metrics_and_the_time_left(bar, capsys):
     ("code", "refused"),
     [
         (
-            "import tensorflow as tf; import ldl_fer; assert tf.keras.Model.__module__ == 'tf_keras.src.engine.training'",
+            "import tensorflow as tf; import ldl_fer; assert 'tf_k' in repr(tf.keras.Model)",
             False,
         ),
         ("import tensorflow as tf; tf.keras.layers; import ldl_fer", True),
