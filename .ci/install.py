@@ -37,8 +37,8 @@ def install(asked):
     wanted = " or ".join(", ".join(sets).rsplit(", ", 1))
     if found not in sets:
         return (
-            "ldl_fer%s needs Python %s, and %s is Python %s: the versions of TensorFlow that it is "
-            "tested with exist for no other. Install python%s and run '%s'."
+            "ldl_fer%s needs Python %s, and %s is Python %s, which its TensorFlow "
+            "was not tried with. Install python%s and run '%s'."
             % (
                 asked and " with the %s packages" % asked,
                 wanted,
