@@ -1,4 +1,8 @@
-"""Makes .venv with everything in requirements.txt, or says in one sentence what is missing.
+"""Makes a virtual environment with a set of requirements, or says in one sentence what is missing.
+
+    python install.py          .venv, with the set for this Python
+    python install.py oldest   .venv-oldest, with the oldest allowed packages
+    python install.py newest   .venv-newest, with the newest
 
 Runs under any Python 3, whatever its version: that version is the first thing it checks.
 """
@@ -8,16 +12,41 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
+# In one call of pip: alone, the extras lift packages past what TensorFlow 2.15 bears.
+PINNED = ["requirements.txt", "requirements-extras.txt"]
+OLDEST = ["requirements-oldest.txt"]
+NEWEST = ["requirements-newest.txt"]
+# What is asked for -> Python -> its files.
+SETS = {
+    "": {"3.10": PINNED, "3.11": PINNED, "3.12": NEWEST},
+    "oldest": {"3.10": OLDEST},
+    "newest": {"3.12": NEWEST},
+}
+# What is asked for -> how to ask for it with another Python.
+COMMANDS = {
+    "": "make venv PYTHON=/path/to/python3.11",
+    "oldest": "make test-oldest PYTHON_OLDEST=/path/to/python3.10",
+    "newest": "make test-newest PYTHON_NEWEST=/path/to/python3.12",
+}
 
 
-def main():
+def install(asked):
+    """Returns what went wrong, or None."""
     found = "%d.%d" % sys.version_info[:2]
-    if not (3, 10) <= sys.version_info[:2] <= (3, 11):
+    sets, command = SETS[asked], COMMANDS[asked]
+    wanted = " or ".join(", ".join(sets).rsplit(", ", 1))
+    if found not in sets:
         return (
-            "ldl_fer needs Python 3.10 or 3.11, and %s is Python %s: TensorFlow 2.15 and "
-            "tensorflow-addons exist for no other. Install python3.11 and run "
-            "'make venv PYTHON=/path/to/python3.11'." % (sys.executable, found)
+            "ldl_fer%s needs Python %s, and %s is Python %s, which its TensorFlow "
+            "was not tried with. Install python%s and run '%s'."
+            % (
+                asked and " with the %s packages" % asked,
+                wanted,
+                sys.executable,
+                found,
+                command.rsplit("python", 1)[1],
+                command,
+            )
         )
     try:
         import ensurepip  # noqa: F401
@@ -25,30 +54,33 @@ def main():
     except ImportError:
         return (
             "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install "
-            "python%s-venv, then run make again; or name another one by "
-            "'make venv PYTHON=/path/to/python3.11'." % (sys.executable, found, found)
+            "python%s-venv, then run make again; or name another one by '%s'."
+            % (sys.executable, found, found, command)
         )
+    name = ".venv" + (asked and "-" + asked)
     print(
-        "Making .venv with Python %s; the installation takes a few minutes ..." % found, flush=True
+        "Making %s with Python %s; the installation takes a few minutes ..." % (name, found),
+        flush=True,
     )
     try:
-        venv.EnvBuilder(with_pip=True, clear=True).create(VENV)
+        venv.EnvBuilder(with_pip=True, clear=True).create(os.path.join(ROOT, name))
     except (OSError, subprocess.CalledProcessError) as error:
-        return "Could not make .venv: %s" % error
-    pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--quiet"]
+        return "Could not make %s: %s" % (name, error)
+    pip = [os.path.join(ROOT, name, "bin", "python"), "-m", "pip", "install", "--quiet"]
     pip += ["--disable-pip-version-check"]
-    packages = ["-r", "requirements.txt", "-r", "requirements-extras.txt"]  # in one call: see there
+    packages = [word for file in sets[found] + ["requirements-dev.txt"] for word in ("-r", file)]
     for arguments in (packages, ["--no-deps", "--no-build-isolation", "-e", "."]):
         status = subprocess.call(pip + arguments, cwd=ROOT)
         if status:
             return "pip could not install %s (exit code %d); its message is above." % (
-                arguments[-1],
+                " ".join(arguments),
                 status,
             )
     return None
 
 
 if __name__ == "__main__":
-    problem = main()
+    asked = "".join(sys.argv[1:])
+    problem = install(asked)
     if problem:
-        sys.exit("make venv: " + problem)
+        sys.exit("make %s: %s" % (asked and "test-" + asked or "venv", problem))
