@@ -135,7 +135,7 @@ def load_network(
         network = build_network(exact, config.data.image_size, classes, load=False)
     try:
         network.load_weights(run.weights(which))
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # h5py has OSError, RuntimeError, KeyError and more for damage
         raise InputError(
             f"{run.weights(which)} is damaged or does not fit {run.config_file}: {error}"
         ) from error
