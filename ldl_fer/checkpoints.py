@@ -153,6 +153,8 @@ def _flush(folder: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """One line of what went wrong."""
+    """One line of what went wrong, without TensorFlow's names of operations and files."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    if isinstance(error, tf.errors.OpError):
+        text = text.rpartition("; ")[2].partition(" [Op:")[0]
     return " ".join(text.split("\n")[0].split())

@@ -13,9 +13,11 @@ saved_model/           what `python -m ldl_fer.export` wrote
 """
 
 import dataclasses
+import errno
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -57,9 +59,12 @@ class Run:
           InputError: they cannot be written.
         """
         with whole_file(self.weights(which)) as partial:
+            size = sum(weight.numpy().nbytes for weight in network.weights)
+            if shutil.disk_usage(self.folder).free < size:  # HDF5 would complain until its end
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
                 network.save_weights(partial)
-            except RuntimeError as error:  # HDF5's word for a full disk
+            except RuntimeError as error:
                 raise OSError(str(error)) from error
 
     def keep_log(self, epochs: int) -> None:
