@@ -1,32 +1,51 @@
 # make demo    install if needed, then train on drawn faces and compare with plain cross-entropy
 # make test    install if needed, then run the tests; make test-slow runs those marked slow
+# make test-oldest   the same tests with the oldest allowed versions, on Python 3.10
+# make test-newest   the same tests with the newest TensorFlow and tf-keras, on Python 3.12
+#                    TESTS="tests/test_a.py tests/test_b.py" names a part, for all of these
 # make lint    ruff, formatting included
 # make browser install Debian's Chromium for the tests of the audit page (as root; else they skip)
 # make venv    only install, into .venv; PYTHON=/path/to/python3.11 chooses the interpreter
+#              (PYTHON_OLDEST and PYTHON_NEWEST those of test-oldest and test-newest)
 
-PYTHON ?= $(shell for p in python3 python3.11 python3.10 python; do \
-	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' \
-	2>/dev/null && { echo $$p; exit; }; done; echo python3)
+# The first of $(2) that is a Python of one of the versions $(1) and can make virtual environments.
+found = $(shell for p in $(2); do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit("%d.%d" % sys.version_info[:2] not in "$(1)".split())' \
+	2>/dev/null && { echo $$p; exit; }; done)
+pyenv = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(1).*/bin/python3)
+
+PYTHON ?= $(or $(call found,3.10 3.11,python3 python3.11 python3.10 python),$(call \
+	found,3.12,python3 python3.12),python3)
+PYTHON_OLDEST ?= $(or $(call found,3.10,python3.10 $(call pyenv,3.10)),python3.10)
+PYTHON_NEWEST ?= $(or $(call found,3.12,python3.12 $(call pyenv,3.12)),python3.12)
 BIN := .venv/bin
+TESTS ?= tests
+PYTEST = -m pytest $(TESTS) -n auto --dist loadfile
 
-.PHONY: venv demo test test-slow lint browser clean
+.PHONY: venv demo test test-slow test-oldest test-newest lint browser clean
 
 venv: .venv/installed
 
-.venv/installed: requirements.txt requirements-extras.txt pyproject.toml .ci/install.py
-	@command -v $(PYTHON) >/dev/null || { \
-		echo "make venv: no Python found. Install Python 3.10 or 3.11, or name one by PYTHON=/path/to/python3.11."; exit 1; }
-	@$(PYTHON) .ci/install.py
+.venv/installed: INTERPRETER = PYTHON
+.venv-oldest/installed: INTERPRETER = PYTHON_OLDEST
+.venv-newest/installed: INTERPRETER = PYTHON_NEWEST
+.venv/installed .venv-oldest/installed .venv-newest/installed: $(wildcard requirements*.txt) pyproject.toml .ci/install.py
+	@python=$($(INTERPRETER)); command -v $$python >/dev/null || { \
+		echo "make $(@D): there is no $$python. Install it, or name one by $(INTERPRETER)=/path/to/python."; \
+		exit 1; }; $$python .ci/install.py $(@D)
 	@touch $@
 
 demo: venv
 	@$(BIN)/python -m ldl_fer.demo
 
 test: venv
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/python $(PYTEST) -m "not slow"
 
 test-slow: venv
-	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+	$(BIN)/python $(PYTEST) -m slow
+
+test-oldest test-newest: test-%: .venv-%/installed
+	.venv-$*/bin/python $(PYTEST) -m "not slow"
 
 lint: venv
 	$(BIN)/ruff check .
@@ -38,4 +57,4 @@ browser:
 		|| echo "make browser: no Chromium could be installed; the audit page's tests will skip."
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-oldest .venv-newest .pytest_cache .ruff_cache *.egg-info

@@ -1,5 +1,6 @@
-"""Makes .venv with everything in requirements.txt, or says in one sentence what is missing.
+"""Makes a virtual environment with everything in its requirements, or says what is missing.
 
+python .ci/install.py [FOLDER], with .venv, .venv-oldest or .venv-newest (see SETS) for FOLDER.
 Runs under any Python 3, whatever its version: that version is the first thing it checks.
 """
 
@@ -8,16 +9,27 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
+PINNED = ["requirements.txt", "requirements-extras.txt"]
+NEWEST = ["requirements-newest.txt"]
+# Folder: the variable of make that names its Python, and the requirements by Python's version.
+SETS = {
+    ".venv": ("PYTHON", {(3, 10): PINNED, (3, 11): PINNED, (3, 12): NEWEST}),
+    ".venv-oldest": ("PYTHON_OLDEST", {(3, 10): ["requirements-oldest.txt"]}),
+    ".venv-newest": ("PYTHON_NEWEST", {(3, 12): NEWEST}),
+}
 
 
-def main():
-    found = "%d.%d" % sys.version_info[:2]
-    if not (3, 10) <= sys.version_info[:2] <= (3, 11):
+def main(folder=".venv", version=sys.version_info[:2]):
+    """Makes the folder; what went wrong, as a sentence, or None."""
+    variable, requirements = SETS[folder]
+    found = "%d.%d" % version
+    wanted = ["%d.%d" % each for each in sorted(requirements)]
+    instead = "%s=/path/to/python%s" % (variable, "3.11" if "3.11" in wanted else wanted[0])
+    if version not in requirements:
         return (
-            "ldl_fer needs Python 3.10 or 3.11, and %s is Python %s: TensorFlow 2.15 and "
-            "tensorflow-addons exist for no other. Install python3.11 and run "
-            "'make venv PYTHON=/path/to/python3.11'." % (sys.executable, found)
+            "it needs Python %s, and %s is Python %s: TensorFlow with Keras 2 was tested with no "
+            "other. Install one and add %s to make's command line."
+            % (" or ".join(wanted), sys.executable, found, instead)
         )
     try:
         import ensurepip  # noqa: F401
@@ -25,30 +37,35 @@ def main():
     except ImportError:
         return (
             "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install "
-            "python%s-venv, then run make again; or name another one by "
-            "'make venv PYTHON=/path/to/python3.11'." % (sys.executable, found, found)
+            "python%s-venv, then run make again; or add %s to make's command line."
+            % (sys.executable, found, found, instead)
         )
     print(
-        "Making .venv with Python %s; the installation takes a few minutes ..." % found, flush=True
+        "Making %s with Python %s and %s; the installation takes a few minutes ..."
+        % (folder, found, requirements[version][0]),
+        flush=True,
     )
+    path = os.path.join(ROOT, folder)
     try:
-        venv.EnvBuilder(with_pip=True, clear=True).create(VENV)
+        venv.EnvBuilder(with_pip=True, clear=True).create(path)
     except (OSError, subprocess.CalledProcessError) as error:
-        return "Could not make .venv: %s" % error
-    pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--quiet"]
+        return "it could not be made: %s" % error
+    pip = [os.path.join(path, "bin", "python"), "-m", "pip", "install", "--quiet"]
     pip += ["--disable-pip-version-check"]
-    packages = ["-r", "requirements.txt", "-r", "requirements-extras.txt"]  # in one call: see there
+    packages = []  # In one call: requirements-extras.txt says why.
+    for file in requirements[version] + ["requirements-development.txt"]:
+        packages += ["-r", file]
     for arguments in (packages, ["--no-deps", "--no-build-isolation", "-e", "."]):
         status = subprocess.call(pip + arguments, cwd=ROOT)
         if status:
             return "pip could not install %s (exit code %d); its message is above." % (
-                arguments[-1],
+                " ".join(arguments),
                 status,
             )
     return None
 
 
 if __name__ == "__main__":
-    problem = main()
+    problem = main(*sys.argv[1:])
     if problem:
-        sys.exit("make venv: " + problem)
+        sys.exit("make %s: %s" % ((sys.argv[1:] or [".venv"])[0], problem))

@@ -1,12 +1,62 @@
-"""The only module that imports tensorflow-addons, which ended with TensorFlow 2.15.
+"""What depends on the version of TensorFlow, in one place.
 
-Leaving tensorflow-addons means giving the names below another origin.
+TensorFlow 2.15 is the last that tensorflow-addons works with. Later ones have Keras 2 in tf-keras
+only, and here a progress bar on tqdm. `ldl_fer/__init__.py` chooses tf-keras.
 """
 
+import importlib.util
 import warnings
+from collections.abc import Mapping
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # The notice of its end of life, at every import.
-    from tensorflow_addons.callbacks import TQDMProgressBar
+import tensorflow as tf
+from tqdm.auto import tqdm
 
-__all__ = ["TQDMProgressBar"]
+# "keras", or "tf_keras" beside TensorFlow 2.16 and later.
+_KERAS = tf.keras.Model.__module__.split(".")[0]
+
+SavedMetadata = importlib.import_module(f"{_KERAS}.protobuf.saved_metadata_pb2").SavedMetadata
+
+
+class ProgressBar(tf.keras.callbacks.Callback):
+    """A bar of epochs and a bar of steps, with metrics and the time left, as in tensorflow-addons."""
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self._epochs = tqdm(
+            desc="Training",
+            total=self.params["epochs"],
+            bar_format="{l_bar}{bar} {n_fmt}/{total_fmt} ETA: {remaining}s,  {rate_fmt}",
+            dynamic_ncols=True,
+            unit="epochs",
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        print(f"Epoch {epoch + 1}/{self.params['epochs']}")
+        self._steps = tqdm(
+            total=self.params["steps"],
+            bar_format="{n_fmt}/{total_fmt}{bar} ETA: {remaining}s - {desc}",
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._tell(logs)
+        self._steps.update()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._tell(logs)
+        self._steps.close()
+        self._epochs.update()
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self._epochs.close()
+
+    def _tell(self, logs):
+        text = " - ".join(f"{name}: {value:0.4f}" for name, value in (logs or {}).items())
+        self._steps.set_description_str(text, refresh=False)
+
+
+if importlib.util.find_spec("tensorflow_addons"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The notice of its end of life, at every import.
+        from tensorflow_addons.callbacks import TQDMProgressBar
+else:
+    TQDMProgressBar = ProgressBar

@@ -138,7 +138,7 @@ def _callbacks(config, run, training, chief, watch):
     )
     return [
         rate,
-        *([watch or TQDMProgressBar(show_epoch_progress=True)] if chief else []),
+        *([watch or TQDMProgressBar()] if chief else []),
         callbacks.NumberSummary(writer),
         *([callbacks.PictureSummary(writer, training, config)] if config.run.pictures else []),
         callbacks.BestNetwork(run),

@@ -1,11 +1,13 @@
 """Shared by all tests: quiet TensorFlow, the folder of golden files, the folder of real faces."""
 
+import importlib
 import os
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+importlib.import_module("ldl_fer")  # Before tests import TensorFlow: chooses Keras 2.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

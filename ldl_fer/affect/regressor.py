@@ -96,7 +96,7 @@ def train_regressor(
         validation_steps=steps_per_epoch(len(validation), batch_size),
         callbacks=[
             tf.keras.callbacks.LearningRateScheduler(lambda e: learning_rate(config.optimizer, e)),
-            *([TQDMProgressBar(show_epoch_progress=True)] if progress else []),
+            *([TQDMProgressBar()] if progress else []),
             _BestRegressor(run, network),
             tf.keras.callbacks.CSVLogger(str(run.log)),
         ],

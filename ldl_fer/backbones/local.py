@@ -13,8 +13,8 @@ from typing import Any
 import h5py
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
+from ldl_fer.addons import SavedMetadata
 from ldl_fer.backbones.channels_last import Unconvertible, to_channels_last
 from ldl_fer.errors import InputError
 
