@@ -10,6 +10,7 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.errors import InputError
+from ldl_fer.settings import TRUST_HELP
 
 
 def main() -> None:
@@ -24,6 +25,8 @@ def main() -> None:
         FLAGS.test_image_dir,
         which=FLAGS.weights,
         output_dir=FLAGS.output_dir or FLAGS.run_dir,
+        trust_model=FLAGS.trust_model,
+        on_bad_image=FLAGS.on_bad_image,
     )
     print(format_table(result))
 
@@ -34,4 +37,8 @@ if __name__ == "__main__":
     flags.DEFINE_string("test_image_dir", "", "Folder that the paths in the CSV start from.")
     flags.DEFINE_enum("weights", "best", ["best", "last"], "Which epoch's network.")
     flags.DEFINE_string("output_dir", "", "Where result.json goes; empty: the run folder.")
+    flags.DEFINE_enum(
+        "on_bad_image", None, ["fail", "skip"], "As for train.py. (default: what the run had)"
+    )
+    flags.DEFINE_bool("trust_model", False, TRUST_HELP)
     command_line.start(main)

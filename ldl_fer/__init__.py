@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from typing import Any
 
 # TensorFlow's start-up notices would bury our own lines; set the variable to 0 to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,7 +25,7 @@ if "tensorflow" in sys.modules and hasattr(sys.modules["tensorflow"].keras, "ops
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """`Predictor`, loaded when first asked for: `import ldl_fer` alone costs nothing."""
     if name == "Predictor":
         return importlib.import_module("ldl_fer.predictor").Predictor

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
+
+from ldl_fer.pixels import decoded_image
 
 PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "subDirectory_filePath",
@@ -100,7 +101,8 @@ def check_paths(
 
     A path may come once for each of the annotators, if there is a column of them.
     """
-    problems, first, seen = [], {}, {}
+    problems: list[Problem] = []
+    first, seen = {}, {}
     for row, path in enumerate(paths):
         annotator = annotators[row] if annotators else ""
         normal = posixpath.normpath(path)
@@ -116,22 +118,32 @@ def check_paths(
         return problems
     if not Path(image_dir).is_dir():
         return [*problems, (None, f"the image folder {image_dir} does not exist")]
-    return problems + _check_images(first, Path(image_dir), progress)
+    rows = list(first.values())
+    images = image_problems(list(first), Path(image_dir), progress)
+    return problems + [(row if row is None else rows[row], text) for row, text in images]
 
 
-def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[Problem]:
-    def check(chunk: list[str]) -> list[Problem]:
-        found = ((row_of[path], _image_problem(folder / path)) for path in chunk)
+def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[Problem]:
+    """Which of the pictures cannot be read: all are opened and decoded.
+
+    Args:
+      paths: of the pictures, under the folder; a problem's row is the place in here.
+      folder: where they start.
+      progress: show a bar where it takes longer than two seconds.
+    """
+
+    def check(start: int) -> list[Problem]:
+        chunk = enumerate(paths[start : start + _CHUNK], start)
+        found = ((row, _image_problem(folder / path)) for row, path in chunk)
         return [(row, problem) for row, problem in found if problem]
 
-    paths = list(row_of)
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    starts = range(0, len(paths), _CHUNK)
     bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
-    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), []
+    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), list[Problem]()
     try:
-        for chunk, found in zip(chunks, pool.map(check, chunks), strict=True):
+        for start, found in zip(starts, pool.map(check, starts), strict=True):
             problems += found
-            bar.update(len(chunk))
+            bar.update(min(_CHUNK, len(paths) - start))
     finally:
         pool.shutdown(cancel_futures=True)
         bar.close()
@@ -143,15 +155,10 @@ def _check_images(row_of: dict[str, int], folder: Path, progress: bool) -> list[
 
 def _image_problem(file: Path) -> str | None:
     try:
-        data = file.read_bytes()
-        if not data:
-            return f"{file} is empty"
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded_image(file.read_bytes())
     except (OSError, ValueError) as error:
         return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
-    except cv2.error:
-        image = None
-    return f"{file} is damaged or not an image" if image is None else None
+    return None
 
 
 def check_neighbors(texts: Sequence[str]) -> list[Problem]:

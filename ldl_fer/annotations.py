@@ -19,8 +19,9 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.settings import CLASS_NAMES
 
+SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _SHOWN = 20
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
@@ -56,7 +58,9 @@ class AnnotationError(InputError):
       problems: list of (row number or None, text), by row; None is for the file as a whole.
     """
 
-    def __init__(self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()):
+    def __init__(
+        self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()
+    ) -> None:
         """`lines`: the line in the file where each row starts, counted from 1."""
         self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
         count = len(self.problems)
@@ -197,7 +201,12 @@ def read_annotations(
     problems += [problem for problem in cells if problem[0] not in ragged]
     if problems:
         raise AnnotationError(csv_path, problems, lines)
-    kinds = {PATH: list, NEIGHBORS: list, VALENCE: numbers, AROUSAL: numbers}
+    kinds: dict[str, Callable[[list[str]], Any]] = {
+        PATH: list,
+        NEIGHBORS: list,
+        VALENCE: numbers,
+        AROUSAL: numbers,
+    }
     kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
     columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
     absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
@@ -239,7 +248,7 @@ def split_annotations(
     _, held_out = train_test_split(rows, test_size=size, random_state=seed, stratify=labels[rows])
     mask = np.zeros(len(annotations), bool)
     mask[held_out] = True
-    numbered = annotations.table.assign(source_row=np.arange(len(annotations)))
+    numbered = annotations.table.assign(**{SOURCE_ROW: np.arange(len(annotations))})
     whole = Annotations(numbered, annotations.class_names)
     return whole.subset(np.flatnonzero(~mask)), whole.subset(np.flatnonzero(mask))
 
@@ -270,12 +279,12 @@ def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[P
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
-    width, problems = len(header), []
+    width, problems = len(header), list[Problem]()
     for number, row in enumerate(rows):
         if len(row) != width:
             problems.append((number, f"has {len(row)} fields where the header has {width}"))
             rows[number] = (row + [""] * width)[:width]
-    columns = zip(*rows, strict=True) if rows else [()] * width
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
     return dict(zip(header, columns, strict=True)), lines[1:], problems
 
 

@@ -45,8 +45,8 @@ def erase(
     draws: np.ndarray,
     noise_seeds: np.ndarray,
     probability: float,
-    area: tuple[float, float],
-    aspect: tuple[float, float],
+    area: tuple[float, ...],
+    aspect: tuple[float, ...],
 ) -> np.ndarray:
     """Random erasing (Zhong et al., 2020): a rectangle of uniform noise in some of the images.
 
@@ -122,8 +122,9 @@ def augment(
         made = pad_crop_flip(images, place, config.pad, config.flip)
         if not erasing:
             return made
+        draws, noise_seeds = erasure
         settings = config.erase_probability, config.erase_area, config.erase_aspect
-        return erase(made, *erasure, *settings)
+        return erase(made, draws, noise_seeds, *settings)
 
     made = tf.numpy_function(moved, arguments, tf.uint8, stateful=False)
     return tf.ensure_shape(made, images.shape)

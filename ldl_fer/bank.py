@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,8 +21,8 @@ class NeighborBank(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, num_samples: int, size: int, num_classes: int, on_host: bool = False, **kwargs
-    ):
+        self, num_samples: int, size: int, num_classes: int, on_host: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the layer: in the strategy's scope, or outside of it if `on_host`.
 
         Args:

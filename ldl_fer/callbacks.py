@@ -1,9 +1,11 @@
 """Keras callbacks of a training: TensorBoard curves and pictures, and the best network."""
 
 import json
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 
 from ldl_fer import plots
 from ldl_fer.config import Config
@@ -20,12 +22,12 @@ PICTURED_SAMPLES = 6
 class NumberSummary(tf.keras.callbacks.Callback):
     """TensorBoard curves of every number in the log, and lambda's distribution, each epoch."""
 
-    def __init__(self, writer: tf.summary.SummaryWriter):
+    def __init__(self, writer: tf.summary.SummaryWriter) -> None:
         """Takes the TensorBoard writer."""
         super().__init__()
         self.writer = writer
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with self.writer.as_default(step=epoch):
             for name, value in logs.items():
                 group = "validation" if name.startswith("val_") else "training"
@@ -42,7 +44,7 @@ class NumberSummary(tf.keras.callbacks.Callback):
 class PictureSummary(tf.keras.callbacks.Callback):
     """Some samples with their neighbors and contributions, and the confusion matrix."""
 
-    def __init__(self, writer: tf.summary.SummaryWriter, records: Records, config: Config):
+    def __init__(self, writer: tf.summary.SummaryWriter, records: Records, config: Config) -> None:
         """Takes the TensorBoard writer and the training set the pictured samples come from."""
         super().__init__()
         self.writer = writer
@@ -54,7 +56,7 @@ class PictureSummary(tf.keras.callbacks.Callback):
             ids = list(range(0, len(records), step))[:PICTURED_SAMPLES]
             self.batch = batch_of_samples(records, ids, config)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         matrix = self.model.confusion.result().numpy().astype(int)
         with self.writer.as_default(step=epoch):
             if matrix.sum():
@@ -64,7 +66,9 @@ class PictureSummary(tf.keras.callbacks.Callback):
                 _write_figure("neighbors", figure)
 
 
-def neighbor_figure(model: LDLVA, batch: dict[str, tf.Tensor], class_names: tuple[str, ...]):
+def neighbor_figure(
+    model: LDLVA, batch: dict[str, tf.Tensor], class_names: tuple[str, ...]
+) -> Figure:
     """The paper's Figure 4 for a batch of `pipeline.batch_of_samples`."""
     features, _ = model(batch["image"], training=False)
     neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
@@ -83,13 +87,13 @@ def neighbor_figure(model: LDLVA, batch: dict[str, tf.Tensor], class_names: tupl
 class BestNetwork(tf.keras.callbacks.Callback):
     """Keeps the network's weights at the epoch of the highest validation accuracy, and the last."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run) -> None:
         """Takes the run folder; a better epoch of an earlier session is respected."""
         super().__init__()
         self.run = run
         self.best = run.best().get("validation_accuracy", -1.0)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.run.save_weights(self.model.whole, "last")
         accuracy = float(logs["val_accuracy"])
         if accuracy > self.best:

@@ -5,7 +5,6 @@ SHA-256. It is written under a name that begins with `.partial-`, read back, and
 the oldest goes. So whenever the process dies, the newest folder of that name is whole.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 
 KEPT = 2
@@ -24,7 +24,7 @@ _FILES, _CHECKSUMS = "variables", "checksums.json"
 class Checkpoints:
     """The newest `KEPT` checkpoints of a folder."""
 
-    def __init__(self, folder: Path, objects: tf.train.Checkpoint):
+    def __init__(self, folder: Path, objects: tf.train.Checkpoint) -> None:
         """Takes the folder, and what is saved and restored; nothing is read or made."""
         self.folder = folder
         self.objects = objects
@@ -43,7 +43,7 @@ class Checkpoints:
             partial.mkdir(parents=True)
             self.objects.write(str(partial / _FILES))
             _check_numbers(partial / _FILES)
-            checksums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+            checksums = {path.name: sha256(path) for path in sorted(partial.iterdir())}
             (partial / _CHECKSUMS).write_text(json.dumps(checksums, indent=2) + "\n")
             _flush(partial)
             final = self.folder / f"step-{step:09d}"
@@ -126,7 +126,7 @@ def _damage(checkpoint: Path) -> str | None:
     try:
         checksums = json.loads((checkpoint / _CHECKSUMS).read_text())
         for name, expected in checksums.items():
-            if _sha256(checkpoint / name) != expected:
+            if sha256(checkpoint / name) != expected:
                 return f"{name} is not what was written"
     except (OSError, ValueError, AttributeError) as error:
         return _reason(error)
@@ -150,14 +150,6 @@ def _flush(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _reason(error: Exception) -> str:

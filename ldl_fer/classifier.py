@@ -25,7 +25,10 @@ class Classifier(tf.keras.Model):
       network: the part of it that is trained: all of it, or a frozen backbone's head.
     """
 
-    LOSSES = ("loss", "classification_loss")  # Per-sample values whose means are reported.
+    LOSSES: tuple[str, ...] = (
+        "loss",
+        "classification_loss",
+    )  # Per-sample values whose means are reported.
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class Classifier(tf.keras.Model):
         micro_batch_size: int = 0,
         jit: bool = False,
         name: str | None = None,
-    ):
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -60,7 +63,7 @@ class Classifier(tf.keras.Model):
         self.distribute_reduction_method = "first"  # Results are those of all replicas already.
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [*self.means.values(), self.accuracy, self.confusion]
 
     @property

@@ -8,6 +8,7 @@ from types import FrameType
 from absl import app, flags, logging
 
 from ldl_fer.errors import InputError, Stopped
+from ldl_fer.told_paths import expanded
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -24,7 +25,7 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS(argv)
+            return flags.FLAGS([expanded(word) for word in argv])
         except flags.Error as error:
             _complain(f"{error}\nSee --help.")
             sys.exit(USER_MISTAKE)

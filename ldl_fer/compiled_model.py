@@ -1,5 +1,8 @@
 """From settings to a model that is ready to train: network, method, optimizers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from ldl_fer import devices
@@ -32,7 +35,10 @@ def build_model(
     """
     strategy = strategy or tf.distribute.get_strategy()
     method, classes = config.method, len(config.data.class_names)
-    shared = {"micro_batch_size": config.optimizer.micro_batch_size, "jit": config.run.jit}
+    shared: dict[str, Any] = {
+        "micro_batch_size": config.optimizer.micro_batch_size,
+        "jit": config.run.jit,
+    }
     if method.class_weights == "balanced":
         shared["class_weights"] = balanced_weights(training.class_counts)
     if network is None:
@@ -78,6 +84,6 @@ def compile_model(model: Classifier, config: Config) -> None:
     model.optimizer.build(model.optimized_variables)
 
 
-def balanced_weights(counts: list[int]) -> list[float]:
+def balanced_weights(counts: Sequence[int]) -> list[float]:
     """N / (C N_c) per class; 0 for a class without samples."""
     return [sum(counts) / (len(counts) * count) if count else 0.0 for count in counts]

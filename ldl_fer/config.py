@@ -6,7 +6,8 @@ flag.
 
 import dataclasses
 import json
-from typing import Any
+import math
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ldl_fer.errors import InputError
 from ldl_fer.settings import (
@@ -18,6 +19,7 @@ from ldl_fer.settings import (
     OptimizerConfig,
     RunConfig,
 )
+from ldl_fer.told_paths import expanded, told_values
 
 _POSITIVE = {
     *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
@@ -35,6 +37,17 @@ _SHARES = {
     "smoothing",
     "scn_high_share",
     "scn_rank_weight",
+}
+_NOT_KEPT = ("trust_model",)
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number below 2147483648",
+    float: "a finite number",
+    str: "text",
+    tuple[int, ...]: "a list of whole numbers",
+    tuple[float, ...]: "a list of finite numbers",
+    tuple[str, ...]: "a list of names",
+    float | None: "a finite number or none",
 }
 GROUPS = {
     "data": DataConfig,
@@ -86,7 +99,8 @@ class Config:
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            _check(name, value, fields(group)[name].metadata["choices"])
+            _check(name, value, group)
+            value = expanded(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
         return dataclasses.replace(
             self,
@@ -94,8 +108,15 @@ class Config:
         )
 
     def to_json(self) -> str:
-        """The settings as indented JSON; `from_json` reads it back."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """The settings as indented JSON; `from_json` reads it back, in the same folder.
+
+        Paths are told as `told_paths` has it. --trust_model is left out: it is the user's word, not
+        that of a file.
+        """
+        groups = dataclasses.asdict(self)
+        for name in _NOT_KEPT:
+            del groups[_group_of(name)][name]
+        return json.dumps(told_values(groups), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
@@ -105,10 +126,14 @@ class Config:
           ValueError: for text that is not such JSON.
           InputError: as `replace`.
         """
-        settings = {}
-        for group in json.loads(text).values():
+        settings, groups = {}, json.loads(text)
+        if not isinstance(groups, dict) or not all(isinstance(g, dict) for g in groups.values()):
+            raise ValueError("it is not a JSON object of groups of settings")
+        for group in groups.values():
             for name, value in group.items():
                 settings[name] = tuple(value) if isinstance(value, list) else value
+        for name in _NOT_KEPT:
+            settings.pop(name, None)
         return cls().replace(**settings)
 
 
@@ -148,12 +173,16 @@ def _group_of(name: str) -> str:
     raise InputError(f"there is no setting {name!r}")
 
 
-def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check(name: str, value: Any, group: str) -> None:
+    choices = fields(group)[name].metadata["choices"]
+    kind = get_type_hints(GROUPS[group])[name]
+    if not _is_of(value, kind):
+        raise InputError(f"{name} is {_KINDS[kind]}, not {value!r}")
     if choices and value not in choices:
         raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
     if name == "checkpoint_every":
         checkpoint_interval(value)
-    numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_number(v)]
+    numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_of(v, float)]
     if name in _POSITIVE and min(numbers) <= 0:
         raise InputError(f"{name} must be above 0, not {value}")
     if name not in _ANY_SIGN and min(numbers, default=0) < 0:
@@ -162,5 +191,15 @@ def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise InputError(f"{name} must not be above 1, as {value} is")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a setting's declared kind; numbers are finite."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(v, get_args(kind)[0]) for v in value)
+    if get_args(kind):  # float | None
+        return any(_is_of(value, one) for one in get_args(kind))
+    if kind is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and math.isfinite(value) and abs(value) < 1e300
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+    return isinstance(value, kind)

@@ -89,4 +89,4 @@ def config_from_flags(base: Config | None = None) -> Config:
                 except ValueError as error:
                     raise InputError(f"--{name}: {error}") from error
             given[setting.name] = value
-    return config.replace(**METHOD_SETTINGS.get(given.get("method"), {}) | given)
+    return config.replace(**METHOD_SETTINGS.get(str(given.get("method")), {}) | given)

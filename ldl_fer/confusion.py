@@ -6,7 +6,7 @@ import tensorflow as tf
 class Confusion(tf.keras.metrics.Metric):
     """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
 
-    def __init__(self, num_classes: int, name: str = "confusion"):
+    def __init__(self, num_classes: int, name: str = "confusion") -> None:
         """Starts from zeros."""
         super().__init__(name)
         self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")

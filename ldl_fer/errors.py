@@ -16,7 +16,7 @@ class Stopped(KeyboardInterrupt):
     Command lines print the text and exit with `exit_code`.
     """
 
-    def __init__(self, number: int, text: str = ""):
+    def __init__(self, number: int, text: str = "") -> None:
         """Takes the signal's number, and what to say beside its name."""
         self.number = signal.Signals(number)
         self.exit_code = 128 + self.number  # as shells and schedulers know it

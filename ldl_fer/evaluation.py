@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
@@ -14,6 +14,10 @@ from ldl_fer import plots
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
+from ldl_fer.told_paths import told
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _TITLES = {
     "accuracy": "accuracy",
@@ -63,7 +67,12 @@ class Result:
         }
 
 
-def predict(network, dataset, progress: bool = True, features: bool = False) -> dict:
+def predict(
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
+    progress: bool = True,
+    features: bool = False,
+) -> dict[str, np.ndarray]:
     """Runs a network over a data set, once, in evaluation mode.
 
     Args:
@@ -102,8 +111,8 @@ def predict(network, dataset, progress: bool = True, features: bool = False) -> 
 
 
 def evaluate(
-    network,
-    dataset,
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
     class_names: tuple[str, ...],
     votes: np.ndarray | None = None,
     progress: bool = True,
@@ -136,7 +145,7 @@ def evaluate(
     metrics, rows = classification_metrics(labels, probabilities), 0
     if votes is not None:
         metrics |= distribution_metrics(_votes_of(found["sample_ids"], votes), probabilities)
-        rows = metrics.pop("rows")
+        rows = int(metrics.pop("rows"))
     matrix = confusion(labels, probabilities)
     return Result(tuple(class_names), metrics, matrix, len(labels), rows)
 
@@ -161,7 +170,9 @@ def evaluate_run(
     which: str = "best",
     output_dir: str | Path | None = None,
     progress: bool = True,
-    network=None,
+    network: "tf.keras.Model | None" = None,
+    trust_model: bool = False,
+    on_bad_image: str | None = None,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -173,6 +184,8 @@ def evaluate_run(
       output_dir: where the files go; None: the run folder.
       progress: whether to show a progress bar.
       network: of `runs.load_network`, to be filled with those weights; None: it is built.
+      trust_model: see `runs.load_network`.
+      on_bad_image: "fail" or "skip"; None: as the run.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -182,13 +195,14 @@ def evaluate_run(
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import opener
 
-    network, config = load_network(run_dir, which, network)
-    records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
+    network, config = load_network(run_dir, which, network, trust_model)
+    data = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image).data
+    records = opener(network, config.network.frozen)(data, data_path, image_dir, 0)
     votes = records.annotations().votes
     dataset = ordered_dataset(records, config)
     result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
     extra = {
-        "data_path": data_path,
+        "data_path": told(data_path),
         "annotations_sha256": records.annotations().fingerprint(),
         "weights": which,
         "best": Run(run_dir).best(),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 
 
 def _schema(num_neighbors: int, num_classes: int) -> dict[str, tf.io.FixedLenFeature]:

@@ -4,10 +4,12 @@ Person, pose, light and camera come from the random generator that the caller pa
 geometry, generator state and size make the same picture.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 PERSON = 0.08  # standard deviation of each geometry value between people of one latent
 _OVERSAMPLING = 4
@@ -75,15 +77,17 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
 class _Pen:
     """Draws on a canvas in face units: origin between nose and eyes, y down, chin at y = 1."""
 
-    def __init__(self, canvas: np.ndarray, pose: np.ndarray):
+    def __init__(self, canvas: np.ndarray, pose: np.ndarray) -> None:
         self.canvas = canvas
         self.pose = pose  # [2, 3]: face units to pixels
 
-    def _pixels(self, points) -> np.ndarray:
+    def _pixels(self, points: ArrayLike) -> np.ndarray:
         placed = np.asarray(points) @ self.pose[:, :2].T + self.pose[:, 2]
         return np.round(placed * 2**_SUBPIXEL_BITS).astype(np.int32)
 
-    def fill(self, points, color, inside=None) -> None:
+    def fill(
+        self, points: ArrayLike, color: Iterable[float], inside: ArrayLike | None = None
+    ) -> None:
         """Fills a polygon, [n, 2]; only within the polygon `inside` where one is given."""
         if inside is None:
             cv2.fillPoly(
@@ -95,7 +99,9 @@ class _Pen:
             cv2.fillPoly(mask, [self._pixels(shape)], 1, cv2.LINE_8, _SUBPIXEL_BITS)
         self.canvas[(masks[0] & masks[1]) > 0] = _bytes(color)
 
-    def line(self, points, color, width: float, closed: bool = False) -> None:
+    def line(
+        self, points: ArrayLike, color: Iterable[float], width: float, closed: bool = False
+    ) -> None:
         """Draws a line through points, [n, 2], `width` face units thick."""
         thickness = max(1, round(width * np.sqrt(abs(np.linalg.det(self.pose[:, :2])))))
         cv2.polylines(
@@ -109,7 +115,7 @@ class _Pen:
         )
 
 
-def _bytes(color) -> tuple[int, ...]:
+def _bytes(color: Iterable[float]) -> tuple[int, ...]:
     return tuple(min(max(round(float(value)), 0), 255) for value in color)
 
 
@@ -131,7 +137,14 @@ def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarra
     return np.column_stack([linear, middle])
 
 
-def _draw_head(pen: _Pen, skin, hair, width, jaw, random: np.random.Generator) -> None:
+def _draw_head(
+    pen: _Pen,
+    skin: np.ndarray,
+    hair: np.ndarray,
+    width: float,
+    jaw: float,
+    random: np.random.Generator,
+) -> None:
     style = random.choice(["bald", "short", "long"], p=[0.1, 0.5, 0.4])
     clothes = random.uniform(20.0, 220.0, 3)
     if style == "long":
@@ -150,7 +163,15 @@ def _draw_head(pen: _Pen, skin, hair, width, jaw, random: np.random.Generator) -
         pen.fill(np.vstack([crown, [[part, line - 0.12]]]), hair)
 
 
-def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, random) -> None:
+def _draw_eye(
+    pen: _Pen,
+    geometry: FaceGeometry,
+    mirror: float,
+    drop: float,
+    skin: np.ndarray,
+    hair: np.ndarray,
+    random: np.random.Generator,
+) -> None:
     across = np.linspace(-1.0, 1.0, 17)
     arch = 1.0 - across**2
     open_height = 0.105 * np.exp(0.85 * geometry.eye_openness)
@@ -161,9 +182,9 @@ def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, rando
     eye = np.vstack([upper, lower[::-1]])
     pen.fill(eye, [240.0, 238.0, 232.0])
     gaze = center + [random.normal(0.0, 0.012), -0.01]
-    pen.fill(_oval(*gaze, 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
+    pen.fill(_oval(gaze[0], gaze[1], 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
     pupil = 0.05 * np.exp(0.5 * geometry.pupil)
-    pen.fill(_oval(*gaze, pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
+    pen.fill(_oval(gaze[0], gaze[1], pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
     pen.line(upper, skin * 0.3, 0.04)
     pen.line(lower, skin * 0.6, 0.02)
     height = drop - 0.36 - 0.13 * geometry.brow_height
@@ -177,7 +198,7 @@ def _draw_eye(pen: _Pen, geometry: FaceGeometry, mirror, drop, skin, hair, rando
         pen.line(crease, skin * (1.0 - 0.5 * fade), 0.03)
 
 
-def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
+def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     wrinkle = max(geometry.nose_wrinkle, 0.0)
     tip = drop + 0.24 - 0.05 * wrinkle
     wing = 0.12 + 0.04 * wrinkle
@@ -199,7 +220,7 @@ def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
         pen.line(fold * [mirror, 1.0], shade, 0.03)
 
 
-def _draw_mouth(pen: _Pen, geometry: FaceGeometry, drop, skin) -> None:
+def _draw_mouth(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     across = np.linspace(-1.0, 1.0, 25)
     arch = 1.0 - across**2
     width = 0.33 * np.exp(0.45 * geometry.mouth_width)

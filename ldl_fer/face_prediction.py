@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def judge(
     class_names: Sequence[str],
     margin: float = MARGIN,
     min_confidence: float = MIN_CONFIDENCE,
-    **known,
+    **known: Any,
 ) -> FacePrediction:
     """The verdict on one distribution p.
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image
+from ldl_fer.pixels import decoded_image
 
 # FFmpeg would write of every damaged video on its own; a shot tells of it.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -161,7 +161,7 @@ def _frames(source: Source, every: int) -> Iterator[Shot]:
                 if not decoded:
                     break
                 image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                yield Shot(source, lambda image=image: image, number, round(seconds, 4))
+                yield Shot(source, functools.partial(np.asarray, image), number, round(seconds, 4))
             number += 1
     finally:
         video.release()

@@ -1,19 +1,13 @@
-"""A picture file as records hold it: JPEG or PNG, 8 bits, gray or RGB, upright, square.
-
-And any picture file as pixels.
-"""
+"""A picture file as records hold it: JPEG or PNG, 8 bits, gray or RGB, upright, square."""
 
 import io
 
 import cv2
-import numpy as np
 from PIL import Image
 
+from ldl_fer.pixels import ORIENTATION, check_size, decode, resized, to_8_bits
+
 JPEG_QUALITY = 95
-_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
-# What makes each orientation upright: mirrored left to right or not, then quarters to the left.
-_WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
-_WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
 _PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
 
 
@@ -34,66 +28,18 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
       The encoded picture, and whether it is `content` itself. `tf.io.decode_image` reads it.
 
     Raises:
-      ValueError: if the picture cannot be decoded; the text says why.
+      ValueError: as `pixels.decoded_image`.
     """
-    if not content:
-        raise ValueError("the file is empty")
+    check_size(content)
     if _is_fit(content, image_size):
         _check_decodes(content)
         return content, True
-    picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    picture = _to_8_bits(resized(picture, image_size) if image_size else picture)
+    picture = decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    picture = to_8_bits(resized(picture, image_size) if image_size else picture)
     is_jpeg = content.startswith(b"\xff\xd8")
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
     _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
     return encoded.tobytes(), False
-
-
-def decoded_image(content: bytes) -> np.ndarray:
-    """The pixels of a picture file, as one looks at it: EXIF rotation applied.
-
-    Gray becomes three equal channels, transparency is dropped (the colors beneath it stay), 16 bits
-    are scaled to 8.
-
-    Args:
-      content: a file in any format that OpenCV reads; of an animation, the first picture.
-
-    Returns:
-      RGB uint8 [H, W, 3].
-
-    Raises:
-      ValueError: if the picture cannot be decoded, or has more pixels than Pillow holds harmless
-        (179 million, twice `PIL.Image.MAX_IMAGE_PIXELS`; half a gigabyte); the text says why.
-    """
-    if not content:
-        raise ValueError("the file is empty")
-    try:
-        Image.open(io.BytesIO(content)).close()
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
-        ) from error
-    except Exception:  # As in `_is_fit`: the decoder judges damage.
-        pass
-    return _to_8_bits(_decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
-
-
-def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
-    """A picture made square; its aspect ratio is not kept.
-
-    Sides that are too long shrink by area averaging, those too short grow by cubics.
-
-    Args:
-      picture: [H, W] or [H, W, channels], uint8 or uint16.
-      image_size: height and width of the result, pixels.
-    """
-    height, width = picture.shape[:2]
-    if max(height, width) > image_size:
-        shrunk = (min(width, image_size), min(height, image_size))
-        picture = cv2.resize(picture, shrunk, interpolation=cv2.INTER_AREA)
-    if min(height, width) < image_size:
-        picture = cv2.resize(picture, (image_size, image_size), interpolation=cv2.INTER_CUBIC)
-    return picture
 
 
 def _is_fit(content: bytes, image_size: int | None) -> bool:
@@ -107,7 +53,7 @@ def _is_fit(content: bytes, image_size: int | None) -> bool:
             if header.format == "PNG":
                 plain = b"tRNS" not in content and b"eXIf" not in content
                 return plain and content[_PNG_BIT_DEPTH] == 8
-            return header.format == "JPEG" and header.getexif().get(_ORIENTATION, 1) == 1
+            return header.format == "JPEG" and header.getexif().get(ORIENTATION, 1) == 1
     except Exception:  # Pillow raises many kinds on damaged headers: let the decoder judge them.
         return False
 
@@ -120,37 +66,3 @@ def _check_decodes(content: bytes) -> None:
         tf.io.decode_image(content, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError("the picture is damaged or cut short") from error
-
-
-def _decode(content: bytes, flags: int) -> np.ndarray:
-    """Pixels [H, W] or [H, W, 3], uint8 or uint16, upright, without transparency.
-
-    `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
-    """
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as error:
-        raise ValueError(f"OpenCV cannot decode it ({error.err})") from error
-    if picture is None:
-        raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")
-    if picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
-    return _webp_upright(content, picture) if content[8:12] == b"WEBP" else picture
-
-
-def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
-    """Applies the EXIF rotation of a WebP file, which OpenCV 4.11 leaves."""
-    try:
-        with Image.open(io.BytesIO(content)) as header:
-            orientation = header.getexif().get(_ORIENTATION, 1)
-    except Exception:  # No header that Pillow understands: no rotation that is known.
-        return picture
-    flip, turn = _WEBP_TURNS.get(orientation, (False, 0))
-    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip else picture, turn))
-
-
-def _to_8_bits(picture: np.ndarray) -> np.ndarray:
-    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are."""
-    if picture.dtype == np.uint8:
-        return picture
-    return cv2.convertScaleAbs(picture, alpha=1 / 257)  # No copy in between: it may be large.

@@ -141,7 +141,7 @@ def order_warning(
         for name, order in COMMON_ORDERS.items()
         if len(order) > positions.max() and {name.lower() for name in order} <= classes
     }
-    best = min(others, key=others.get, default=None)
+    best = min(others, key=others.__getitem__, default=None)
     if best is None or others[best] >= share:
         return f"{text} Check --label_order and --first_label, unless so much noise is meant."
     return (

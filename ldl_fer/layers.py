@@ -1,5 +1,7 @@
 """What remembers or learns beside the network: uncertainty, calibrator, class centers."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from ldl_fer import equations
@@ -14,7 +16,7 @@ class SampleUncertainty(tf.keras.layers.Layer):
       value: [N], the trained variable.
     """
 
-    def __init__(self, num_samples: int, form: str, init: float, **kwargs):
+    def __init__(self, num_samples: int, form: str, init: float, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -48,7 +50,7 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
     sample's half is computed once and not once per neighbor.
     """
 
-    def __init__(self, normalization: str, sync_batch_norm: bool = False, **kwargs):
+    def __init__(self, normalization: str, sync_batch_norm: bool = False, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -74,7 +76,7 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
         self.norm2 = norm("norm2")
         self.dense3 = tf.keras.layers.Dense(1, name="dense3")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         size = input_shape[-1]
         self.dense1.build([None, 2 * size])
         self.norm1.build([None, None, 512])
@@ -119,8 +121,8 @@ class ClassCenters(tf.keras.layers.Layer):
         separation_kernel: str,
         separation_weight: float,
         divide_by_rows: bool,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:

@@ -45,7 +45,7 @@ class LDLVA(Classifier):
         jit: bool = False,
         sync_batch_norm: bool = False,
         merge_repeated: bool = False,
-    ):
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -88,7 +88,12 @@ class LDLVA(Classifier):
         if bank is None and method.label_distribution and method.neighbors == "bank":
             self.bank = NeighborBank(num_samples, size, classes, name="bank")
 
-    def compile(self, optimizer, uncertainty_optimizer, **kwargs):
+    def compile(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        uncertainty_optimizer: tf.keras.optimizers.Optimizer,
+        **kwargs: Any,
+    ) -> None:
         """As in Keras, with a second optimizer for lambda.
 
         Args:

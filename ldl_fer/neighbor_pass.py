@@ -18,14 +18,14 @@ class Neighbors(NamedTuple):
 class NeighborPass:
     """Runs a network on the neighbors' images, outside of any tape."""
 
-    def __init__(self, run_network: Callable[..., tuple[tf.Tensor, tf.Tensor]]):
+    def __init__(self, run_network: Callable[..., tuple[tf.Tensor, tf.Tensor]]) -> None:
         """Takes images [M, H, W, 3] -> (features [M, V], logits [M, C])."""
         self.run_network = run_network
 
     def __call__(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
         """Images [B, K, H, W, 3]; `training` is the network's mode."""
         passed = self.run_network(_flat_images(neighbor_images), training=training)
-        return _as_neighbors(*passed, tf.shape(neighbor_images))
+        return _as_neighbors(tf.shape(neighbor_images), *passed)
 
     def merged(self, neighbor_images: tf.Tensor, sample_ids: tf.Tensor) -> Neighbors:
         """The same in training for images that depend on the sample_id [B, K]: each runs once."""
@@ -34,7 +34,7 @@ class NeighborPass:
         first = tf.math.unsorted_segment_min(positions, place, tf.size(distinct))
         passed = self.run_network(tf.gather(_flat_images(neighbor_images), first), training=True)
         passed = (tf.gather(values, place) for values in passed)
-        return _as_neighbors(*passed, tf.shape(neighbor_images))
+        return _as_neighbors(tf.shape(neighbor_images), *passed)
 
 
 def mixes_images(network: tf.keras.Model) -> bool:
@@ -44,7 +44,7 @@ def mixes_images(network: tf.keras.Model) -> bool:
     return any("training" in inspect.signature(layer.call).parameters for layer in layers)
 
 
-def _as_neighbors(features, logits, shape):
+def _as_neighbors(shape, features, logits):
     return Neighbors(
         tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
         tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], logits.shape[-1]]),

@@ -37,7 +37,6 @@ Labels from a list with a line `file label` per row, as SCN and EAC use, instead
     numbers mean (here RAF-DB's: 1 is Surprise). A warning tells if the order seems wrong.
 """
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -48,6 +47,7 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
 from ldl_fer.label_list import (
@@ -126,10 +126,6 @@ def noise_report(before: Annotations, after: Annotations) -> dict:
     }
 
 
-def _sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def _define_flags() -> None:
     flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
     flags.DEFINE_string("output", None, "CSV to write; its .json goes beside it.", required=True)
@@ -157,8 +153,8 @@ def _check_files(inputs: Sequence[str | None], output: Path) -> None:
             raise InputError(f"{written} is the input itself. Name another --output.")
 
 
-def _file(path: str | None) -> dict:
-    return {"file": str(path), "sha256": _sha256(path)}
+def _file(path: str) -> dict:
+    return {"file": str(path), "sha256": sha256(path)}
 
 
 def main() -> None:
@@ -174,7 +170,7 @@ def main() -> None:
     annotations = read_annotations(
         given.annotations, class_names=given.class_names, min_rows=1, plane=False
     )
-    read = {"input": str(given.annotations), "input_sha256": _sha256(given.annotations)}
+    read = {"input": str(given.annotations), "input_sha256": sha256(given.annotations)}
     kind, rate, asked = given.kind or "symmetric", given.rate, ""
     if given.label_list:
         if given.label_order is None or given.first_label is None:
@@ -219,7 +215,7 @@ def main() -> None:
                 asked += f" of the {made['rate_rows']} rows whose class has a pair"
     noisy.write(output)
     report = noise_report(annotations, noisy)
-    written = {"output": str(output), "output_sha256": _sha256(output)}
+    written = {"output": str(output), "output_sha256": sha256(output)}
     record = output.with_suffix(".json")
     write_whole(record, json.dumps(read | written | made | report, indent=2) + "\n")
     print(

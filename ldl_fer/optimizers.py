@@ -1,6 +1,7 @@
 """Optimizers of a run: Adam for the network, SGD on touched rows for the uncertainty."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,8 +15,8 @@ class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
     """
 
     def __init__(
-        self, learning_rate: float, momentum: float = 0.0, project: bool = False, **kwargs
-    ):
+        self, learning_rate: float, momentum: float = 0.0, project: bool = False, **kwargs: Any
+    ) -> None:
         """Makes the optimizer.
 
         Args:
@@ -43,7 +44,9 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
     part of the learning rate.
     """
 
-    def __init__(self, learning_rate: float, slow: Sequence[tf.Variable], factor: float, **kwargs):
+    def __init__(
+        self, learning_rate: float, slow: Sequence[tf.Variable], factor: float, **kwargs: Any
+    ) -> None:
         """Makes the optimizer.
 
         Args:
@@ -56,7 +59,7 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
         self._slow = {self._var_key(variable) for variable in slow}
         self._factor = factor
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if self._var_key(variable) not in self._slow:
             super().update_step(gradient, variable)
             return

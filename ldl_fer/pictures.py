@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image, resized
+from ldl_fer.pixels import decoded_image, resized
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
@@ -16,7 +16,7 @@ def read_picture(path: str | Path, image_size: int) -> np.ndarray:
     """Upright RGB pixels, uint8 [S, S, 3].
 
     Args:
-      path: a file in any format that `images.decoded_image` takes.
+      path: a file in any format that `pixels.decoded_image` takes.
       image_size: S, pixels; resized as records are.
 
     Raises:

@@ -101,8 +101,8 @@ def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8)
 
 
 def neighbors(
-    images: np.ndarray,
-    neighbor_images: np.ndarray,
+    images: Sequence[np.ndarray] | np.ndarray,
+    neighbor_images: Sequence[Sequence[np.ndarray]] | np.ndarray,
     labels: Sequence[str],
     neighbor_labels: Sequence[Sequence[str]],
     contribution: np.ndarray,
@@ -295,7 +295,9 @@ def _frame(axes: Axes) -> None:
         spine.set(visible=True, color=_TARGET, linewidth=2.5)
 
 
-def _contribution_bar(axes: Axes, contribution: float, calibration: float, similarity: float):
+def _contribution_bar(
+    axes: Axes, contribution: float, calibration: float, similarity: float
+) -> None:
     axes.barh(0, 1.0, color="#f1f3f4")
     axes.barh(0, similarity, color="#c6dbef")
     axes.barh(0, contribution, color=_TARGET)

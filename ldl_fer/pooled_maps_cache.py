@@ -32,7 +32,7 @@ class PooledMaps:
       size: P, numbers a view.
     """
 
-    def __init__(self, parts: list[np.ndarray], places: np.ndarray):
+    def __init__(self, parts: list[np.ndarray], places: np.ndarray) -> None:
         """Takes parts [M, 2, P] each, and (part, row) of each sample, [N, 2]."""
         self._parts = parts
         self._places = places
@@ -41,7 +41,7 @@ class PooledMaps:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, sample_ids: np.ndarray) -> np.ndarray:
+    def __getitem__(self, sample_ids: np.ndarray | slice) -> np.ndarray:
         """[M] ids or a slice -> [M, 2, P] float32."""
         places = self._places[sample_ids]
         made = np.empty([len(places), VIEWS, self.size], np.float32)
@@ -138,7 +138,7 @@ def _picture(path, size):
     return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
 
 
-def _identity(backbone, size) -> str:
+def _identity(backbone: tf.keras.Model, size: int) -> str:
     digest = hashlib.sha256(str(size).encode())
     for value in backbone.get_weights():
         digest.update(np.ascontiguousarray(value).tobytes())

@@ -22,7 +22,7 @@ class PooledRecords:
 
     def __init__(
         self, annotations: Annotations, pooled: PooledMaps, image_size: int, num_neighbors: int
-    ):
+    ) -> None:
         """Finds the neighbors of the annotated samples.
 
         Raises:

@@ -91,7 +91,7 @@ def predict_sources(
             counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
             counts["without_face"] += not (answer.faces or answer.error)
             if answer.error:
-                tqdm.write(f"{answer.item.source.path}: {answer.error}", sys.stderr)
+                tqdm.write(f"{answer.shot.source.path}: {answer.error}", sys.stderr)
             elif print_faces:
                 tqdm.write("\n".join(_lines(answer)))
     return counts
@@ -105,7 +105,7 @@ def _check_output(output: str | Path, sources: Sequence[Source]) -> None:
 
 
 def _lines(answer: Answer) -> list[str]:
-    shot = answer.item
+    shot = answer.shot
     place = str(shot.source.path)
     if shot.frame is not None:
         place += f" {shot.seconds:.2f} s"

@@ -1,6 +1,7 @@
 """Predictions on a picture: a box around each face, beside it a bar chart of its distribution."""
 
 import functools
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ COLORS = (
     *((204, 121, 167), (0, 158, 115), (213, 94, 0), (0, 114, 178)),
 )
 DOUBT = (255, 255, 255)
+_Box = tuple[int, ...]  # x, y, width, height
+_Color = tuple[int, int, int]
 _PAPER, _INK, _RAIL = (24, 24, 24), (240, 240, 240), (80, 80, 80)
 _OPACITY = 0.8  # of a chart over the picture
 _TEXT_OF_STRIP = 1 / 24  # part of a whole picture's height
@@ -100,7 +103,13 @@ def _chart(face: FacePrediction, text: int) -> np.ndarray:
     return chart
 
 
-def _place(box, size, picture, boxes, laid) -> tuple[int, int]:
+def _place(
+    box: _Box,
+    size: tuple[int, ...],
+    picture: tuple[int, ...],
+    boxes: Sequence[_Box],
+    laid: Sequence[_Box],
+) -> tuple[int, int]:
     """Where a chart goes: at a side of its box, inside the picture, where it hides least."""
     (x, y, width, height), (across, down) = box, size
     gap = max(2, height // 20)
@@ -119,7 +128,7 @@ def _place(box, size, picture, boxes, laid) -> tuple[int, int]:
     return min(inside, key=hidden)
 
 
-def _overlap(first, second) -> int:
+def _overlap(first: _Box, second: _Box) -> int:
     """Pixels that two boxes x, y, width, height share."""
     sides = [
         min(first[i] + first[i + 2], second[i] + second[i + 2]) - max(first[i], second[i])
@@ -128,7 +137,7 @@ def _overlap(first, second) -> int:
     return max(0, sides[0]) * max(0, sides[1])
 
 
-def _draw_box(canvas, box, color, dashed, thickness) -> None:
+def _draw_box(canvas: np.ndarray, box: _Box, color: _Color, dashed: bool, thickness: int) -> None:
     x, y, width, height = box
     corners = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
     parts = 9 if dashed else 1
@@ -139,7 +148,7 @@ def _draw_box(canvas, box, color, dashed, thickness) -> None:
             cv2.line(canvas, first, last, color, thickness, cv2.LINE_AA)
 
 
-def _link(canvas, area, box, color, thickness) -> None:
+def _link(canvas: np.ndarray, area: _Box, box: _Box, color: _Color, thickness: int) -> None:
     """Frames a chart and ties it to its box by a short line: which face it speaks of."""
     (x, y, width, height), (left, top, across, down) = area, box
     middle = np.array([left + across / 2, top + down / 2])
@@ -150,14 +159,22 @@ def _link(canvas, area, box, color, thickness) -> None:
     cv2.rectangle(canvas, (x, y), (x + width - 1, y + height - 1), color, thickness)
 
 
-def _lay(canvas, chart, place, opacity) -> None:
+def _lay(canvas: np.ndarray, chart: np.ndarray, place: tuple[int, int], opacity: float) -> None:
     x, y = place
     part = canvas[y : y + chart.shape[0], x : x + chart.shape[1]]
     chart = chart[: part.shape[0], : part.shape[1]]
     part[:] = cv2.addWeighted(chart, opacity, part, 1.0 - opacity, 0.0)
 
 
-def _write(canvas, words, x, y, text, color, width=None) -> None:
+def _write(
+    canvas: np.ndarray,
+    words: str,
+    x: int,
+    y: int,
+    text: int,
+    color: _Color,
+    width: int | None = None,
+) -> None:
     """OpenCV's own letters are ASCII alone, names of classes need not be: Pillow's are used."""
     mask = _letters(words, text)[:, :width]
     part = canvas[y : y + mask.shape[0], x : x + mask.shape[1]]

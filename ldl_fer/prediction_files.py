@@ -104,7 +104,7 @@ def drawings(targets: dict[Source, Path], whole: bool, every: int) -> Iterator:
 
         def draw(answer: Answer) -> None:
             nonlocal now, write
-            source = answer.item.source
+            source = answer.shot.source
             if source != now:
                 video.close()
                 now, write = source, None
@@ -149,7 +149,7 @@ def drawing_paths(sources: Sequence[Source], folder: str | Path) -> dict[Source,
 
 
 @contextlib.contextmanager
-def _video(path: Path, size: tuple[int, int], rate: float) -> Iterator:
+def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
     """A function that adds a frame, RGB, to an MPEG-4 video; it is made to fit the first."""
     with whole_file(path) as partial:
         writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
@@ -172,7 +172,7 @@ def _write_picture(path: Path, image: np.ndarray) -> None:
 
 
 def _place(answer: Answer) -> dict:
-    shot, (width, height) = answer.item, answer.size
+    shot, (width, height) = answer.shot, answer.size
     values = str(shot.source.path), shot.frame, shot.seconds, width, height, answer.error
     return dict(zip(PLACE, values, strict=True))
 

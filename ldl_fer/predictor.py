@@ -28,7 +28,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.faces import Face, FaceDetector, aligned
 from ldl_fer.footage import Shot, read_picture
-from ldl_fer.images import resized
+from ldl_fer.pixels import resized
 from ldl_fer.temperature import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
 
@@ -36,7 +36,7 @@ DETECT, WHOLE = FACES = ("detect", "whole")
 BATCH_SIZE = 32
 _HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
 _HELD_ANSWERS = 1024
-_END = object()
+_END: Any = object()
 
 Picture = np.ndarray | str | Path | Shot
 
@@ -58,6 +58,12 @@ class Answer:
     size: tuple[int, int] = (0, 0)
     faces: list[FacePrediction] = field(default_factory=list)
     error: str = ""
+
+    @property
+    def shot(self) -> Shot:
+        """The item, of a stream of `footage.shots`."""
+        assert isinstance(self.item, Shot)
+        return self.item
 
 
 @dataclass
@@ -95,7 +101,7 @@ class Predictor:
         min_confidence: float = MIN_CONFIDENCE,
         gray: bool = False,
         batch_size: int = BATCH_SIZE,
-    ):
+    ) -> None:
         """Loads what is needed.
 
         Args:
@@ -121,13 +127,13 @@ class Predictor:
             raise InputError(f"batch_size is at least 1, not {batch_size}.")
         if temperature is not None and not 0.0 < temperature < math.inf:
             raise InputError(f"a temperature is above 0, not {temperature}.")
-        self._detector = None
+        self._detector: FaceDetector | None = None
         if faces == DETECT:
-            ready = hasattr(detector, "detect")
-            self._detector = detector if ready else FaceDetector(detector)
+            if detector is None or isinstance(detector, (str, Path)):
+                detector = FaceDetector(detector)
+            self._detector = detector
         self._model = load_model(model) if isinstance(model, (str, Path)) else model
-        path = isinstance(affect, (str, Path))
-        self._affect = load_affect_model(affect) if path else affect
+        self._affect = load_affect_model(affect) if isinstance(affect, (str, Path)) else affect
         self.class_names, self.image_size = self._model.class_names, self._model.image_size
         self.temperature = temperature or self._model.temperature or 1.0
         self.notes = list(self._model.notes)

@@ -29,7 +29,7 @@ def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
     given = annotations.neighbors
     if given is not None and given.shape[1] >= num_neighbors:
         return given[:, :num_neighbors]
-    return add_neighbors(annotations, num_neighbors).neighbors
+    return add_neighbors(annotations, num_neighbors).neighbors  # type: ignore[return-value]  # no longer None
 
 
 def prepare_records(

@@ -20,11 +20,13 @@ from tqdm import tqdm
 
 from ldl_fer import __version__
 from ldl_fer.annotations import Annotations
+from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.examples import SCHEMA_VERSION, encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
 from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
 from ldl_fer.shards import ShardWriter
+from ldl_fer.told_paths import told
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
@@ -100,7 +102,7 @@ def write_records(
             annotations_sha256=annotations.fingerprint(),
             shards=shards.named_by_total(),
             settings={
-                "image_dir": str(image_dir.resolve()),
+                "image_dir": told(str(image_dir.resolve())),
                 "shard_bytes": shard_bytes,
                 "jpeg_quality": JPEG_QUALITY,
             },
@@ -108,6 +110,7 @@ def write_records(
         )
         _with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
         (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        write_checksums(partial)
         read_manifest(partial)
         _move_into_place(partial, output_dir, overwrite)
     except BaseException:  # ^C too
@@ -193,6 +196,7 @@ def _write_samples(
     for sample_id, image in enumerate(images):
         if isinstance(image, Exception):
             problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
+            continue
         if problems:
             continue
         content, is_copy = image

@@ -41,7 +41,7 @@ class Records:
       manifest: what they are.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path) -> None:
         """Opens a folder that `write_records` made.
 
         Raises:

@@ -27,12 +27,13 @@ from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.told_paths import told
 
 
 class Run:
     """A run folder's paths and small files."""
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path) -> None:
         """Names the folder; nothing is read or made."""
         self.folder = Path(folder)
         self.config_file = self.folder / "config.json"
@@ -106,7 +107,10 @@ class Run:
 
 
 def load_network(
-    run_dir: str | Path, which: str = "best", network: tf.keras.Model | None = None
+    run_dir: str | Path,
+    which: str = "best",
+    network: tf.keras.Model | None = None,
+    trust_model: bool = False,
 ) -> tuple[tf.keras.Model, Config]:
     """The trained network of a run, and the run's settings.
 
@@ -115,15 +119,16 @@ def load_network(
       which: "best" by validation accuracy, or "last".
       network: takes the weights, one that this function built for the same settings; None: a new
         one.
+      trust_model: see `NetworkConfig`; a run's own settings do not tell.
 
     Raises:
-      InputError: there is no run, or it has no such weights yet.
+      InputError: there is no run, it has no such weights yet, or they are damaged.
     """
     run = Run(run_dir)
     config = run.config()
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
-    exact = dataclasses.replace(config.network, precision="float32")
+    exact = dataclasses.replace(config.network, precision="float32", trust_model=trust_model)
     if network is None:
         classes = len(config.data.class_names)
         network = build_network(exact, config.data.image_size, classes, load=False)
@@ -145,7 +150,7 @@ def _environment() -> dict:
     modules = (tf, numpy, pandas, sklearn, cv2)
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(told, sys.argv[1:])],
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "versions": {module.__name__: module.__version__ for module in modules},

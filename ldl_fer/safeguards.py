@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,7 +29,7 @@ class SaveState(tf.keras.callbacks.Callback):
         signals: StopSignals,
         records: AnyRecords,
         config: Config,
-    ):
+    ) -> None:
         """Makes the callback.
 
         Args:
@@ -47,12 +48,12 @@ class SaveState(tf.keras.callbacks.Callback):
         self.saved_at = state.step, time.monotonic()
         self.recalls = state.steps_done > 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.recalls:  # Keras has just set the metrics to zero.
             self.state.recall_metrics()
         self.recalls = False
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.state.steps_done += 1
         if not math.isfinite(logs["loss"]):
             raise self._gone_wrong(f"the loss is {logs['loss']}")
@@ -62,11 +63,11 @@ class SaveState(tf.keras.callbacks.Callback):
         if self.signals.noted or (self._is_due() and not epoch_is_over):
             self._save()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.signals.noted:
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.state.epochs_done, self.state.steps_done = epoch + 1, 0
         self._save()
 
@@ -77,7 +78,7 @@ class SaveState(tf.keras.callbacks.Callback):
             0 < 60 * self.every_minutes <= waited
         )
 
-    def _save(self):
+    def _save(self) -> None:
         try:
             self.state.save()
         except FloatingPointError as error:

@@ -6,6 +6,11 @@ from typing import Any
 
 CLASS_NAMES = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
 
+TRUST_HELP = (
+    "Load a model file that holds code (Lambda layers), or whose graph reads or writes files: it "
+    "can do with your rights whatever its maker liked. Not kept with a run: say it each time."
+)
+
 
 def _setting(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": help_text, "choices": choices})
@@ -33,6 +38,12 @@ class DataConfig:
         False,
         "Choose the best epoch on the set given as --val_data_path although it is the test set, as "
         "many papers do. Recorded in the results.",
+    )
+    on_bad_image: str = _setting(
+        "fail",
+        "What to do about pictures that cannot be read: fail names them all and ends; skip leaves "
+        "them out, with a report in --records_dir.",
+        ("fail", "skip"),
     )
     records_dir: str = _setting(
         "data/records", "Where shards made from CSV files are kept and found again."
@@ -174,6 +185,7 @@ class NetworkConfig:
         "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, small_cnn, or the path "
         "of a .h5, .keras or SavedModel whose output is a feature vector or map.",
     )
+    trust_model: bool = _setting(False, TRUST_HELP)
     weights: str = _setting(
         "none",
         "imagenet: start from Keras' ImageNet weights, where it has them (download).",

@@ -5,7 +5,6 @@ The .index file holds a payload's offset and length per record, as little-endian
 """
 
 import dataclasses
-import hashlib
 import os
 import struct
 import weakref
@@ -27,7 +26,6 @@ class Shard:
     first_sample_id: int
     count: int
     bytes: int  # of the .tfrecord
-    index_sha256: str
 
     @property
     def index_name(self) -> str:
@@ -44,7 +42,7 @@ class ShardWriter:
     A context manager: the files are closed at its end.
     """
 
-    def __init__(self, folder: Path, shard_bytes: int):
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
         """Writes nothing yet.
 
         Args:
@@ -53,7 +51,7 @@ class ShardWriter:
         """
         self._folder, self._limit = folder, shard_bytes
         self._shards: list[Shard] = []
-        self._records = self._index = None
+        self._records: Any = None  # a TFRecordWriter while a shard is open
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -71,7 +69,6 @@ class ShardWriter:
         entry = _INDEX_ENTRY.pack(self._bytes + _FRAME_HEADER, len(payload))
         self._records.write(payload)
         self._index.write(entry)
-        self._hash.update(entry)
         self._bytes += frame
         self._count += 1
 
@@ -89,7 +86,6 @@ class ShardWriter:
         path = self._folder / f"{len(self._shards):05d}.tfrecord"
         self._index = path.with_suffix(".index").open("wb")
         self._records = tf.io.TFRecordWriter(str(path))
-        self._hash = hashlib.sha256()
         self._bytes = self._count = 0
 
     def _close(self) -> None:
@@ -104,7 +100,6 @@ class ShardWriter:
                 first_sample_id=sum(shard.count for shard in self._shards),
                 count=self._count,
                 bytes=self._bytes,
-                index_sha256=self._hash.hexdigest(),
             )
         )
 
@@ -116,7 +111,7 @@ class ShardReader:
     grow with the number of records, and readers do not disturb each other.
     """
 
-    def __init__(self, folder: Path, shards: tuple[Shard, ...]):
+    def __init__(self, folder: Path, shards: tuple[Shard, ...]) -> None:
         """Opens all files; they are closed when the reader is no longer used.
 
         Raises:

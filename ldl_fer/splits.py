@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from ldl_fer.annotations import Annotations, read_annotations, split_annotations
+from ldl_fer.bad_images import without_bad_images
 from ldl_fer.errors import InputError
 from ldl_fer.pooled_maps_cache import pool_pictures
 from ldl_fer.pooled_records import PooledRecords
@@ -15,10 +16,11 @@ from ldl_fer.records import Records
 from ldl_fer.settings import DataConfig
 
 AnyRecords = Records | PooledRecords
+Opener = Callable[..., AnyRecords]  # see `opener`
 
 
 def training_records(
-    data: DataConfig, seed: int, opened: Callable[..., AnyRecords] | None = None
+    data: DataConfig, seed: int, opened: Opener | None = None
 ) -> tuple[AnyRecords, AnyRecords]:
     """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
 
@@ -50,20 +52,17 @@ def training_records(
         )
     annotations = read_annotations(
         data.train_data_path,
-        data.train_image_dir,
+        data.train_image_dir if data.on_bad_image == "fail" else None,
         data.class_names,
         data.num_neighbors + 1,
         plane=data.num_neighbors > 0,
     )
-    parts = split_annotations(annotations, data.validation_fraction, seed)
+    first, second = split_annotations(annotations, data.validation_fraction, seed)
     paths = data.train_data_path, data.train_image_dir
-    return tuple(
-        opened(data, *paths, neighbors, part)
-        for part, neighbors in zip(parts, (data.num_neighbors, 0), strict=True)
-    )
+    return opened(data, *paths, data.num_neighbors, first), opened(data, *paths, 0, second)
 
 
-def opener(network: tf.keras.Model, frozen: bool) -> Callable[..., AnyRecords]:
+def opener(network: tf.keras.Model, frozen: bool) -> Opener:
     """How a network's data sets are opened: `open_records`, or for a frozen one `open_pooled`."""
     return functools.partial(open_pooled, network) if frozen else open_records
 
@@ -87,9 +86,7 @@ def open_pooled(
     """
     if not path.endswith(".csv"):
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
-    if annotations is None:
-        rows = max(neighbors + 1, 1)
-        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
+    annotations = _usable(data, path, image_dir, neighbors, annotations)
     paths = [Path(image_dir) / name for name in annotations.paths]
     pooled = pool_pictures(paths, network, data.records_dir)
     return PooledRecords(annotations, pooled, data.image_size, neighbors)
@@ -115,6 +112,7 @@ def open_records(
       InputError: unreadable data, or shards of another image size, K or classes.
     """
     if path.endswith(".csv"):
+        annotations = _usable(data, path, image_dir, neighbors, annotations)
         return prepare_records(
             path,
             image_dir,
@@ -137,3 +135,13 @@ def open_records(
             f"{neighbors}. Write it again by python -m ldl_fer.records with the latter."
         )
     return records
+
+
+def _usable(data, path, image_dir, neighbors, annotations):
+    """The annotations given or in a CSV, without bad pictures if these are to be skipped."""
+    if annotations is None:
+        rows = max(neighbors + 1, 1)
+        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
+    if data.on_bad_image == "fail":
+        return annotations
+    return without_bad_images(annotations, path, image_dir, data.records_dir)

@@ -19,7 +19,7 @@ class StopSignals:
       noted: number of the signal that came; None before.
     """
 
-    def __init__(self, wanted: bool = True):
+    def __init__(self, wanted: bool = True) -> None:
         """With `wanted` false, signals do what they do without this class."""
         self.noted: int | None = None
         self._wanted = wanted and threading.current_thread() is threading.main_thread()

@@ -15,6 +15,7 @@ and the exports find it. Run it after training:
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from absl import flags
@@ -25,6 +26,8 @@ from ldl_fer import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.metrics import classification_metrics
+from ldl_fer.settings import TRUST_HELP
+from ldl_fer.told_paths import told
 
 FILE = "temperature.json"
 BOUNDS = (0.05, 20.0)  # of T
@@ -82,7 +85,11 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
 
 
 def fit_run(
-    run_dir: str | Path, data_path: str = "", image_dir: str = "", progress: bool = True
+    run_dir: str | Path,
+    data_path: str = "",
+    image_dir: str = "",
+    progress: bool = True,
+    trust_model: bool = False,
 ) -> dict:
     """Fits the temperature of a run's best network and writes temperature.json into the run.
 
@@ -92,6 +99,7 @@ def fit_run(
         its epoch on, be it a file or a part held out of the training CSV.
       image_dir: folder that the CSV's paths start from.
       progress: whether to show a progress bar.
+      trust_model: see `runs.load_network`.
 
     Returns:
       What was written: `temperature`; `before` and `after`, of `calibration`; `rows`, `data_path`,
@@ -106,11 +114,12 @@ def fit_run(
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import opener, training_records
 
-    network, config = load_network(run_dir)
+    network, config = load_network(run_dir, trust_model=trust_model)
     if data_path:
-        asked = config.data, data_path, image_dir, 0
+        asked: Any = config.data, data_path, image_dir, 0
     else:  # What the training would open, without opening its training set.
-        _, asked = training_records(config.training_data, config.run.seed, lambda *asked: asked)
+        training, seed = config.training_data, config.run.seed
+        _, asked = training_records(training, seed, lambda *asked: cast(Any, asked))
     records = opener(network, config.network.frozen)(*asked)
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]
@@ -122,7 +131,7 @@ def fit_run(
         "before": calibration(labels, probabilities),
         "after": calibration(labels, scaled(probabilities, temperature)),
         "rows": len(labels),
-        "data_path": asked[1],
+        "data_path": told(asked[1]),
         "held_out_part": not (data_path or config.data.val_data_path),
         "best": Run(run_dir).best(),
     }
@@ -170,11 +179,14 @@ def _define_flags() -> None:
         "validation data that the run chose its epoch on)",
     )
     flags.DEFINE_string("val_image_dir", "", "Folder that the paths in that CSV start from.")
+    flags.DEFINE_bool("trust_model", False, TRUST_HELP)
 
 
 def main() -> None:
     given = flags.FLAGS
-    found = fit_run(given.run_dir, given.val_data_path, given.val_image_dir)
+    found = fit_run(
+        given.run_dir, given.val_data_path, given.val_image_dir, trust_model=given.trust_model
+    )
     part = " (the part held out)" if found["held_out_part"] else ""
     print(f"{found['rows']:,} validation images of {found['data_path']}{part}\n")
     fitted = f"T = {found['temperature']:.3f}"

@@ -7,10 +7,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ldl_fer.checksums import check_checksums
 from ldl_fer.errors import InputError
+from ldl_fer.model_file import load_saved_model
 from ldl_fer.temperature import FILE, is_stale, read_temperature
 
 
@@ -67,7 +70,8 @@ def load_model(folder: str | Path) -> TrainedModel:
       folder: that train.py or `python -m ldl_fer.export` wrote.
 
     Raises:
-      InputError: it is neither, or damaged.
+      InputError: it is neither, was changed since it was written, is damaged, or is an export
+        whose graph does more than compute.
     """
     folder = Path(folder)
     if (folder / "saved_model.pb").exists():
@@ -83,24 +87,25 @@ def load_model(folder: str | Path) -> TrainedModel:
 def _load_export(folder: Path) -> TrainedModel:
     import tensorflow as tf
 
+    check_checksums(folder)
     extra = folder / "assets.extra"
+    loaded = load_saved_model(folder)
     try:
         names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
         image_size = int(
             json.loads((extra / "info.json").read_text(encoding="utf-8"))["image_size"]
         )
-        loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures["serving_images"]
-    except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} is damaged or was not written by python -m ldl_fer.export: {error}. Export "
             "the run again."
         ) from error
 
-    def network(images: np.ndarray) -> np.ndarray:
+    # A signature alone does not keep its model's variables alive: hence the default.
+    def network(images: np.ndarray, loaded: Any = loaded) -> np.ndarray:
         return signature(images=tf.constant(images))["probabilities"].numpy()
 
-    network.loaded = loaded  # A signature alone does not keep its variables alive.
     temperature = read_temperature(extra / "info.json")
     return TrainedModel(network, tuple(names), image_size, temperature)
 

@@ -18,6 +18,7 @@ from ldl_fer.fitting import fit
 from ldl_fer.model import LDLVA
 from ldl_fer.optimizers import learning_rate
 from ldl_fer.pipeline import steps_per_epoch
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run, load_network
 from ldl_fer.safeguards import SaveState
 from ldl_fer.splits import AnyRecords, opener, training_records
@@ -73,7 +74,7 @@ def _train(
     opened = opener(network, config.network.frozen)
     training, validation = training_records(config.training_data, config.run.seed, opened)
     check_size(config, strategy, training)
-    if config.network.frozen:
+    if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     with claimed(run.lock) as mine:
         if not mine:
@@ -107,7 +108,7 @@ def _train(
 
 def _construct(config: Config, run: Run, training: AnyRecords, state: list, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: the best network, the last lambda."""
-    network, _ = load_network(run.folder)
+    network, _ = load_network(run.folder, trust_model=config.network.trust_model)
     if config.comparator.method == "ldlva":
         method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
         model = LDLVA(network, method, len(training))

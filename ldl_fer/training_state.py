@@ -18,7 +18,7 @@ class TrainingState:
       steps: number of steps in an epoch.
     """
 
-    def __init__(self, model: Classifier, steps: int, batch_size: int, folder: Path):
+    def __init__(self, model: Classifier, steps: int, batch_size: int, folder: Path) -> None:
         """Takes a compiled model, the steps of an epoch, their size, and where to save."""
         self.steps, self.batch_size = steps, batch_size
         self.epochs_done = self.steps_done = 0

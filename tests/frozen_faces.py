@@ -38,8 +38,12 @@ class FrozenFaces:
         return made.replace(**settings)
 
 
-def make_frozen_faces(folder, train=COUNT):
+def write_mobilefacenet(file):
     onnx = pytest.importorskip("onnx", reason="--pretrained needs the optional package onnx")
+    write_onnx(onnx, file, *parts_of(onnx, random_network("relu6"), True))
+
+
+def make_frozen_faces(folder, train=COUNT):
+    write_mobilefacenet(folder / "made_up.onnx")
     draw_faces(folder / "drawn", train=train, test=TESTED, size=SIDE, progress=False)
-    write_onnx(onnx, folder / "made_up.onnx", *parts_of(onnx, random_network("relu6"), True))
     return FrozenFaces(folder)

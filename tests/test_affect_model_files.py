@@ -5,8 +5,8 @@ import tensorflow as tf
 from affect_models import SIZE, keras_model
 
 from ldl_fer.affect.foreign_model import load_affect_model
-from ldl_fer.affect.model_files import sha256
 from ldl_fer.affect.model_spec import ModelSpec
+from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 
 SCALED = {"scale": (1 / 255,)}

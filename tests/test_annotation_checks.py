@@ -96,6 +96,9 @@ def test_other_classes(tmp_path):
     ]
 
 
+CUT = "not a picture OpenCV can decode, or damaged, or cut short"
+
+
 def test_images_are_decoded(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, [8, 9, 3], np.uint8)
     (tmp_path / "c").mkdir()
@@ -112,10 +115,10 @@ def test_images_are_decoded(tmp_path):
     names += ["cut.png", "cut.jpg", "empty.png", "text.png", "gone.png", "c", "../a.png"]
     path = csv_file(tmp_path, *(f"{name},0,0,0" for name in names))
     assert problems_of(path, image_dir=tmp_path) == [
-        (3, f"{tmp_path}/cut.png is damaged or not an image"),
-        (4, f"{tmp_path}/cut.jpg is damaged or not an image"),
-        (5, f"{tmp_path}/empty.png is empty"),
-        (6, f"{tmp_path}/text.png is damaged or not an image"),
+        (3, f"{tmp_path}/cut.png cannot be read: {CUT}"),
+        (4, f"{tmp_path}/cut.jpg cannot be read: {CUT}"),
+        (5, f"{tmp_path}/empty.png cannot be read: the file is empty"),
+        (6, f"{tmp_path}/text.png cannot be read: {CUT}"),
         (7, f"{tmp_path}/gone.png cannot be read: No such file or directory"),
         (8, f"{tmp_path}/c cannot be read: Is a directory"),
         (9, "../a.png leads out of the image folder"),

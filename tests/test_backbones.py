@@ -15,6 +15,8 @@ from ldl_fer.settings import NetworkConfig
 
 layers = tf.keras.layers
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")
+# What loads ImageNet weights, in Keras' own words.
+GET_FILE = f"{tf.keras.applications.ResNet50.__module__}.data_utils.get_file"
 FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
 
 
@@ -262,7 +264,7 @@ def test_imagenet_weights_see_the_pixels_they_were_trained_on(tmp_path, monkeypa
             variable.assign(rng.normal(0, deviation, variable.shape))
     reference.save_weights(tmp_path / "resnet50.h5")
     monkeypatch.setattr(
-        "keras.src.applications.resnet.data_utils.get_file",
+        GET_FILE,
         lambda *args, **kwargs: str(tmp_path / "resnet50.h5"),
     )
     network = network_of("resnet50", weights="imagenet")
@@ -283,7 +285,7 @@ def test_failed_download_is_said_with_its_cure(monkeypatch):
     def get_file(name, url, **kwargs):
         raise Exception(f"URL fetch failure on {url}: None -- no route to host")
 
-    monkeypatch.setattr("keras.src.applications.resnet.data_utils.get_file", get_file)
+    monkeypatch.setattr(GET_FILE, get_file)
     name = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     with pytest.raises(InputError, match=f"{name} and put it into ~/.keras/models"):
         network_of("resnet50", weights="imagenet")

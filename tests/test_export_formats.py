@@ -144,7 +144,7 @@ def test_comparison_and_warning():
         compare(expected, found[:, :1])
     strict = Tolerance(mean=0.2, agreement=0.4, good_mean=0.2, good_agreement=0.6)
     (warning,) = warnings({"real pictures": comparison}, strict)
-    assert "50.0% of 2 images" in warning
+    assert "50.0% of 2 real pictures" in warning and "--representative" in warning
     assert warnings({"real pictures": comparison}, Tolerance()) == []
     known = {"random images": (np.zeros([2, 1]), expected)}
     answers = {"good": expected, "bad": found}

@@ -17,7 +17,7 @@ from ldl_fer.face_drawing import FaceGeometry, draw_face
 from ldl_fer.faces import Face, FaceDetector, align_data_set, aligned
 from ldl_fer.faces.alignment import TEMPLATE, similarity
 from ldl_fer.faces.picture import chosen
-from ldl_fer.images import decoded_image
+from ldl_fer.pixels import decoded_image
 
 PATH = "subDirectory_filePath"
 

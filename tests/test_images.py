@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ldl_fer.images import decoded_image, resized, stored_image
+from ldl_fer.images import stored_image
+from ldl_fer.pixels import decoded_image, resized
 
 SIZE = 16
 RANDOM = np.random.default_rng(0)

@@ -62,12 +62,25 @@ def test_a_file_of_another_size_is_named(folder, change):
     read_manifest(folder)
 
 
-def test_a_changed_index_is_named(folder):
+def test_a_flipped_bit_is_noticed_wherever_it_is(folder):
+    for name in [*every_file(folder), "SHA256SUMS"]:
+        content = (folder / name).read_bytes()
+        for place in range(0, len(content), max(1, len(content) // 25)):
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            (folder / name).write_bytes(changed)
+            with pytest.raises(InputError, match=f"{folder}.*(--overwrite|Copy the folder)"):
+                read_manifest(folder)
+        (folder / name).write_bytes(content)
+    read_manifest(folder)
+
+
+def test_files_of_another_set_are_noticed(folder, tmp_path):
     index = folder / read_manifest(folder).shards[1].index_name
-    content = bytearray(index.read_bytes())
-    content[0] += 1
-    index.write_bytes(content)
-    with pytest.raises(InputError, match=f"{index.name}: its content"):
+    index.write_bytes(
+        (folder / read_manifest(folder).shards[2].index_name).read_bytes()[: index.stat().st_size]
+    )
+    with pytest.raises(InputError, match=f"{index.name} (is not what was written|: )"):
         read_manifest(folder)
 
 

@@ -10,7 +10,7 @@ from onnx_files import write_onnx
 
 from ldl_fer.backbones import onnx_weights
 from ldl_fer.backbones.mobilefacenet import mobilefacenet
-from ldl_fer.backbones.onnx_weights import load_mobilefacenet, rectifier_of
+from ldl_fer.backbones.onnx_weights import load_mobilefacenet
 from ldl_fer.errors import InputError
 
 layers = tf.keras.layers
@@ -167,8 +167,10 @@ def by_onnxruntime(path, images):
 def test_made_up_files_give_back_their_network(onnx, made_up, tmp_path):
     rectifier, model, parts = made_up
     path = write_onnx(onnx, tmp_path / "a.onnx", *parts)
-    assert rectifier_of(path) == rectifier
-    loaded = load_mobilefacenet(path, 112, "embedding")
+    other = {"prelu": "relu6", "relu6": "prelu"}[rectifier]
+    with pytest.raises(InputError, match=f"has {rectifier}: add --rectifier={rectifier}"):
+        load_mobilefacenet(path, 112, "embedding", other)
+    loaded = load_mobilefacenet(path, 112, "embedding", rectifier)
     expected = model(images_of()).numpy()
     tolerance = 1e-3 * spread_of(expected)
     np.testing.assert_allclose(loaded(images_of()), expected, rtol=0, atol=tolerance)
@@ -228,8 +230,7 @@ def test_gemm_and_relu_stand_for_what_they_equal(onnx, tmp_path):
 
 
 def test_real_file_equals_onnxruntime(real_file):
-    assert rectifier_of(real_file) == "relu6"
-    loaded = load_mobilefacenet(real_file, 112, "embedding")
+    loaded = load_mobilefacenet(real_file, 112, "embedding", "relu6")
     images = np.random.default_rng(0).uniform(-1, 1, [16, 112, 112, 3]).astype("float32")
     expected = by_onnxruntime(real_file, images)
     spread_of(expected)
@@ -266,9 +267,8 @@ def test_embedding_of_another_size_is_refused(tmp_path):
 
 def test_what_cannot_be_read_is_refused(onnx, tmp_path):
     path = tmp_path / "a.onnx"
-    for load in (lambda: load_mobilefacenet(path, 48), lambda: rectifier_of(path)):
-        with pytest.raises(InputError, match="a.onnx does not exist"):
-            load()
+    with pytest.raises(InputError, match="a.onnx does not exist"):
+        load_mobilefacenet(path, 48)
 
 
 def node_of(nodes, name):

@@ -84,7 +84,7 @@ def test_what_is_no_model_is_told(run, tmp_path):
     with pytest.raises(InputError, match="is no model"):
         load_model(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"nonsense")
-    with pytest.raises(InputError, match="damaged or was not written by"):
+    with pytest.raises(InputError, match="saved_model.pb is damaged"):
         load_model(tmp_path)
     info = json.loads((run.saved_model / "assets.extra" / "info.json").read_text())
     assert info["temperature"] == 2.0

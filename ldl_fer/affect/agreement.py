@@ -1,6 +1,7 @@
 """How well predicted valence and arousal agree with given ones, with bootstrap intervals."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -83,7 +84,7 @@ def agreement(
         {name: _or_none(x) for name, x in zip(("value", "low", "high"), row, strict=True)}
         for row in found
     ]
-    made = {"rows": len(given)}
+    made: dict[str, Any] = {"rows": len(given)}
     for number, measure in enumerate(MEASURES):
         start = number * len(AXES)
         made[measure] = dict(zip(AXES, cells[start : start + len(AXES)], strict=True))

@@ -1,5 +1,7 @@
 """Lin's concordance as a loss of batches and as a metric of whole sets, for Keras."""
 
+from typing import Any
+
 import tensorflow as tf
 
 EPSILON = 1e-8  # added to denominators: a batch of one sample gives 0, not NaN
@@ -32,24 +34,26 @@ def concordance_loss(given: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
 class Concordance(tf.keras.metrics.Metric):
     """The mean CCC of valence and arousal over all samples seen, exact whatever the batches."""
 
-    def __init__(self, name: str = "ccc", **kwargs):
+    def __init__(self, name: str = "ccc", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         # Sums of 1, x, y, x^2, y^2, xy per axis; float64, as variances are small differences.
         self._sums = self.add_weight(
             name="sums", shape=(6, 2), initializer="zeros", dtype=tf.float64
         )
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forgets all samples."""
         self._sums.assign(tf.zeros_like(self._sums))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: None = None
+    ) -> None:
         """Adds a batch, [B, 2] each."""
         x, y = tf.cast(y_true, tf.float64), tf.cast(y_pred, tf.float64)
         terms = tf.stack([tf.ones_like(x), x, y, x * x, y * y, x * y])
         self._sums.assign_add(tf.reduce_sum(terms, axis=1))
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """A scalar in [-1, 1]."""
         count, x, y, xx, yy, xy = tf.unstack(self._sums)
         mean_x, mean_y = x / count, y / count

@@ -1,7 +1,7 @@
 """Valence and arousal for the rows of a CSV by a model, and what is suspicious about them."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image, resized
+from ldl_fer.pixels import decoded_image, resized
 
 BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
@@ -158,7 +158,9 @@ def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
     return found
 
 
-def _batches(pool, paths, rows, size, batch_size) -> Iterator[tuple[int, np.ndarray]]:
+def _batches(
+    pool: Executor, paths: Sequence[Path], rows: Sequence[int], size: int, batch_size: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """(position, images [B, size, size, 3]); the next batch is decoded while one is worked on."""
 
     def begun(start):

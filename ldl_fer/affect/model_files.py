@@ -1,13 +1,14 @@
 """Model files as functions of arrays: ONNX, SavedModel, Keras' .h5 and .keras."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.model_file import load_keras_model, load_saved_model
+from ldl_fer.model_file.onnx_network import read_onnx
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,39 +26,30 @@ class LoadedModel:
     dtype: np.dtype
 
 
-def load_model_file(path: Path) -> LoadedModel:
+def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
     """Loads by what lies there: .onnx, .h5, .keras or a SavedModel folder.
 
+    Args:
+      path: the file or folder.
+      trust: load also what holds code, see `ldl_fer.model_file`.
+
     Raises:
-      InputError: none of these, or one that cannot be loaded, has several inputs, or, of Keras'
-        own formats, holds anything but Keras' own layers.
+      InputError: none of these, or one that cannot be loaded, has several inputs, or holds code.
     """
     if path.suffix == ".onnx":
         return _onnx(path)
     if (path / "saved_model.pb").exists():
-        return _saved_model(path)
+        return _saved_model(path, trust)
     if path.suffix in (".h5", ".hdf5", ".keras"):
-        return _keras(path)
+        return _keras(path, trust)
     raise InputError(
         f"{path} is neither .onnx, .h5, .keras, a SavedModel folder nor a run of "
         "`python -m ldl_fer.affect train`."
     )
 
 
-def sha256(path: Path) -> str:
-    """Of a file, or of the graph and variables in a SavedModel folder."""
-    digest = hashlib.sha256()
-    files = [path]
-    if path.is_dir():
-        files = [path / "saved_model.pb", *sorted((path / "variables").glob("*"))]
-    for file in files:
-        with file.open("rb") as content:
-            while block := content.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def _onnx(path: Path) -> LoadedModel:
+    read_onnx(path)
     try:
         import onnxruntime
     except ImportError as error:
@@ -84,14 +76,13 @@ def _onnx(path: Path) -> LoadedModel:
     )
 
 
-def _saved_model(path: Path) -> LoadedModel:
+def _saved_model(path: Path, trust: bool) -> LoadedModel:
     import tensorflow as tf
 
-    try:
-        loaded = tf.saved_model.load(str(path))
-        signature = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise InputError(f"{path} cannot be loaded, or lacks serving_default: {error}") from error
+    loaded = load_saved_model(path, trust)
+    if "serving_default" not in getattr(loaded, "signatures", ()):
+        raise InputError(f"{path} has no signature serving_default. Save it with one.")
+    signature = loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
     if len(inputs) != 1:
         raise InputError(f"{path} has {len(inputs)} inputs, not one that takes images.")
@@ -104,17 +95,10 @@ def _saved_model(path: Path) -> LoadedModel:
     return LoadedModel(run, tuple(spec.shape), np.dtype(spec.dtype.as_numpy_dtype))
 
 
-def _keras(path: Path) -> LoadedModel:
+def _keras(path: Path, trust: bool) -> LoadedModel:
     import tensorflow as tf
 
-    from ldl_fer.backbones import local
-
-    for description in local.layer_descriptions(path):
-        local.refuse_code(description, path)
-    try:
-        model = tf.keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises about anything for a damaged file
-        raise InputError(f"{path} cannot be loaded as a Keras model: {error}") from error
+    model = load_keras_model(path, trust)
     if len(model.inputs) != 1:
         raise InputError(f"{path} has {len(model.inputs)} inputs, not one that takes images.")
     step = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)

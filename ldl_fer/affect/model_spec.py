@@ -132,13 +132,13 @@ def _listed(value):
     return value if isinstance(value, (list, tuple)) else [value]
 
 
-def _numbers(value) -> tuple[float, ...]:
+def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(
         float(Fraction(item) if isinstance(item, str) else item) for item in _listed(value)
     )
 
 
-def _whole_numbers(value) -> tuple[int, ...]:
+def _whole_numbers(value: Any) -> tuple[int, ...]:
     return tuple(int(item) for item in _listed(value))
 
 

@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ldl_fer.affect.foreign_model import squares
-from ldl_fer.affect.model_files import sha256
+from ldl_fer.affect.model_interface import squares
+from ldl_fer.affect.partial_annotations import read_partial_annotations
 from ldl_fer.annotations import Annotations
+from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 from ldl_fer.trained_model import load_model
 
@@ -56,7 +57,7 @@ class Prototypes:
         prototypes: np.ndarray,
         image_size: int,
         source: str,
-    ):
+    ) -> None:
         """Takes the classifier, uint8 [B, S, S, 3] -> [B, C], and the classes' places, [C, 2]."""
         self._probabilities = probabilities
         self._prototypes = np.asarray(prototypes, np.float64)
@@ -124,3 +125,25 @@ def load_classifier(
         model.image_size,
         name,
     )
+
+
+def load_prototypes(path: str, from_csv: str | None) -> tuple[Prototypes, tuple[str, ...]]:
+    """A classifier as a model of valence and arousal, and its class names; prints the prototypes.
+
+    Args:
+      path: of the classifier.
+      from_csv: whose class means are the prototypes; None: PROTOTYPES.
+
+    Raises:
+      InputError: as `load_classifier`, `prototypes_of` and `class_means`.
+    """
+    probabilities, class_names, size, name = load_classifier(path)
+    if from_csv:
+        places = class_means(read_partial_annotations(from_csv, class_names).complete())
+        origin = f"class means of {Path(from_csv).name}"
+    else:
+        places, origin = prototypes_of(class_names), PROTOTYPES_SOURCE
+    lines = [f"{n} ({v:.2f}, {a:.2f})" for n, (v, a) in zip(class_names, places, strict=True)]
+    print(f"prototypes ({origin}): {', '.join(lines)}")
+    source = f"prototypes of {name}, {origin}"
+    return Prototypes(probabilities, places, size, source), class_names

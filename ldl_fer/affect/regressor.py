@@ -20,17 +20,16 @@ import tensorflow as tf
 from ldl_fer.addons import TQDMProgressBar
 from ldl_fer.affect.agreement import agreement
 from ldl_fer.affect.concordance import Concordance, concordance_loss
-from ldl_fer.affect.partial_annotations import read_partial_annotations
+from ldl_fer.affect.regression_sets import opened_set, training_and_validation
 from ldl_fer.affect.saved_regressor import save_regressor
-from ldl_fer.annotations import Annotations, split_annotations
 from ldl_fer.backbones import backbone_variables, build_network, standardize, trained_part
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.optimizers import learning_rate, network_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run
-from ldl_fer.settings import DataConfig
 from ldl_fer.splits import AnyRecords, opener
 
 _FIRST_SCALE = 0.01
@@ -65,11 +64,11 @@ def train_regressor(
     network = build_network(config.network, config.data.image_size, 2, config.run.seed)
     shrink_logits(network)
     opened = opener(network, config.network.frozen)
-    training, validation = _sets(config.data, config.run.seed, opened, progress)
+    training, validation = training_and_validation(config.data, config.run.seed, opened, progress)
     test = None
     if test_data_path:
-        test = _opened(opened, config.data, test_data_path, test_image_dir)
-    if config.network.frozen:
+        test = opened_set(opened, config.data, test_data_path, test_image_dir)
+    if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
@@ -133,7 +132,7 @@ def shrink_logits(network: tf.keras.Model) -> None:
 class _BestRegressor(tf.keras.callbacks.Callback):
     """Keeps the whole network at the epoch of the highest validation CCC."""
 
-    def __init__(self, run: Run, network: tf.keras.Model):
+    def __init__(self, run: Run, network: tf.keras.Model) -> None:
         super().__init__()
         self._run, self._network, self._best = run, network, -np.inf
 
@@ -144,45 +143,6 @@ class _BestRegressor(tf.keras.callbacks.Callback):
             self._network.save_weights(self._run.weights("best"))
             best = {"epoch": epoch + 1, "validation_ccc": ccc}
             write_whole(self._run.best_file, json.dumps(best) + "\n")
-
-
-def _sets(data: DataConfig, seed: int, opened, progress: bool) -> tuple[AnyRecords, AnyRecords]:
-    """The training set and the set to choose the epoch on, of rows with valence and arousal."""
-    if not data.train_data_path:
-        raise InputError(
-            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
-        )
-    training = data.train_data_path, data.train_image_dir
-    if data.val_data_path:
-        validation = data.val_data_path, data.val_image_dir
-        return tuple(_opened(opened, data, *paths, progress) for paths in (training, validation))
-    if not data.train_data_path.endswith(".csv"):
-        raise InputError(
-            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
-            "split. Give --val_data_path, or the CSV itself."
-        )
-    whole = _with_values(data.train_data_path, data.class_names, progress)
-    parts = split_annotations(whole, data.validation_fraction, seed)
-    return tuple(opened(data, *training, 0, part) for part in parts)
-
-
-def _opened(opened, data: DataConfig, path: str, image_dir: str, progress: bool = True):
-    if not path.endswith(".csv"):
-        return opened(data, path, image_dir, 0)
-    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
-
-
-def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
-    partial = read_partial_annotations(path, class_names)
-    complete = partial.complete()
-    if len(complete) < 2:
-        raise InputError(
-            f"{path}: {len(complete)} rows have valence and arousal; a regressor learns from rows "
-            "that have them."
-        )
-    if progress and len(complete) < len(partial):
-        print(f"{path}: {len(partial) - len(complete):,} rows without values are left out.")
-    return complete
 
 
 def _with_targets(dataset: tf.data.Dataset, records: AnyRecords) -> tf.data.Dataset:

@@ -1,9 +1,9 @@
 """A trained regressor as a SavedModel that needs neither this package nor Keras to be loaded.
 
-Signatures, all answering {"valence_arousal": [batch, 2] float32 in [-1, 1]}:
-  serving_images   images [batch, H, W, 3] uint8: RGB, of any size; also called serving_default
-  serving_bytes    image_bytes [batch] strings: encoded JPEG or PNG images, each of any size
-The folder's assets.extra/ holds affect.json, by which `load_affect_model` reads it, and info.json.
+Signatures as in `ldl_fer.serving`, all answering {"valence_arousal": [batch, 2] float32}, values
+in [-1, 1].
+The folder's assets.extra/ holds affect.json, by which `load_affect_model` reads it, and info.json;
+SHA256SUMS is compared when it does.
 """
 
 import json
@@ -17,7 +17,10 @@ import tensorflow as tf
 
 from ldl_fer.affect.foreign_model import SPEC_FILE, load_affect_model
 from ldl_fer.affect.model_spec import ModelSpec
+from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
+from ldl_fer.serving import save_serving
+from ldl_fer.told_paths import told_values
 
 OUTPUT = "valence_arousal"
 TOLERANCE = 1e-5
@@ -49,54 +52,21 @@ def save_regressor(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         written = Path(temporary) / "new"
-        module = _module(network, size)
-        of_images = module.of_images.get_concrete_function()
-        signatures = {
-            "serving_default": of_images,
-            "serving_images": of_images,
-            "serving_bytes": module.of_bytes.get_concrete_function(),
-        }
-        tf.saved_model.save(module, str(written), signatures=signatures)
+
+        def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {OUTPUT: valence_arousal(network, images)}
+
+        save_serving(network, written, size, answer, {"image_size": size})
         extra = written / "assets.extra"
         extra.mkdir()
         spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
         (extra / SPEC_FILE).write_text(spec.to_json())
-        (extra / "info.json").write_text(json.dumps(dict(info or {}), indent=2, default=str) + "\n")
+        told = told_values(dict(info or {}))
+        (extra / "info.json").write_text(json.dumps(told, indent=2, default=str) + "\n")
+        write_checksums(written)
         _compare(network, written, size)
         written.rename(folder)
     return folder
-
-
-def _module(network: tf.keras.Model, size: int) -> tf.Module:
-    """What is saved: functions, and the variables they use, but no Keras object."""
-
-    def resized(images):
-        images = tf.cast(images, tf.float32)
-        images = tf.cond(
-            tf.reduce_all(tf.shape(images)[1:3] == [size, size]),
-            lambda: images,
-            lambda: tf.image.resize(images, [size, size], "bilinear", antialias=True),
-        )
-        return tf.ensure_shape(images, [None, size, size, 3])
-
-    def decoded(content):
-        return resized(tf.io.decode_image(content, 3, expand_animations=False)[tf.newaxis])[0]
-
-    def answer(images):
-        return {OUTPUT: valence_arousal(network, images)}
-
-    module = tf.Module(name="valence_arousal")
-    module.network_variables = list(network.variables)
-    module.of_images = tf.function(
-        lambda images: answer(resized(images)),
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")],
-    )
-    each = tf.TensorSpec([size, size, 3])
-    module.of_bytes = tf.function(
-        lambda image_bytes: answer(tf.map_fn(decoded, image_bytes, fn_output_signature=each)),
-        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
-    )
-    return module
 
 
 def _compare(network: tf.keras.Model, folder: Path, size: int) -> None:

@@ -13,6 +13,7 @@ Train with the labels in doubt, of course: `train.py` on the data set as it is c
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -21,6 +22,10 @@ from ldl_fer import command_line
 from ldl_fer.errors import InputError
 
 _TOP = 500
+
+
+if TYPE_CHECKING:
+    from ldl_fer.audit.training_set import TrainingSet
 
 
 def main(arguments: list[str]) -> None:
@@ -43,7 +48,7 @@ def main(arguments: list[str]) -> None:
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
-def _summarize(training) -> None:
+def _summarize(training: "TrainingSet") -> None:
     """Prints how many suggestions differ, and how good they are where the truth is known."""
     from ldl_fer.audit.suspicion import suggested_labels, suspicion
 

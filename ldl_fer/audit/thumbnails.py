@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ldl_fer.images import decoded_image
+from ldl_fer.pixels import decoded_image
 
 _QUALITY = 85
 

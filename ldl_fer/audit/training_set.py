@@ -79,7 +79,9 @@ def training_set(
     return TrainingSet(table, samples, rows, picture, path.stem)
 
 
-def _check_rows(path, run, table: Annotations, samples: pd.DataFrame, rows: np.ndarray) -> None:
+def _check_rows(
+    path: Path, run: Run, table: Annotations, samples: pd.DataFrame, rows: np.ndarray
+) -> None:
     """Raises InputError unless each sample is the row of the file that it was."""
     if rows.max() < len(table):
         same = np.array(table.paths)[rows] == samples["subDirectory_filePath"].to_numpy()

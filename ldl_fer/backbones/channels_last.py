@@ -102,7 +102,7 @@ def _twin(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
     return tf.keras.Sequential([*before, new, *after], name=layer.name)
 
 
-def _axis_afterwards(layer, axis) -> int:
+def _axis_afterwards(layer: tf.keras.layers.Layer, axis: int) -> int:
     """Where the axis of [B, C, H, W] lies in [B, H, W, C]."""
     listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if len(listed) != 1 or listed[0] % 4 == 0:

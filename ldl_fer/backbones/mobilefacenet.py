@@ -80,7 +80,9 @@ def mobilefacenet(
     return tf.keras.Model(images, layers.Flatten(name="embedding")(x), name="backbone")
 
 
-def _block(x, name: str, expansion: int, filters: int, stride: int, rectifier: str):
+def _block(
+    x: tf.Tensor, name: str, expansion: int, filters: int, stride: int, rectifier: str
+) -> tf.Tensor:
     """Inverted residual; with the identity added where the shape stays."""
     channels = x.shape[-1]
     y = _convolution(x, f"{name}_expand", expansion * channels, 1, 1, rectifier)
@@ -91,21 +93,25 @@ def _block(x, name: str, expansion: int, filters: int, stride: int, rectifier: s
     return y
 
 
-def _convolution(x, name: str, filters: int, size: int, stride: int, rectifier: str | None):
+def _convolution(
+    x: tf.Tensor, name: str, filters: int, size: int, stride: int, rectifier: str | None
+) -> tf.Tensor:
     if size > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(filters, size, stride, use_bias=False, name=name)(x)
     return _normalize(x, name, rectifier)
 
 
-def _depthwise(x, name: str, size: int, stride: int, rectifier: str | None, pad: bool = True):
+def _depthwise(
+    x: tf.Tensor, name: str, size: int, stride: int, rectifier: str | None, pad: bool = True
+) -> tf.Tensor:
     if pad:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     x = layers.DepthwiseConv2D(size, stride, use_bias=False, name=name)(x)
     return _normalize(x, name, rectifier)
 
 
-def _normalize(x, name: str, rectifier: str | None):
+def _normalize(x: tf.Tensor, name: str, rectifier: str | None) -> tf.Tensor:
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     if rectifier is None:
         return x

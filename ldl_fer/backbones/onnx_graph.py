@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.model_file.onnx_network import external_data, read_onnx
 
 CONVOLUTIONS = ("Conv", "Gemm")
 _UNCHANGED = ("Identity", "Dropout")
@@ -86,46 +88,26 @@ def read_graph(path: str | Path) -> Graph:
     the maps are 1 x 1.
 
     Raises:
-      InputError: no such file, no ONNX file, one with external data, operators that are not ONNX's
-        own or another number of inputs; no package onnx.
+      InputError: as `read_onnx`; one with external data, or another number of inputs.
     """
-    path = Path(path)
-    try:
-        import onnx
-    except (ImportError, AttributeError) as error:
-        # AttributeError: onnx from 1.19 on, with the ml_dtypes that TensorFlow 2.15 is bound to.
-        raise InputError(
-            f"{path} needs the package onnx, which cannot be imported ({error}). "
-            "pip install -r requirements.txt -r requirements-extras.txt"
-        ) from error
-    from google.protobuf.message import DecodeError
+    model = read_onnx(path)
+    import onnx
 
-    try:
-        graph = onnx.ModelProto.FromString(path.read_bytes()).graph
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
-    except (OSError, DecodeError) as error:
-        raise InputError(f"{path} cannot be read as an ONNX file: {error}") from error
+    path, graph = Path(path), model.graph
+    if next(external_data(model), None):
+        raise InputError(
+            f"{path} keeps its weights in another file, which is not opened. Save it in one file: "
+            "onnx.save(onnx.load(PATH), NEW_PATH, save_as_external_data=False)."
+        )
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
             value = [attribute.t for attribute in node.attribute if attribute.name == "value"]
             tensors |= dict(zip(node.output, value, strict=False))
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors.values()):
-        raise InputError(
-            f"{path} keeps its weights in another file, which is not opened. Save it in one file: "
-            "onnx.save(onnx.load(PATH), NEW_PATH, save_as_external_data=False)."
-        )
     try:
         arrays = {name: onnx.numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    foreign = [node for node in graph.node if node.domain not in ("", "ai.onnx")]
-    if foreign:
-        raise InputError(
-            f"{path} has operators that are not ONNX's own, such as {foreign[0].op_type} of "
-            f"{foreign[0].domain} in node {foreign[0].name}."
-        )
     inputs = [value.name for value in graph.input if value.name not in arrays]
     if len(inputs) != 1 or not graph.node:
         raise InputError(
@@ -135,7 +117,7 @@ def read_graph(path: str | Path) -> Graph:
     return Graph(path, inputs[0], tuple(_nodes(graph, onnx)), arrays)
 
 
-def _nodes(graph, onnx) -> Iterator[Node]:
+def _nodes(graph: Any, onnx: ModuleType) -> Iterator[Node]:
     """Those that compute something, in order, fed past those that do not."""
     convolutions = sum(node.op_type in CONVOLUTIONS for node in graph.node)
     seen, sources = 0, {}

@@ -4,7 +4,7 @@ Expression lies in where the maps respond, which the embedding of face recogniti
 forget: each map gives the mean of its upper half, the mean of its lower half, and its maximum.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -72,7 +72,7 @@ def columns(parts: Iterable[str] = PARTS, maps: Iterable[str] = MAPS) -> np.ndar
     return np.flatnonzero(np.concatenate(chosen))
 
 
-def _parts(x, name: str):
+def _parts(x: tf.Tensor, name: str) -> Iterator[tf.Tensor]:
     """Map [B, H, W, C] -> its parts, each [B, C], in the order of PARTS."""
     half = x.shape[1] // 2
     for part, rows in (("upper", (0, half)), ("lower", (half, 0))):

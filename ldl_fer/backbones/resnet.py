@@ -65,7 +65,7 @@ def _basic_resnet(blocks: tuple[int, ...], image_size: int) -> tf.keras.Model:
     return tf.keras.Model(images, x, name="backbone")
 
 
-def _basic_block(x, filters: int, stride: int, name: str):
+def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
     """ReLU(x + BN(conv(ReLU(BN(conv(x)))))), x projected where the shape changes."""
     y = _convolution(x, filters, 3, stride, f"{name}_conv1")
     y = layers.ReLU(name=f"{name}_relu1")(y)
@@ -75,7 +75,7 @@ def _basic_block(x, filters: int, stride: int, name: str):
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _convolution(x, filters: int, size: int, stride: int, name: str):
+def _convolution(x: tf.Tensor, filters: int, size: int, stride: int, name: str) -> tf.Tensor:
     """Convolution and batch normalization, padded alike on all sides."""
     if size > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)

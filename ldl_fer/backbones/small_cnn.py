@@ -32,7 +32,7 @@ def small_cnn(image_size: int) -> tf.keras.Model:
     return tf.keras.Model(images, x, name="backbone")
 
 
-def _block(x, filters: int, stride: int, name: str):
+def _block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
     """Two 3 x 3 convolutions beside an average-pooled 1 x 1 one."""
     y = layers.ReLU(name=f"{name}_relu1")(_normalized(x, filters, 3, stride, f"{name}_conv1"))
     y = _normalized(y, filters, 3, 1, f"{name}_conv2")
@@ -42,6 +42,6 @@ def _block(x, filters: int, stride: int, name: str):
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _normalized(x, filters: int, size: int, stride: int, name: str):
+def _normalized(x: tf.Tensor, filters: int, size: int, stride: int, name: str) -> tf.Tensor:
     x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)

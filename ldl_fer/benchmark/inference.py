@@ -3,7 +3,7 @@
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -28,15 +28,16 @@ _TARGET = 1.1
 class FromSecond:
     """A data set that notes when its second batch is asked for: by then, all is compiled."""
 
-    def __init__(self, dataset: tf.data.Dataset):
+    def __init__(self, dataset: tf.data.Dataset) -> None:
         """Nothing is read yet."""
-        self._dataset, self.asked = dataset, None
+        self._dataset = dataset
+        self.asked: float | None = None
 
     def cardinality(self) -> tf.Tensor:
         """Number of batches."""
         return self._dataset.cardinality()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
         for number, batch in enumerate(self._dataset):
             if number == 1:
                 self.asked = time.perf_counter()
@@ -90,6 +91,7 @@ def _case(
     def evaluation() -> float:
         watched = FromSecond(dataset)
         predict(network, watched, progress=False)
+        assert watched.asked is not None  # there are two batches or more
         return (time.perf_counter() - watched.asked) / ((batches - 1) * batch_size)
 
     bare, count = f"bare forward pass, {title}", batches * batch_size

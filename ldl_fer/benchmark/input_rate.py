@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.batches import decode
@@ -71,7 +72,7 @@ def _batch(config: Config) -> int:
 def _decoding(records: Records, config: Config) -> tf.data.Dataset:
     """Endless batches of decoded pictures whose bytes lie in memory."""
     size = config.data.image_size
-    serialized = records.fetch(range(len(records) // _batch(config) * _batch(config)))
+    serialized = records.fetch(np.arange(len(records) // _batch(config) * _batch(config)))
     shape = records.num_neighbors, len(records.class_names)
     encoded = decode_examples(serialized, *shape, ["image"])["image"]
     batches = tf.data.Dataset.from_tensor_slices(tf.reshape(encoded, [-1, _batch(config)]))

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import tensorflow as tf
@@ -16,23 +17,23 @@ PROCESS = Path("/proc/self")  # Linux
 class MemoryWatch(tf.keras.callbacks.Callback):
     """Notes them after each epoch, and ends the training after some minutes."""
 
-    def __init__(self, minutes: float, output: str | Path):
+    def __init__(self, minutes: float, output: str | Path) -> None:
         """Takes how long to train, and the CSV that is written anew after each epoch."""
         super().__init__()
         self.minutes, self.output = minutes, output
         self.rows: list[dict[str, float]] = []
         self.steps = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.started = time.monotonic()
         self.bar = tqdm(
             total=self.minutes, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total} min"
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.steps += 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         minutes = (time.monotonic() - self.started) / 60
         pages = int((PROCESS / "statm").read_text().split()[1])
         row = {
@@ -47,5 +48,5 @@ class MemoryWatch(tf.keras.callbacks.Callback):
         self.bar.update(min(minutes, self.minutes) - self.bar.n)
         self.model.stop_training = minutes >= self.minutes
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()

@@ -55,4 +55,4 @@ def run_sections(
 
 def title(name: str) -> str:
     """What a section measures: the first line of its documentation."""
-    return SECTIONS[name].__doc__.partition("\n")[0]
+    return str(SECTIONS[name].__doc__).partition("\n")[0]

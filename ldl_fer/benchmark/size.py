@@ -1,5 +1,6 @@
 """A made-up AffectNet from CSV to training: seconds and memory of each stage, and of a step."""
 
+import functools
 import multiprocessing
 import tempfile
 import time
@@ -68,8 +69,8 @@ def size(
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
     ):
         paths = str(csv), str(images), records_dir
-        settings = small_rows, config.to_json(), turns, steps, progress
-        stages, times = pool.submit(_run_stages, *paths, *settings).result()
+        run = functools.partial(_run_stages, *paths, small_rows, config.to_json())
+        stages, times = pool.submit(run, turns, steps, progress).result()
     memory = [
         row("size", s.name, s.seconds, s.peak / 1e9, GIGABYTES, _MOST_GIGABYTES, "stage")
         for s in stages
@@ -95,6 +96,7 @@ def _run_stages(
     from ldl_fer.benchmark.turns import take_turns
     from ldl_fer.neighbors import add_neighbors
     from ldl_fer.prepared_records import prepare_records
+    from ldl_fer.records import Records
 
     config = Config.from_json(settings).replace(neighbors="bank")
     names, wanted = config.data.class_names, config.data.num_neighbors
@@ -105,7 +107,7 @@ def _run_stages(
         stages.append(Stage(name, time.perf_counter() - start, peak_memory()))
         start = time.perf_counter()
 
-    def shards(annotations: Annotations):
+    def shards(annotations: Annotations) -> Records:
         return prepare_records(
             csv,
             images,

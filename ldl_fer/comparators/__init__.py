@@ -8,7 +8,7 @@ defaults of `config.ComparatorConfig`; step sizes, schedules and augmentation ar
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ldl_fer.classifier import Classifier
+from ldl_fer.comparators.comparator import Comparator
 from ldl_fer.comparators.cross_entropy import CrossEntropy
 from ldl_fer.comparators.eac import EAC
 from ldl_fer.comparators.label_smoothing import LabelSmoothing
@@ -16,7 +16,7 @@ from ldl_fer.comparators.ldl_alsg import LDLALSG
 from ldl_fer.comparators.rul import RUL
 from ldl_fer.comparators.scn import SCN
 
-COMPARATORS: Mapping[str, type[Classifier]] = MappingProxyType(
+COMPARATORS: Mapping[str, type[Comparator]] = MappingProxyType(
     {
         "cross_entropy": CrossEntropy,
         "label_smoothing": LabelSmoothing,

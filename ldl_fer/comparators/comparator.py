@@ -1,5 +1,7 @@
 """What the comparators have in common: how they are made."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from ldl_fer.classifier import Classifier
@@ -20,8 +22,8 @@ class Comparator(Classifier):
         settings: ComparatorConfig,
         num_samples: int,
         steps_per_epoch: int,
-        **shared,
-    ):
+        **shared: Any,
+    ) -> None:
         """Makes the model; `shared` is as for `Classifier`."""
         super().__init__(network, num_samples, name=settings.method, **shared)
         self.settings = settings

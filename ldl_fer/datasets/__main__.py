@@ -129,7 +129,7 @@ def _define_flags() -> None:
 def _layout(arguments: list[str]) -> str:
     """The help of the data set that the arguments name; the command's own if they name none."""
     name = next((word for word in arguments if word in READERS), None)
-    return inspect.getmodule(READERS[name].rows).__doc__ if name else __doc__
+    return str(inspect.getmodule(READERS[name].rows).__doc__) if name else __doc__
 
 
 if __name__ == "__main__":

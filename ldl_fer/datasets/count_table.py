@@ -26,8 +26,9 @@ def count_table(reader: Reader, data_set: DataSet) -> str:
         if set(other) == {None}:
             continue
         pairs = [*zip(counts, other, strict=True)]
-        if None not in other:
-            pairs.append((sum(counts), sum(other)))
+        known = [count for count in other if count is not None]
+        if len(known) == len(other):
+            pairs.append((sum(counts), sum(known)))
         cells = ["-" if o is None else f"{o:,}{' ' if o == n else '*'}" for n, o in pairs]
         columns.append(["published ", *cells, *["- "] * (len(names) + 1 - len(cells))])
         differs |= any(cell.endswith("*") for cell in cells)

@@ -122,10 +122,12 @@ class DataSet:
         files = {s: output if one_file else folder / f"{s}.csv" for s in self.splits}
         for file in files.values():
             _check_replaceable(file)
-        images = self.image_dir
         if self.picture is not None:
             images = Path(image_dir or folder / "images")
-            self._write_pictures(images, progress)
+            self._write_pictures(images, self.picture, progress)
+        else:
+            assert self.image_dir is not None  # pictures that are files lie somewhere
+            images = self.image_dir
         for split, file in files.items():
             self.splits[split].write(file)
         if not one_file:
@@ -143,10 +145,12 @@ class DataSet:
             write_whole(folder / "dataset.json", json.dumps(record, indent=2) + "\n")
         return files, images
 
-    def _write_pictures(self, folder: Path, progress: bool) -> None:
+    def _write_pictures(
+        self, folder: Path, picture: Callable[[str], bytes], progress: bool
+    ) -> None:
         paths = [path for annotations in self.splits.values() for path in annotations.paths]
         for path in tqdm(paths, "writing pictures", unit="picture", delay=2, disable=not progress):
-            target, content = folder / path, self.picture(path)
+            target, content = folder / path, picture(path)
             if not target.exists():
                 with whole_file(target) as partial:
                     partial.write_bytes(content)

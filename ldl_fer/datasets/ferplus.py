@@ -97,7 +97,7 @@ def ferplus_rows(root: Path, splits: tuple[str, ...], rule: str, min_votes: int 
     columns[ORIGINAL] = originals.reindex(kept).astype("Int64").to_numpy()
     columns |= {f"votes_{name.lower()}": votes[kept, n] for n, name in enumerate(_NAMES)}
     row_of = dict(zip(paths, kept, strict=True))
-    picture = None if are_files else lambda path: png(images[row_of[path]])
+    picture = None if are_files or images is None else lambda path: png(images[row_of[path]])
     return Rows(pd.DataFrame(columns), left_out, picture)
 
 

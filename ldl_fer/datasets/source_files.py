@@ -64,8 +64,10 @@ def csv_chunks(
     settings = dict(dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
     try:
         first = list(pd.read_csv(path, nrows=0, **settings).columns)
-        headless = header is not None and not {name.strip() for name in first} & set(header)
-        names = list(header) if headless else [name.strip() for name in first]
+        names = [name.strip() for name in first]
+        headless = False
+        if header is not None and not set(names) & set(header):
+            names, headless = list(header), True
         lacking = [name for name in columns if name not in names]
         if lacking:
             raise InputError(

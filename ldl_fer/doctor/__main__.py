@@ -78,7 +78,7 @@ def main() -> int:
     from ldl_fer.faces.detector import FaceDetector
 
     given = flags.FLAGS
-    csvs = {name: given[name].value for name in _SPLITS if given[name].value}
+    csvs = {name: str(given[name].value) for name in _SPLITS if given[name].value}
     folders = given.image_dir * len(csvs) if len(given.image_dir) == 1 else given.image_dir
     if len(folders) != len(csvs):
         raise InputError(

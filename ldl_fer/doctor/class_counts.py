@@ -16,7 +16,9 @@ _SIZE_FITS = 0.01  # relative difference of the number of rows
 
 def check_cells(splits: Sequence[Split]) -> list[Finding]:
     """Cells that training would refuse."""
-    rows = tuple(split.row(r, text) for split in splits for r, text in split.problems)
+    rows = tuple(
+        split.row(r, text) for split in splits for r, text in split.problems if r is not None
+    )
     if not rows:
         return [Finding("cells", FINE, "all cells of the CSV files are as they should be.")]
     return [

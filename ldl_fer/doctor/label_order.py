@@ -38,7 +38,7 @@ def known_orders(class_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """
     names = [one_name(name) for name in class_names]
     orders = {reader.title: reader.label_order for reader in READERS.values()}
-    orders["the alphabet, as loaders number class folders"] = sorted(names)
+    orders["the alphabet, as loaders number class folders"] = tuple(sorted(names))
     found = {}
     for title, order in orders.items():
         first = [one_name(name) for name in order][: len(names)]
@@ -99,7 +99,7 @@ def _by_plane(split: Split) -> Finding | None:
     fits = plane_fits(split, orders)
     if fits is None:
         return None
-    best = max(fits, key=fits.get)
+    best = max(fits, key=fits.__getitem__)
     values = {"split": split.name, "correlations": fits}
     if fits[best] >= _FITS and fits[best] - fits[own] >= _BETTER:
         return _suspicion(

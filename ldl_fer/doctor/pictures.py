@@ -20,7 +20,8 @@ from ldl_fer.doctor.finding import Row
 from ldl_fer.doctor.signature import ODD, signature
 from ldl_fer.doctor.split import Split
 from ldl_fer.faces.detector import FaceDetector
-from ldl_fer.images import decoded_image, stored_image
+from ldl_fer.images import stored_image
+from ldl_fer.pixels import decoded_image
 
 _CHUNK = 32  # pictures per task given to a thread
 UNKNOWN = -1

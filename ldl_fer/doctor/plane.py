@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.covariance import MinCovDet
 
 from ldl_fer.affect.filling import MOST_SATURATED, SATURATION, saturated
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
 from ldl_fer.doctor.split import Split
 from ldl_fer.neighbors import nearest_neighbors
 
@@ -136,7 +136,7 @@ def _unusual(split: Split) -> list[Finding]:
     ]
 
 
-def _unusual_row(split: Split, row: int, distance: float):
+def _unusual_row(split: Split, row: int, distance: float) -> Row:
     valence, arousal = split.valence_arousal[row]
     name = split.class_names[split.labels[row]]
     return split.row(

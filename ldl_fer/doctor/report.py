@@ -8,6 +8,7 @@ from typing import Any
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.doctor.split import Split
 from ldl_fer.files import write_whole
+from ldl_fer.told_paths import told
 
 _TITLES = {
     FINE: "What is fine",
@@ -59,7 +60,7 @@ def as_json(findings: Sequence[Finding], splits: Sequence[Split]) -> dict[str, A
         "doubts": sum(finding.level == DOUBTFUL for finding in findings),
         "class_names": list(splits[0].class_names),
         "splits": {
-            split.name: {"csv": str(split.csv_path), "image_dir": str(split.image_dir)}
+            split.name: {"csv": told(str(split.csv_path)), "image_dir": told(str(split.image_dir))}
             for split in splits
         },
         "findings": [

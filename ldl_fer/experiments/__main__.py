@@ -32,6 +32,7 @@ from ldl_fer import command_line
 from ldl_fer.config_flags import config_from_flags, define_flags
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS
+from ldl_fer.told_paths import told
 
 
 def main(names: list[str]) -> None:
@@ -88,7 +89,7 @@ def main(names: list[str]) -> None:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     folder = Path(given.results_dir) / experiment.name
     arguments = [word for word in sys.argv[1:] if word != "--summarize"]
-    command = "python -m ldl_fer.experiments " + shlex.join(arguments)
+    command = "python -m ldl_fer.experiments " + shlex.join(map(told, arguments))
     write_results(experiment, runs, folder, command, len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
     print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")

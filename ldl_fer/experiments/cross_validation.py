@@ -15,6 +15,7 @@ from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.splits import opener, training_records
 
 FOLDS = 5
@@ -48,6 +49,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     records, _ = training_records(
         config.training_data, config.run.seed, opener(network, frozen=True)
     )
+    assert isinstance(records, PooledRecords)  # as the backbone is frozen
     features, labels = records.pooled[:][:, 0], records.annotations().labels
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < FOLDS:

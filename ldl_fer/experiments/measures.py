@@ -56,10 +56,9 @@ class Finished:
         names = vote_columns(self.class_names)
         return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
 
-    def per_class(self, part: str) -> np.ndarray | None:
-        """Columns `part`_* of samples.csv, [N, C], or None."""
-        names = [f"{part}_{name.lower()}" for name in self.class_names]
-        return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
+    def per_class(self, part: str) -> np.ndarray:
+        """Columns `part`_* of samples.csv, [N, C]."""
+        return self.samples[[f"{part}_{name.lower()}" for name in self.class_names]].to_numpy(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +98,7 @@ def votes(run: Finished) -> Iterator[Measured]:
             made["one-hot label"] = one_hot
         if run.variant.settings["method"] == "label_smoothing":
             made["smoothed label"] = smoothed_label(tf.constant(one_hot), run.smoothing).numpy()
-        if run.per_class("target") is not None:
+        if "uncertainty" in run.samples:
             made[f"{name}: target d"] = run.per_class("target")
             made[f"{name}: neighbors' d~"] = run.per_class("aggregated")
         for method, distributions in made.items():

@@ -28,6 +28,7 @@ from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
 from ldl_fer.files import write_whole
 from ldl_fer.presets import METHOD_SETTINGS
 from ldl_fer.runs import Run, load_network
+from ldl_fer.told_paths import told
 from ldl_fer.training import train
 
 EPOCHS = ("best", "last")  # Which of its networks a run is tested with.
@@ -85,7 +86,7 @@ def plan(
             data = sets.training_csv(noise, seed, experiment.union)
             tests = sets.test_sets(experiment.union, seed)
             for variant in experiment.variants:
-                beside = METHOD_SETTINGS.get(variant.settings.get("method"), {})
+                beside = METHOD_SETTINGS.get(str(variant.settings.get("method")), {})
                 settings = beside | dict(variant.settings)
                 made = config.replace(**settings, train_data_path=str(data), seed=seed)
                 folder = runs_dir / _folder_name(noise, seed, made, tests)
@@ -94,10 +95,10 @@ def plan(
     return planned
 
 
-def _folder_name(noise, seed, config, tests) -> str:
+def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
     """Method, noise and seed, and a hash of every setting and set but places of output."""
     settings = dataclasses.asdict(config)
-    del settings["data"]["records_dir"], settings["run"]
+    del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
     settings["tests"] = {name: str(path) for name, path in tests.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     words = f"{config.comparator.method} {noise} seed {seed}"
@@ -138,7 +139,7 @@ def _run(one: Planned, bar: tqdm) -> None:
     start = time.monotonic()
     run = train(one.config, resume=True, watch=_Epochs(bar))
     seconds = time.monotonic() - start
-    network, _ = load_network(run.folder)
+    network, _ = load_network(run.folder, trust_model=one.config.network.trust_model)
     for dataset, path in one.tests.items():
         for epoch in EPOCHS:
             folder = one.result(dataset, epoch)
@@ -153,7 +154,7 @@ def _run(one: Planned, bar: tqdm) -> None:
 class _Epochs(tf.keras.callbacks.Callback):
     """Tells a progress bar of every epoch."""
 
-    def __init__(self, bar: tqdm):
+    def __init__(self, bar: tqdm) -> None:
         super().__init__()
         self.bar = bar
 
@@ -219,7 +220,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                     "seed": one.seed,
                     **row.values,
                     **record,
-                    "run_dir": str(one.run.folder),
+                    "run_dir": told(str(one.run.folder)),
                 }
             )
     return pd.DataFrame(rows)

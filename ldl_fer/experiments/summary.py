@@ -1,6 +1,7 @@
 """Means, standard errors and the files that show them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,9 @@ def write_results(
     save_figure(draw(experiment, summary), folder / f"{experiment.name}.png")
 
 
-def _markdown(experiment, runs, summary, command, planned) -> str:
+def _markdown(
+    experiment: Experiment, runs: pd.DataFrame, summary: pd.DataFrame, command: str, planned: int
+) -> str:
     once = runs.drop_duplicates("run_dir")
     commits = ", ".join(dict.fromkeys(str(c)[:12] for c in once["commit"]))
     seeds = ", ".join(str(seed) for seed in sorted(once["seed"].unique()))
@@ -102,7 +105,7 @@ def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _cell(by_metric, name) -> str:
+def _cell(by_metric: pd.DataFrame, name: str) -> str:
     if name not in by_metric.index:
         return "-"
     mean, stderr = by_metric.loc[name, ["mean", "stderr"]]
@@ -137,7 +140,7 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
         low = rows["mean"].min()
         axes.set_xlim(left=max(0.0, low - 0.3 * (rows["mean"].max() - low) - 0.01))
     else:
-        tilted = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
+        tilted: dict[str, Any] = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
         axes.set_xticks(range(len(ticks)), ticks, **tilted)
         axes.set_ylabel(shown.text)
     axes.set_title(f"{experiment.name} ({experiment.source})")

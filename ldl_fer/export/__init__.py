@@ -10,17 +10,47 @@ run_export       all of it, for a run
 
 Every export takes RGB images of 0 to 255, uint8 [batch, H, W, 3], and answers probabilities,
 float32 [batch, C]. labels.txt (a class name a line) and info.json lie in it, for a SavedModel in
-its folder assets.extra/.
+its folder assets.extra/; SHA256SUMS has the checksums of all its files but the card.
 """
 
-from ldl_fer.export.run_export import FORMATS, Exported, export_formats, export_run
-from ldl_fer.export.saved_model import TOLERANCE, export_saved_model
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-__all__ = [
-    "FORMATS",
-    "TOLERANCE",
-    "Exported",
-    "export_formats",
-    "export_run",
-    "export_saved_model",
-]
+from ldl_fer.errors import InputError
+
+FORMAT_NAMES = ("saved_model", "tflite", "tflite_int8", "onnx")
+_PLACES = {
+    "FORMATS": "run_export",
+    "Exported": "run_export",
+    "export_formats": "run_export",
+    "export_run": "run_export",
+    "TOLERANCE": "saved_model",
+    "export_saved_model": "saved_model",
+}
+__all__ = ["FORMAT_NAMES", "check_request", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what needs TensorFlow when it is first asked for."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def check_request(run_dir: str | Path, formats: Iterable[str]) -> None:
+    """What can be said of a request before TensorFlow is loaded.
+
+    Raises:
+      InputError: an unknown format, or a folder that holds no run.
+    """
+    unknown = [name for name in formats if name not in FORMAT_NAMES]
+    if unknown or not formats:
+        raise InputError(
+            f"--format={','.join(unknown)} is none of {', '.join(FORMAT_NAMES)}. Name some of them."
+        )
+    if not (Path(run_dir) / "config.json").is_file():
+        raise InputError(
+            f"{run_dir} holds no run: config.json is missing. Give the folder that train.py wrote."
+        )

@@ -4,7 +4,8 @@ r"""Writes the best network of a run for use elsewhere, checks it, and tells its
   python -m ldl_fer.export --run_dir=checkpoints/x --format=saved_model,tflite,tflite_int8,onnx \
       --data_license="RAF-DB: non-commercial research only"
 
-Formats, each a folder of that name with labels.txt, info.json and MODEL_CARD.md:
+Formats, each a folder of that name with MODEL_CARD.md, SHA256SUMS (`sha256sum -c SHA256SUMS` tells
+of damage), and labels.txt and info.json, of saved_model in its folder assets.extra:
   saved_model   TensorFlow, without Keras and this package; takes encoded images or pixels, of any
                 size
   tflite        TensorFlow Lite in float32, for phones; pixels uint8 [batch, S, S, 3], RGB
@@ -21,22 +22,23 @@ from pathlib import Path
 
 from absl import flags
 
-from ldl_fer import command_line
+from ldl_fer import command_line, export
+from ldl_fer.settings import TRUST_HELP
 
 _FAILED = 1
 
 
 def main() -> int:
-    from ldl_fer.export import export_formats
-
     given = flags.FLAGS
+    export.check_request(given.run_dir, given.format)
     parent = Path(given.output_dir or given.run_dir)
-    exports = export_formats(
+    exports = export.export_formats(
         given.run_dir,
         {name: parent / name for name in given.format},
         given.representative,
         given.representative_images,
         given.data_license,
+        given.trust_model,
     )
     for made in exports:
         if made.failure:
@@ -53,7 +55,7 @@ def main() -> int:
 def _define_flags() -> None:
     flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
     flags.DEFINE_list(
-        "format", ["saved_model"], "Which of saved_model, tflite, tflite_int8, onnx; several: a,b."
+        "format", ["saved_model"], f"Which of {', '.join(export.FORMAT_NAMES)}; several: a,b."
     )
     flags.DEFINE_string("output_dir", None, "Gets a folder per format. (default: --run_dir)")
     flags.DEFINE_string(
@@ -68,6 +70,7 @@ def _define_flags() -> None:
         "",
         "License of the training data, for the card. (default: not stated: ask the data's owner)",
     )
+    flags.DEFINE_bool("trust_model", False, TRUST_HELP)
 
 
 if __name__ == "__main__":

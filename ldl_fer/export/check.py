@@ -143,12 +143,19 @@ def checked(
 
 
 def warnings(checks: Mapping[str, Comparison], tolerance: Tolerance) -> list[str]:
-    """Sentences on a kept export that is less like the network than it should be."""
+    """Sentences on a kept export that is less like the network than it should be, with a cure."""
     real = checks.get("real pictures")
     if real is None:
         return []
     bad = real.mean > tolerance.good_mean or real.agreement < tolerance.good_agreement
-    return [f"differs more than it should ({tolerance}): {real}"] if bad else []
+    if not bad:
+        return []
+    return [
+        f"names the network's class for {real.agreement:.1%} of {real.images} real pictures, and "
+        f"its probabilities are off by {real.mean:.2g} on average (good would be "
+        f"{tolerance.good_agreement:.0%} and {tolerance.good_mean:g}): calibrate it on more "
+        "pictures like those it will see, --representative=FOLDER, or use --format=tflite."
+    ]
 
 
 def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -> None:

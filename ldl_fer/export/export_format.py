@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Comparison, Tolerance, checked, references
+from ldl_fer.told_paths import told_values
 
 CARD = "MODEL_CARD.md"
 
@@ -39,7 +41,7 @@ class Trained:
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     pictures: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         classes = self.network.outputs[1].shape[-1]
         if classes != len(self.class_names):
             raise ValueError(
@@ -112,7 +114,8 @@ def write_export(
         checks = checked(
             trained.references, lambda images: kind.answers(written, images), kind.tolerance
         )
-        if card:
+        write_checksums(written)
+        if card:  # It is for people, who may edit it: it has no checksum.
             (written / CARD).write_text(card(kind, checks), encoding="utf-8")
     return checks
 
@@ -120,7 +123,7 @@ def write_export(
 def content(trained: Trained) -> dict[str, Any]:
     """What info.json says."""
     own = {"class_names": list(trained.class_names), "image_size": trained.image_size}
-    return dict(trained.info) | own
+    return told_values(dict(trained.info)) | own
 
 
 def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:

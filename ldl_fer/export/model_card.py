@@ -5,7 +5,7 @@ It names files without the folders of the machine they lie on, since exports are
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -131,7 +131,7 @@ def _data(run: Run, config: Config, data_license: str) -> str:
     return "\n".join(lines)
 
 
-def _counts(text: str, labels: Sequence[int], data: DataConfig) -> str:
+def _counts(text: str, labels: np.ndarray, data: DataConfig) -> str:
     counts = np.bincount(labels, minlength=len(data.class_names))
     named = zip(data.class_names, counts, strict=True)
     return f"- {text}: " + ", ".join(f"{name} {count:,}" for name, count in named)

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from ldl_fer import checksums
 from ldl_fer.errors import InputError
+from ldl_fer.export import FORMAT_NAMES, check_request
 from ldl_fer.export.check import Comparison, warnings
-from ldl_fer.export.export_format import Format, Trained, write_export
+from ldl_fer.export.export_format import CARD, Format, Trained, write_export
 from ldl_fer.export.model_card import model_card
 from ldl_fer.export.onnx_file import ONNX
 from ldl_fer.export.representative import COUNT, representative_pictures
@@ -19,7 +22,7 @@ from ldl_fer.runs import Run, load_network
 from ldl_fer.temperature import FILE, is_stale, read_temperature
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {kind.name: kind for kind in (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX)}
+    dict(zip(FORMAT_NAMES, (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX), strict=True))
 )
 
 
@@ -41,8 +44,8 @@ class Exported:
 
     @property
     def size(self) -> int:
-        """Bytes of all files but labels.txt, info.json and the card."""
-        skipped = {"labels.txt", "info.json", "MODEL_CARD.md"}
+        """Bytes of all files but labels.txt, info.json, SHA256SUMS and the card."""
+        skipped = {"labels.txt", "info.json", CARD, checksums.FILE}
         files = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in files if path.name not in skipped)
 
@@ -79,6 +82,7 @@ def export_formats(
     representative: str | Path | None = None,
     count: int = COUNT,
     data_license: str = "",
+    trust_model: bool = False,
 ) -> list[Exported]:
     """Exports the best network of a run in several formats.
 
@@ -90,6 +94,7 @@ def export_formats(
         set, or where that is not at hand, random images only.
       count: how many of those pictures at most.
       data_license: of the training data, for the card.
+      trust_model: see `runs.load_network`.
 
     Returns:
       What was written, or was not kept since it does not answer as the network does, in the order
@@ -101,13 +106,9 @@ def export_formats(
     """
     if not isinstance(formats, Mapping):
         formats = {name: Path(run_dir) / name for name in formats}
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise InputError(
-            f"--format={','.join(unknown)} is none of {', '.join(FORMATS)}. Name some of them."
-        )
+    check_request(run_dir, formats)
     run = Run(run_dir)
-    network, config = load_network(run_dir)
+    network, config = load_network(run_dir, trust_model=trust_model)
     try:
         pictures, source = representative_pictures(config.data, representative, count)
     except InputError as error:
@@ -115,7 +116,7 @@ def export_formats(
             raise
         pictures, source = None, ""
         print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
-    info = {"backbone": config.network.backbone, "best": run.best()}
+    info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.best()}
     temperature = temperature_of(run)
     if temperature is not None:
         info["temperature"] = temperature

@@ -4,9 +4,7 @@
   probabilities = loaded.signatures["serving_bytes"](image_bytes=...)["probabilities"]
   names = loaded.class_names()
 
-Signatures, all answering {"probabilities": [batch, C] float32}:
-  serving_bytes    image_bytes [batch] strings: encoded JPEG or PNG images, each of any size
-  serving_images   images [batch, H, W, 3] uint8: RGB, of any size; also called serving_default
+Signatures as in `ldl_fer.serving`, all answering {"probabilities": [batch, C] float32}.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +16,7 @@ import tensorflow as tf
 
 from ldl_fer.export.check import Tolerance, in_batches
 from ldl_fer.export.export_format import Format, Trained, write_export
+from ldl_fer.serving import save_serving
 
 TOLERANCE = 1e-5
 
@@ -52,52 +51,12 @@ def export_saved_model(
 
 
 def _write(trained: Trained, folder: Path) -> None:
-    module = _module(trained.network, trained.class_names, trained.image_size)
-    of_images = module.of_images.get_concrete_function()
-    signatures = {
-        "serving_default": of_images,
-        "serving_images": of_images,
-        "serving_bytes": module.of_bytes.get_concrete_function(),
-    }
-    tf.saved_model.save(module, str(folder), signatures=signatures)
-
-
-def _module(network: tf.keras.Model, class_names: Sequence[str], image_size: int) -> tf.Module:
-    """What is saved: functions, and the variables they use, but no Keras object."""
-    side = [image_size, image_size]
-
-    def resized(images: tf.Tensor) -> tf.Tensor:
-        """[batch, H, W, 3] uint8 -> [batch, side, side, 3] float32 in [0, 255]."""
-        fits = tf.reduce_all(tf.shape(images)[1:3] == side)
-        images = tf.cast(images, tf.float32)
-        images = tf.cond(
-            fits, lambda: images, lambda: tf.image.resize(images, side, "bilinear", antialias=True)
-        )
-        return tf.ensure_shape(images, [None, *side, 3])
-
-    def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
-        return resized(image[tf.newaxis])[0]
-
     def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        _, logits = network(images, training=False)
+        _, logits = trained.network(images, training=False)
         return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
 
-    module = tf.Module(name="facial_expression")
-    module.network_variables = list(network.variables)
-    module.of_images = tf.function(
-        lambda images: probabilities(resized(images)),
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")],
-    )
-    module.of_bytes = tf.function(
-        lambda image_bytes: probabilities(
-            tf.map_fn(decoded, image_bytes, fn_output_signature=tf.TensorSpec([*side, 3]))
-        ),
-        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
-    )
-    module.class_names = tf.function(lambda: tf.constant(list(class_names)), input_signature=[])
-    module.image_size = tf.function(lambda: tf.constant(image_size), input_signature=[])
-    return module
+    facts = {"class_names": list(trained.class_names), "image_size": trained.image_size}
+    save_serving(trained.network, folder, trained.image_size, probabilities, facts)
 
 
 def _answers(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:

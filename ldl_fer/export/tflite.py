@@ -31,7 +31,8 @@ def _write_float(trained: Trained, folder: Path) -> None:
 
 
 def _write_int8(trained: Trained, folder: Path) -> None:
-    if trained.pictures is None:
+    pictures = trained.pictures
+    if pictures is None:
         raise InputError(
             "tflite_int8 is calibrated on real pictures, and those of the training are not at "
             "hand. Give --representative=FOLDER of some hundred face crops like those that the "
@@ -40,7 +41,7 @@ def _write_int8(trained: Trained, folder: Path) -> None:
 
     def quantize(converter: tf.lite.TFLiteConverter) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: representative(trained.pictures)
+        converter.representative_dataset = lambda: representative(pictures)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
 

@@ -88,7 +88,7 @@ def _warped(image: np.ndarray, to_crop: np.ndarray, size: int) -> np.ndarray:
     """Bilinear; where the crop is smaller, at a multiple of its size and then averaged down."""
     shrinking = 1 / math.hypot(*to_crop[:, 0])
     times = max(1, min(math.ceil(shrinking), _LARGEST // size))
-    large = to_crop * times
+    large = to_crop * float(times)
     large[:, 2] += (times - 1) / 2  # Pixel centers: x -> (x + 1/2) times - 1/2.
     corners = np.array([[0, 0, 1, 1], [0, 1, 0, 1]]) * (size * times - 1) - large[:, 2:]
     x, y = np.linalg.solve(large[:, :2], corners)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -106,7 +107,7 @@ def align_data_set(
     images = output_dir / IMAGES
     aligner = PictureAligner(image_dir, images, detector, size, which, on_no_face == KEEP)
     aligner.check_targets(paths)
-    settings = {"image_dir": str(image_dir.resolve()), "detector": detector.name}
+    settings: dict[str, Any] = {"image_dir": str(image_dir.resolve()), "detector": detector.name}
     settings |= {"size": size, "which": which}
     records = []
     work = journaled(aligner, paths, output_dir / JOURNAL, settings, workers, progress)
@@ -119,7 +120,7 @@ def align_data_set(
                     "--on_no_face=skip or keep. The pictures before it are not done again."
                 )
             records.append(record)
-    name = "faces" if table is None else f"{Path(annotations).stem}_faces"
+    name = "faces" if annotations is None else f"{Path(annotations).stem}_faces"
     report, report_file = _report(records), output_dir / f"{name}.csv"
     write_whole(report_file, report.to_csv(index=False, lineterminator="\n"))
     written = {record[PATH]: record["aligned"][0] for record in records if record["aligned"]}
@@ -128,7 +129,7 @@ def align_data_set(
             f"{image_dir}: no face in any of {len(paths)} pictures; {report_file} says why. Do "
             "they show faces? YuNet (--detector) finds more of them than the cascade."
         )
-    if table is None:
+    if annotations is None:
         return Alignment(report, report_file, images, None)
     copy = output_dir / f"{Path(annotations).stem}.csv"
     write_whole(copy, _rewritten(table, written).to_csv(index=False, lineterminator="\n"))

@@ -56,7 +56,7 @@ class FaceDetector:
         model: str | Path | None = None,
         min_score: float = MIN_SCORE,
         longest_side: int = LONGEST_SIDE,
-    ):
+    ) -> None:
         """Loads the detector.
 
         Args:
@@ -75,7 +75,7 @@ class FaceDetector:
             raise InputError(f"longest_side is at least {_SMALLEST} pixels, not {longest_side}.")
         self._longest_side, self._min_score = longest_side, min_score
         self._of_thread = threading.local()  # OpenCV's detectors keep state: one for each thread
-        self._content = _read(model) if model else None
+        self._content = _read(model) if model else b""
         self.name = f"{CASCADE} longest_side={longest_side}"
         if model:
             digest = hashlib.sha256(self._content).hexdigest()[:12]

@@ -5,7 +5,7 @@ The first line holds the settings; the others are the records of `ldl_fer.faces.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def journaled(
     settings: Mapping[str, Any],
     workers: int | None = None,
     progress: bool = True,
-) -> Iterator[dict]:
+) -> Generator[dict, None, None]:
     """Aligns pictures, in several threads, but for those that the journal says are done.
 
     Done is a picture with a face that was written and is still there, and whose file is as it was.

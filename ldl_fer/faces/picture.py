@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,8 @@ from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
 from ldl_fer.faces.alignment import aligned
 from ldl_fer.faces.detector import Face, FaceDetector
-from ldl_fer.images import JPEG_QUALITY, decoded_image, resized
+from ldl_fer.images import JPEG_QUALITY
+from ldl_fer.pixels import decoded_image, resized
 
 WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
@@ -104,7 +106,12 @@ class PictureAligner:
         Raises:
           InputError: a face cannot be written. What is wrong with the picture is in the record.
         """
-        record = {PATH: path, "stamp": self.stamp(path), "status": SKIPPED, "reason": ""}
+        record: dict[str, Any] = {
+            PATH: path,
+            "stamp": self.stamp(path),
+            "status": SKIPPED,
+            "reason": "",
+        }
         record |= {"found": 0, "aligned": [], "faces": []}
         try:
             image = decoded_image((self.image_dir / path).read_bytes())

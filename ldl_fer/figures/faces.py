@@ -5,7 +5,7 @@ import pandas as pd
 
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.errors import InputError
-from ldl_fer.images import decoded_image
+from ldl_fer.pixels import decoded_image
 
 _HIGH = 0.25  # part of the samples that counts as of high lambda
 

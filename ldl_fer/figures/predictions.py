@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from ldl_fer import plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.figures.faces import drawn, vote_shares
-from ldl_fer.images import decoded_image
 from ldl_fer.pictures import read_pictures
+from ldl_fer.pixels import decoded_image
 from ldl_fer.runs import load_network
 
 

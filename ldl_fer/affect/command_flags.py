@@ -1,0 +1,71 @@
+"""The flags of `python -m ldl_fer.affect`, by command."""
+
+from absl import flags
+
+from ldl_fer.affect.model_spec import CHANNELS, LAYOUTS
+from ldl_fer.config_flags import define_flags
+from ldl_fer.settings import CLASS_NAMES, TRUST_HELP
+
+COMMANDS = ("predict", "train", "prototypes")
+SPEC_FLAGS = (
+    *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
+    *("outputs", "columns", "tanh", "output_scale"),
+)
+
+flags.disclaim_key_flags()
+
+
+def define_command_flags(command: str | None) -> None:
+    """Those of the command; of none, if there is none."""
+    if command == "train":
+        define_flags("data", "augmentation", "network", "optimizer", "run")
+        flags.DEFINE_string("test_data_path", "", "CSV (or shards) to measure the result on.")
+        flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.")
+        return
+    if command is None:
+        return
+    flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
+    flags.DEFINE_string("image_dir", None, "Folder that its paths start from.", required=True)
+    flags.DEFINE_string("output", None, "CSV to write.", required=True)
+    flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
+    flags.DEFINE_integer("batch_size", 64, "Pictures per call of the model.", 1)
+    if command == "prototypes":
+        flags.DEFINE_string(
+            "classifier", None, "Run folder of train.py, or exported SavedModel.", required=True
+        )
+        flags.DEFINE_string(
+            "from_csv", None, "CSV whose class means take the prototypes' place; classes as there."
+        )
+        return
+    flags.DEFINE_string(
+        "model", None, "Run of `affect train`, .onnx, .h5, .keras or SavedModel.", required=True
+    )
+    flags.DEFINE_bool("trust_model", False, TRUST_HELP)
+    flags.DEFINE_string("spec", None, "JSON with what the flags below say; they override it.")
+    flags.DEFINE_list(
+        "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
+    )
+    flags.DEFINE_integer(
+        "image_size", None, "Height and width of the input, pixels. (default: as the file says)"
+    )
+    flags.DEFINE_enum("channels", None, CHANNELS, "Order of the colors. (default: RGB)")
+    flags.DEFINE_enum(
+        "layout", None, LAYOUTS, "Order of the input's axes. (default: as the file's shape shows)"
+    )
+    for name, text in (
+        ("scale", "Factor of pixels, such as 1/255. (default: 1)"),
+        ("offset", "Added then. (default: 0)"),
+        ("mean", "Subtracted then. (default: 0)"),
+        ("std", "Divisor then. (default: 1)"),
+    ):
+        flags.DEFINE_list(name, None, f"{text} One number, or three in the order of --channels.")
+    flags.DEFINE_list(
+        "outputs", None, "Output with both, or outputs of valence and arousal. (default: the only)"
+    )
+    flags.DEFINE_list(
+        "columns", None, "Columns of valence and arousal, from 0, or from the end: -2,-1."
+    )
+    flags.DEFINE_bool("tanh", None, "Apply tanh to the output. (default: no)")
+    flags.DEFINE_float(
+        "output_scale", None, "Factor of the output, before tanh: 0.1 for -10..10. (default: 1)"
+    )

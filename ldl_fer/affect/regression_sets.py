@@ -1,0 +1,72 @@
+"""The sets that a regressor is trained and measured on: rows that have valence and arousal."""
+
+from collections.abc import Callable
+
+from ldl_fer.affect.partial_annotations import read_partial_annotations
+from ldl_fer.annotations import Annotations, split_annotations
+from ldl_fer.errors import InputError
+from ldl_fer.settings import DataConfig
+from ldl_fer.splits import AnyRecords
+
+Opener = Callable[..., AnyRecords]
+
+
+def training_and_validation(
+    data: DataConfig, seed: int, opened: Opener, progress: bool
+) -> tuple[AnyRecords, AnyRecords]:
+    """The training set and the set to choose the epoch on, of rows with valence and arousal.
+
+    Args:
+      data: where they are.
+      seed: of the split, where the second is a part of the first.
+      opened: of `splits.opener`.
+      progress: whether to say what is left out.
+
+    Raises:
+      InputError: no training set, shards of which no part can be taken, or as `opened_set`.
+    """
+    if not data.train_data_path:
+        raise InputError(
+            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
+        )
+    training = data.train_data_path, data.train_image_dir
+    if data.val_data_path:
+        validation = data.val_data_path, data.val_image_dir
+        return (
+            opened_set(opened, data, *training, progress),
+            opened_set(opened, data, *validation, progress),
+        )
+    if not data.train_data_path.endswith(".csv"):
+        raise InputError(
+            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
+            "split. Give --val_data_path, or the CSV itself."
+        )
+    whole = _with_values(data.train_data_path, data.class_names, progress)
+    first, second = split_annotations(whole, data.validation_fraction, seed)
+    return opened(data, *training, 0, first), opened(data, *training, 0, second)
+
+
+def opened_set(
+    opened: Opener, data: DataConfig, path: str, image_dir: str, progress: bool = True
+) -> AnyRecords:
+    """A set, of a CSV the rows that have values.
+
+    Raises:
+      InputError: as `read_partial_annotations` and `open_records`; fewer than two rows have values.
+    """
+    if not path.endswith(".csv"):
+        return opened(data, path, image_dir, 0)
+    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
+
+
+def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
+    partial = read_partial_annotations(path, class_names)
+    complete = partial.complete()
+    if len(complete) < 2:
+        raise InputError(
+            f"{path}: {len(complete)} rows have valence and arousal; a regressor learns from rows "
+            "that have them."
+        )
+    if progress and len(complete) < len(partial):
+        print(f"{path}: {len(partial) - len(complete):,} rows without values are left out.")
+    return complete

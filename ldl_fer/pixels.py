@@ -1,0 +1,98 @@
+"""Any picture file as pixels."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+# What makes each orientation upright: mirrored left to right or not, then quarters to the left.
+_WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
+_WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
+
+
+def decoded_image(content: bytes) -> np.ndarray:
+    """The pixels of a picture file, as one looks at it: EXIF rotation applied.
+
+    Gray becomes three equal channels, transparency is dropped (the colors beneath it stay), 16 bits
+    are scaled to 8.
+
+    Args:
+      content: a file in any format that OpenCV reads; of an animation, the first picture.
+
+    Returns:
+      RGB uint8 [H, W, 3].
+
+    Raises:
+      ValueError: if the picture cannot be decoded, or has more pixels than Pillow holds harmless
+        (179 million, twice `PIL.Image.MAX_IMAGE_PIXELS`; half a gigabyte); the text says why.
+    """
+    check_size(content)
+    return to_8_bits(decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
+
+
+def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
+    """A picture made square; its aspect ratio is not kept.
+
+    Sides that are too long shrink by area averaging, those too short grow by cubics.
+
+    Args:
+      picture: [H, W] or [H, W, channels], uint8 or uint16.
+      image_size: height and width of the result, pixels.
+    """
+    height, width = picture.shape[:2]
+    if max(height, width) > image_size:
+        shrunk = (min(width, image_size), min(height, image_size))
+        picture = cv2.resize(picture, shrunk, interpolation=cv2.INTER_AREA)
+    if min(height, width) < image_size:
+        picture = cv2.resize(picture, (image_size, image_size), interpolation=cv2.INTER_CUBIC)
+    return picture
+
+
+def check_size(content: bytes) -> None:
+    """Raises ValueError for an empty file, or one whose header promises far too many pixels."""
+    if not content:
+        raise ValueError("the file is empty")
+    try:
+        Image.open(io.BytesIO(content)).close()
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
+        ) from error
+    except Exception:  # Pillow raises many kinds on damaged headers: the decoder judges damage.
+        pass
+
+
+def decode(content: bytes, flags: int) -> np.ndarray:
+    """Pixels [H, W] or [H, W, 3], uint8 or uint16, upright, without transparency.
+
+    `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
+    """
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV cannot decode it ({error.err})") from error
+    if picture is None:
+        raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
+    return _webp_upright(content, picture) if content[8:12] == b"WEBP" else picture
+
+
+def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
+    """Applies the EXIF rotation of a WebP file, which OpenCV 4.11 leaves."""
+    try:
+        with Image.open(io.BytesIO(content)) as header:
+            orientation = header.getexif().get(ORIENTATION, 1)
+    except Exception:  # No header that Pillow understands: no rotation that is known.
+        return picture
+    flip, turn = _WEBP_TURNS.get(orientation, (False, 0))
+    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip else picture, turn))
+
+
+def to_8_bits(picture: np.ndarray) -> np.ndarray:
+    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are."""
+    if picture.dtype == np.uint8:
+        return picture
+    return cv2.convertScaleAbs(picture, alpha=1 / 257)  # No copy in between: it may be large.

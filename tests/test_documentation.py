@@ -1,0 +1,152 @@
+"""What the documents say of commands, flags and make targets, held against the source."""
+
+import ast
+import dataclasses
+import re
+import shlex
+
+import pytest
+from commands import ROOT, commands, understood
+from documents import blocks, command_lines, documents, own_command, prose
+
+from ldl_fer.config import GROUPS
+
+SUBCOMMANDS = {"ldl_fer.affect": ("train", "predict", "prototypes")}
+FOREIGN = {"logdir", "help"}  # flags of other programs, and what every command has
+_FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)(?:=([\w.,|-]*))?")
+_CODE = re.compile(r"(`+)(.+?)\1", re.S)
+
+
+def spoken(name):
+    """What a text may call a command: `python -m ldl_fer.x` is also spoken of as x."""
+    return {name, name.removeprefix("ldl_fer."), name.removesuffix(".py")}
+
+
+@pytest.fixture(scope="module")
+def all_commands():
+    """(command, subcommand or "") -> what it understands."""
+    lines = [[name, *sub] for name in commands() for sub in [[], *zip(SUBCOMMANDS.get(name, ()))]]
+    answers = understood(lines)
+    return {(line[0], "".join(line[1:])): said for line, said in zip(lines, answers, strict=True)}
+
+
+def named_in(span, all_commands):
+    """Those of the commands that a piece of code names; all of them where it names none."""
+    words = set(re.split(r"[\s=]+", span))
+    named = {key: said for key, said in all_commands.items() if spoken(key[0]) & words}
+    chosen = {key: said for key, said in named.items() if key[1] and key[1] in words}
+    return chosen or named or all_commands
+
+
+def problems_of(span, some_commands):
+    """What is wrong with the flags in a piece of text, where they are those of some commands."""
+    for name, value in _FLAG.findall(span):
+        if any(
+            name == f"no{boolean}" for said in some_commands.values() for boolean in said.booleans
+        ):
+            continue
+        known = [said.flags[name] for said in some_commands.values() if name in said.flags]
+        if not known and name not in FOREIGN:
+            yield f"--{name} is no flag of {', '.join(sorted({key[0] for key in some_commands}))}"
+        if value and known and None not in known:
+            choices = {choice for some in known for choice in some}
+            yield from (
+                f"--{name} has no choice {one}" for one in value.split("|") if one not in choices
+            )
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_flag_in_the_text_exists(document, all_commands):
+    text = prose(document)
+    problems = list(problems_of(_CODE.sub("", text), all_commands))
+    for found in _CODE.finditer(text):
+        problems += problems_of(found[2], named_in(found[2], all_commands))
+    assert problems == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_command_line_is_understood(document):
+    lines = [
+        own
+        for block in blocks(document)
+        if block.language == "sh"
+        for words in command_lines(block.text)
+        if (own := own_command(words))
+    ]
+    unknown = [line[0] for line in lines if line[0] not in commands()]
+    assert unknown == []
+    for line, said in zip(lines, understood(lines), strict=True):
+        assert not said.error, f"{shlex.join(line)}: {said.error}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_make_target_exists(document):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"(?:^|`)make ([a-z][\w-]*)(?=`|\s+#|$)", text, re.M)
+    assert set(named) <= targets
+
+
+def test_help_mentions_every_flag(all_commands):
+    for (command, _), said in all_commands.items():
+        for name in said.flags:
+            assert re.search(rf"--(\[no\])?{name}:", said.help), f"{command}: --{name}"
+
+
+def names_read(tree):
+    """Names of attributes that are read, and strings, but for those that define a flag."""
+    defining = set()
+    for node in ast.walk(tree):
+        is_flag = isinstance(node, ast.Call) and "DEFINE_" in ast.unparse(node.func)
+        if is_flag and isinstance(node.args[0], ast.Constant):
+            defining.add(node.args[0])
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in defining:
+            yield node.value
+
+
+def test_every_flag_of_a_command_is_read(all_commands):
+    settings = {field.name for group in GROUPS.values() for field in dataclasses.fields(group)}
+    for (command, _), said in all_commands.items():
+        tree = ast.parse(commands()[command].read_text(encoding="utf-8"))
+        unread = said.flags.keys() - settings - {"preset"} - set(names_read(tree))
+        assert unread == set(), command
+
+
+def test_every_setting_is_read():
+    """By a module that is not about settings as such."""
+    about = {"settings.py", "config.py", "config_flags.py", "presets.py"}
+    files = [file for file in (ROOT / "ldl_fer").rglob("*.py") if file.name not in about]
+    read = {
+        node.attr
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    for group in GROUPS.values():
+        assert {field.name for field in dataclasses.fields(group)} - read == set()
+
+
+def test_these_tests_see_what_they_forbid(all_commands):
+    def found(span):
+        return list(problems_of(span, named_in(span, all_commands)))
+
+    assert found("train.py --no_such_flag") == ["--no_such_flag is no flag of train.py"]
+    assert found("audit --test_data_path=x") == ["--test_data_path is no flag of ldl_fer.audit"]
+    assert found("affect train --classifier=RUN") == ["--classifier is no flag of ldl_fer.affect"]
+    assert found("--which=nobody") == ["--which has no choice nobody"]
+    assert found("--which=largest|central --noflip") == []
+    assert found("affect prototypes --classifier=RUN") == []
+    script = (
+        "A=1 \\\nB='x\n y' python -m ldl_fer.noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"
+    )
+    assert list(command_lines(script)) == [
+        ["python", "-m", "ldl_fer.noise", "--rate=0.1"],
+        ["make", "demo"],
+        ["ls"],
+        ["x"],
+    ]
+    assert own_command(["bin/python", "-m", "ldl_fer.noise", "-x"]) == ["ldl_fer.noise", "-x"]
+    assert own_command(["make", "demo"]) is None
+    assert "unread" not in set(names_read(ast.parse("flags.DEFINE_string('unread', None, 'x')")))
