@@ -18,7 +18,7 @@ SavedMetadata = importlib.import_module(f"{_KERAS}.protobuf.saved_metadata_pb2")
 
 
 class ProgressBar(tf.keras.callbacks.Callback):
-    """A bar of epochs and a bar of steps, with metrics and the time left, as in tensorflow-addons."""
+    """Bars of epochs and steps, with metrics and the time left, as tensorflow-addons draws them."""
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self._epochs = tqdm(

@@ -116,7 +116,7 @@ def _reason(node: dict[str, Any]) -> str:
     name, module = str(node["class_name"]), node.get("module")
     if name in _REFUSED:
         return _REFUSED[name]
-    if module is not None and str(module).split(".")[0] != "keras":
+    if module is not None and str(module).split(".")[0] not in ("keras", "tf_keras"):
         return f"comes from the module {module}"
     registered = node.get("registered_name")
     if registered is not None and registered != name:
