@@ -69,6 +69,9 @@ def decode(content: bytes, flags: int) -> np.ndarray:
 
     `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
     """
+    webp = content[8:12] == b"WEBP"
+    if webp:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION  # OpenCV 4.11 does in any case, 4.14 does not.
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
@@ -77,11 +80,11 @@ def decode(content: bytes, flags: int) -> np.ndarray:
         raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")
     if picture.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
-    return _webp_upright(content, picture) if content[8:12] == b"WEBP" else picture
+    return _webp_upright(content, picture) if webp else picture
 
 
 def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
-    """Applies the EXIF rotation of a WebP file, which OpenCV 4.11 leaves."""
+    """Applies the EXIF rotation of a WebP file."""
     try:
         with Image.open(io.BytesIO(content)) as header:
             orientation = header.getexif().get(ORIENTATION, 1)
