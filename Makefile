@@ -1,53 +1,62 @@
 # make demo    install if needed, then train on drawn faces and compare with plain cross-entropy
 # make test    install if needed, then run the tests; make test-slow runs those marked slow
-# make test-oldest   the same tests with the oldest allowed versions, on Python 3.10
-# make test-newest   the same tests with the newest TensorFlow and tf-keras, on Python 3.12
-#                    TESTS="tests/test_a.py tests/test_b.py" names a part, for all of these
+# make test-oldest, make test-newest
+#              the same tests with the oldest and the newest allowed packages, on Python 3.10 and 3.12
+#              (PYTHON_OLDEST=..., PYTHON_NEWEST=...); TESTS=tests/test_model.py chooses some
 # make lint    ruff, formatting included, and mypy (make types)
 # make coverage   all tests, and branch coverage of ldl_fer, 90 % or more
 # make mutation   breaks equations.py in every small way; a test must fail each time
 # make browser install Debian's Chromium for the tests of the audit page (as root; else they skip)
 # make venv    only install, into .venv; PYTHON=/path/to/python3.11 chooses the interpreter
-#              (PYTHON_OLDEST and PYTHON_NEWEST those of test-oldest and test-newest)
 
-# The first of $(2) that is a Python of one of the versions $(1) and can make virtual environments.
-found = $(shell for p in $(2); do \
-	$$p -c 'import sys, venv, ensurepip; sys.exit("%d.%d" % sys.version_info[:2] not in "$(1)".split())' \
+# The first of some interpreters that is one of some versions of Python and can make a venv.
+find = $(shell for p in $(1); do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit("%d.%d" % sys.version_info[:2] not in "$(2)".split())' \
 	2>/dev/null && { echo $$p; exit; }; done)
-pyenv = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(1).*/bin/python3)
-
-PYTHON ?= $(or $(call found,3.10 3.11,python3 python3.11 python3.10 python),$(call \
-	found,3.12,python3 python3.12),python3)
-PYTHON_OLDEST ?= $(or $(call found,3.10,python3.10 $(call pyenv,3.10)),python3.10)
-PYTHON_NEWEST ?= $(or $(call found,3.12,python3.12 $(call pyenv,3.12)),python3.12)
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
+PYTHON ?= $(or $(call find,python3 python3.11 python3.10 python3.12 python,3.10 3.11 3.12),python3)
+PYTHON_OLDEST ?= $(call find,python3.10 $(wildcard $(PYENV)/3.10.*/bin/python3),3.10)
+PYTHON_NEWEST ?= $(call find,python3.12 $(wildcard $(PYENV)/3.12.*/bin/python3),3.12)
 BIN := .venv/bin
-TESTS ?= tests
-PYTEST = -m pytest $(TESTS) -n auto --dist loadfile
+REQUIREMENTS := $(wildcard requirements*.txt) pyproject.toml .ci/install.py
+FAST := -m pytest -m "not slow" -n auto --dist loadfile
 
 .PHONY: venv demo test test-slow test-oldest test-newest lint types coverage mutation browser clean
 
 venv: .venv/installed
 
-.venv/installed: INTERPRETER = PYTHON
-.venv-oldest/installed: INTERPRETER = PYTHON_OLDEST
-.venv-newest/installed: INTERPRETER = PYTHON_NEWEST
-.venv/installed .venv-oldest/installed .venv-newest/installed: $(wildcard requirements*.txt) pyproject.toml .ci/install.py
-	@python=$($(INTERPRETER)); command -v $$python >/dev/null || { \
-		echo "make $(@D): there is no $$python. Install it, or name one by $(INTERPRETER)=/path/to/python."; \
-		exit 1; }; $$python .ci/install.py $(@D)
+.venv/installed: $(REQUIREMENTS)
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make venv: no Python found. Install Python 3.10, 3.11 or 3.12, or name one by PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) .ci/install.py
+	@touch $@
+
+.venv-oldest/installed: $(REQUIREMENTS)
+	@test -n "$(PYTHON_OLDEST)" || { \
+		echo "make test-oldest: no Python 3.10 found. Install python3.10 with its venv module, or name one by PYTHON_OLDEST=/path/to/python3.10."; exit 1; }
+	@$(PYTHON_OLDEST) .ci/install.py oldest
+	@touch $@
+
+.venv-newest/installed: $(REQUIREMENTS)
+	@test -n "$(PYTHON_NEWEST)" || { \
+		echo "make test-newest: no Python 3.12 found. Install python3.12 with its venv module, or name one by PYTHON_NEWEST=/path/to/python3.12."; exit 1; }
+	@$(PYTHON_NEWEST) .ci/install.py newest
 	@touch $@
 
 demo: venv
 	@$(BIN)/python -m ldl_fer.demo
 
 test: venv
-	$(BIN)/python $(PYTEST) -m "not slow"
+	$(BIN)/python $(FAST)
 
 test-slow: venv
-	$(BIN)/python $(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
-test-oldest test-newest: test-%: .venv-%/installed
-	.venv-$*/bin/python $(PYTEST) -m "not slow"
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/python $(FAST) $(TESTS)
+
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python $(FAST) $(TESTS)
 
 lint: types
 	$(BIN)/ruff check .

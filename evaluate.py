@@ -14,7 +14,8 @@ from ldl_fer.settings import TRUST_HELP
 
 
 def main() -> None:
-    from ldl_fer.evaluation import evaluate_run, format_table
+    from ldl_fer.evaluation import evaluate_run
+    from ldl_fer.evaluation_result import format_table
 
     FLAGS = flags.FLAGS
     if not FLAGS.test_data_path:

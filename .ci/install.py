@@ -1,6 +1,9 @@
-"""Makes a virtual environment with everything in its requirements, or says what is missing.
+"""Makes a virtual environment with a set of requirements, or says in one sentence what is missing.
 
-python .ci/install.py [FOLDER], with .venv, .venv-oldest or .venv-newest (see SETS) for FOLDER.
+    python install.py          .venv, with the set for this Python
+    python install.py oldest   .venv-oldest, with the oldest allowed packages
+    python install.py newest   .venv-newest, with the newest
+
 Runs under any Python 3, whatever its version: that version is the first thing it checks.
 """
 
@@ -9,27 +12,41 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# In one call of pip: alone, the extras lift packages past what TensorFlow 2.15 bears.
 PINNED = ["requirements.txt", "requirements-extras.txt"]
+OLDEST = ["requirements-oldest.txt"]
 NEWEST = ["requirements-newest.txt"]
-# Folder: the variable of make that names its Python, and the requirements by Python's version.
+# What is asked for -> Python -> its files.
 SETS = {
-    ".venv": ("PYTHON", {(3, 10): PINNED, (3, 11): PINNED, (3, 12): NEWEST}),
-    ".venv-oldest": ("PYTHON_OLDEST", {(3, 10): ["requirements-oldest.txt"]}),
-    ".venv-newest": ("PYTHON_NEWEST", {(3, 12): NEWEST}),
+    "": {"3.10": PINNED, "3.11": PINNED, "3.12": NEWEST},
+    "oldest": {"3.10": OLDEST},
+    "newest": {"3.12": NEWEST},
+}
+# What is asked for -> how to ask for it with another Python.
+COMMANDS = {
+    "": "make venv PYTHON=/path/to/python3.11",
+    "oldest": "make test-oldest PYTHON_OLDEST=/path/to/python3.10",
+    "newest": "make test-newest PYTHON_NEWEST=/path/to/python3.12",
 }
 
 
-def main(folder=".venv", version=sys.version_info[:2]):
-    """Makes the folder; what went wrong, as a sentence, or None."""
-    variable, requirements = SETS[folder]
-    found = "%d.%d" % version
-    wanted = ["%d.%d" % each for each in sorted(requirements)]
-    instead = "%s=/path/to/python%s" % (variable, "3.11" if "3.11" in wanted else wanted[0])
-    if version not in requirements:
+def install(asked):
+    """Returns what went wrong, or None."""
+    found = "%d.%d" % sys.version_info[:2]
+    sets, command = SETS[asked], COMMANDS[asked]
+    wanted = " or ".join(", ".join(sets).rsplit(", ", 1))
+    if found not in sets:
         return (
-            "it needs Python %s, and %s is Python %s: TensorFlow with Keras 2 was tested with no "
-            "other. Install one and add %s to make's command line."
-            % (" or ".join(wanted), sys.executable, found, instead)
+            "ldl_fer%s needs Python %s, and %s is Python %s, which its TensorFlow "
+            "was not tried with. Install python%s and run '%s'."
+            % (
+                asked and " with the %s packages" % asked,
+                wanted,
+                sys.executable,
+                found,
+                command.rsplit("python", 1)[1],
+                command,
+            )
         )
     try:
         import ensurepip  # noqa: F401
@@ -37,24 +54,21 @@ def main(folder=".venv", version=sys.version_info[:2]):
     except ImportError:
         return (
             "%s (Python %s) has no venv module. On Debian or Ubuntu: apt-get install "
-            "python%s-venv, then run make again; or add %s to make's command line."
-            % (sys.executable, found, found, instead)
+            "python%s-venv, then run make again; or name another one by '%s'."
+            % (sys.executable, found, found, command)
         )
+    name = ".venv" + (asked and "-" + asked)
     print(
-        "Making %s with Python %s and %s; the installation takes a few minutes ..."
-        % (folder, found, requirements[version][0]),
+        "Making %s with Python %s; the installation takes a few minutes ..." % (name, found),
         flush=True,
     )
-    path = os.path.join(ROOT, folder)
     try:
-        venv.EnvBuilder(with_pip=True, clear=True).create(path)
+        venv.EnvBuilder(with_pip=True, clear=True).create(os.path.join(ROOT, name))
     except (OSError, subprocess.CalledProcessError) as error:
-        return "it could not be made: %s" % error
-    pip = [os.path.join(path, "bin", "python"), "-m", "pip", "install", "--quiet"]
+        return "Could not make %s: %s" % (name, error)
+    pip = [os.path.join(ROOT, name, "bin", "python"), "-m", "pip", "install", "--quiet"]
     pip += ["--disable-pip-version-check"]
-    packages = []  # In one call: requirements-extras.txt says why.
-    for file in requirements[version] + ["requirements-development.txt"]:
-        packages += ["-r", file]
+    packages = [word for file in sets[found] + ["requirements-dev.txt"] for word in ("-r", file)]
     for arguments in (packages, ["--no-deps", "--no-build-isolation", "-e", "."]):
         status = subprocess.call(pip + arguments, cwd=ROOT)
         if status:
@@ -66,6 +80,7 @@ def main(folder=".venv", version=sys.version_info[:2]):
 
 
 if __name__ == "__main__":
-    problem = main(*sys.argv[1:])
+    asked = "".join(sys.argv[1:])
+    problem = install(asked)
     if problem:
-        sys.exit("make %s: %s" % ((sys.argv[1:] or [".venv"])[0], problem))
+        sys.exit("make %s: %s" % (asked and "test-" + asked or "venv", problem))

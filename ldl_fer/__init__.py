@@ -12,14 +12,14 @@ from typing import Any
 # TensorFlow's start-up notices would bury our own lines; set the variable to 0 to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Keras 2: TensorFlow's own up to 2.15, later the package tf-keras, chosen when tf.keras is first
-# touched.
+# Keras 2: TensorFlow's own up to 2.15, later tf-keras, which TensorFlow takes at this word.
 if importlib.util.find_spec("tf_keras"):
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
 if "tensorflow" in sys.modules and hasattr(sys.modules["tensorflow"].keras, "ops"):
     raise ImportError(
-        "ldl_fer needs Keras 2, and tensorflow was imported with Keras 3: import ldl_fer before "
-        "tensorflow, or set the environment variable TF_USE_LEGACY_KERAS=1."
+        "ldl_fer needs Keras 2, but tensorflow has already loaded Keras 3. Import ldl_fer before "
+        "tensorflow, or set the environment variable TF_USE_LEGACY_KERAS=1; without the package "
+        "tf-keras, install it first."
     )
 
 __version__ = "0.1.0"

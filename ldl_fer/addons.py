@@ -1,26 +1,27 @@
-"""What depends on the version of TensorFlow, in one place.
+"""The parts of tensorflow-addons and of Keras whose place depends on the version of TensorFlow.
 
-TensorFlow 2.15 is the last that tensorflow-addons works with. Later ones have Keras 2 in tf-keras
-only, and here a progress bar on tqdm. `ldl_fer/__init__.py` chooses tf-keras.
+TensorFlow 2.15 is the last that tensorflow-addons runs with, and that has Keras 2 of its own. Newer
+ones have Keras 2 in the package tf-keras, which `ldl_fer/__init__.py` chooses.
 """
 
+import importlib
 import importlib.util
 import warnings
-from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-# "keras", or "tf_keras" beside TensorFlow 2.16 and later.
+# "keras" or "tf_keras".
 _KERAS = tf.keras.Model.__module__.split(".")[0]
 
 SavedMetadata = importlib.import_module(f"{_KERAS}.protobuf.saved_metadata_pb2").SavedMetadata
 
 
-class ProgressBar(tf.keras.callbacks.Callback):
-    """Bars of epochs and steps, with metrics and the time left, as tensorflow-addons draws them."""
+class PlainProgressBar(tf.keras.callbacks.Callback):
+    """A bar of epochs and one of steps, with metrics and the time left, as tensorflow-addons'."""
 
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._epochs = tqdm(
             desc="Training",
             total=self.params["epochs"],
@@ -29,7 +30,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
             unit="epochs",
         )
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         print(f"Epoch {epoch + 1}/{self.params['epochs']}")
         self._steps = tqdm(
             total=self.params["steps"],
@@ -37,21 +38,21 @@ class ProgressBar(tf.keras.callbacks.Callback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tell(logs)
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._describe(logs)
         self._steps.update()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tell(logs)
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._describe(logs)
         self._steps.close()
         self._epochs.update()
 
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._epochs.close()
 
-    def _tell(self, logs):
-        text = " - ".join(f"{name}: {value:0.4f}" for name, value in (logs or {}).items())
-        self._steps.set_description_str(text, refresh=False)
+    def _describe(self, logs: dict[str, Any] | None) -> None:
+        metrics = " - ".join(f"{name}: {value:0.4f}" for name, value in (logs or {}).items())
+        self._steps.set_description_str(metrics, refresh=False)
 
 
 if importlib.util.find_spec("tensorflow_addons"):
@@ -59,4 +60,4 @@ if importlib.util.find_spec("tensorflow_addons"):
         warnings.simplefilter("ignore")  # The notice of its end of life, at every import.
         from tensorflow_addons.callbacks import TQDMProgressBar
 else:
-    TQDMProgressBar = ProgressBar
+    TQDMProgressBar = PlainProgressBar

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from ldl_fer import plots
+from ldl_fer import face_plots, plots
 from ldl_fer.config import Config
 from ldl_fer.files import write_whole
 from ldl_fer.model import LDLVA
@@ -73,7 +73,7 @@ def neighbor_figure(
     features, _ = model(batch["image"], training=False)
     neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
     made = model.construct(batch, features, neighbors, training=False)
-    return plots.neighbors(
+    return face_plots.neighbors(
         batch["image"].numpy(),
         batch["neighbor_image"].numpy(),
         [class_names[label] for label in batch["label"]],

@@ -10,7 +10,7 @@ from absl import flags
 
 from ldl_fer.config import GROUPS, Config, fields
 from ldl_fer.errors import InputError
-from ldl_fer.presets import METHOD_SETTINGS, PRESETS
+from ldl_fer.presets import PRESETS, replaced
 
 
 def define_flags(*groups: str, preset: str = "paper") -> None:
@@ -89,4 +89,4 @@ def config_from_flags(base: Config | None = None) -> Config:
                 except ValueError as error:
                     raise InputError(f"--{name}: {error}") from error
             given[setting.name] = value
-    return config.replace(**METHOD_SETTINGS.get(str(given.get("method")), {}) | given)
+    return replaced(config, given)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from ldl_fer import command_line, plots
+from ldl_fer import command_line, face_plots, plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
@@ -114,7 +114,7 @@ def picture_uncertain(run: Run, image_dir: Path) -> Path:
         for row in samples.itertuples()
     ]
     path = run.folder / "highest_uncertainty.png"
-    plots.save_figure(plots.faces(images, titles), path)
+    plots.save_figure(face_plots.faces(images, titles), path)
     return path
 
 

@@ -4,16 +4,15 @@ Person, pose, light and camera come from the random generator that the caller pa
 geometry, generator state and size make the same picture.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
+
+from ldl_fer.face_pen import Pen, oval
 
 PERSON = 0.08  # standard deviation of each geometry value between people of one latent
 _OVERSAMPLING = 4
-_SUBPIXEL_BITS = 4
 
 
 class FaceGeometry(NamedTuple):
@@ -55,7 +54,7 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
     coarse = coarse + random.normal(0.0, 25.0, (4, 4, 3))
     coarse = np.clip(np.round(coarse), 0, 255).astype(np.uint8)
     canvas = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    pen = _Pen(canvas, _pose(geometry.head_drop, side, random))
+    pen = Pen(canvas, _pose(geometry.head_drop, side, random))
     width, jaw = random.uniform(0.7, 0.84), random.uniform(0.05, 0.4)
     _draw_head(pen, skin, hair, width, jaw, random)
     drop = 0.12 * geometry.head_drop
@@ -63,67 +62,15 @@ def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) ->
         _draw_eye(pen, geometry, mirror, drop, skin, hair, random)
     _draw_nose(pen, geometry, drop, skin)
     if random.random() < 0.12:  # beard
-        beard = _oval(0.0, 0.02, width - 0.02, 1.0, jaw)
+        beard = oval(0.0, 0.02, width - 0.02, 1.0, jaw)
         beard = beard[beard[:, 1] > 0.25]
         pen.fill(np.vstack([beard, [[-0.45, 0.3], [0.0, 0.4], [0.45, 0.3]]]), (hair + skin) / 2)
     _draw_mouth(pen, geometry, drop, skin)
     if random.random() < 0.12:  # glasses
         for mirror in (-1.0, 1.0):
-            pen.line(_oval(mirror * 0.34, drop - 0.12, 0.25, 0.2), hair * 0.6, 0.04, closed=True)
+            pen.line(oval(mirror * 0.34, drop - 0.12, 0.25, 0.2), hair * 0.6, 0.04, closed=True)
         pen.line([[-0.1, drop - 0.14], [0.1, drop - 0.14]], hair * 0.6, 0.04)
     return _photograph(canvas, size, random)
-
-
-class _Pen:
-    """Draws on a canvas in face units: origin between nose and eyes, y down, chin at y = 1."""
-
-    def __init__(self, canvas: np.ndarray, pose: np.ndarray) -> None:
-        self.canvas = canvas
-        self.pose = pose  # [2, 3]: face units to pixels
-
-    def _pixels(self, points: ArrayLike) -> np.ndarray:
-        placed = np.asarray(points) @ self.pose[:, :2].T + self.pose[:, 2]
-        return np.round(placed * 2**_SUBPIXEL_BITS).astype(np.int32)
-
-    def fill(
-        self, points: ArrayLike, color: Iterable[float], inside: ArrayLike | None = None
-    ) -> None:
-        """Fills a polygon, [n, 2]; only within the polygon `inside` where one is given."""
-        if inside is None:
-            cv2.fillPoly(
-                self.canvas, [self._pixels(points)], _bytes(color), cv2.LINE_AA, _SUBPIXEL_BITS
-            )
-            return
-        masks = np.zeros((2, *self.canvas.shape[:2]), np.uint8)
-        for mask, shape in zip(masks, (points, inside), strict=True):
-            cv2.fillPoly(mask, [self._pixels(shape)], 1, cv2.LINE_8, _SUBPIXEL_BITS)
-        self.canvas[(masks[0] & masks[1]) > 0] = _bytes(color)
-
-    def line(
-        self, points: ArrayLike, color: Iterable[float], width: float, closed: bool = False
-    ) -> None:
-        """Draws a line through points, [n, 2], `width` face units thick."""
-        thickness = max(1, round(width * np.sqrt(abs(np.linalg.det(self.pose[:, :2])))))
-        cv2.polylines(
-            self.canvas,
-            [self._pixels(points)],
-            closed,
-            _bytes(color),
-            thickness,
-            cv2.LINE_AA,
-            _SUBPIXEL_BITS,
-        )
-
-
-def _bytes(color: Iterable[float]) -> tuple[int, ...]:
-    return tuple(min(max(round(float(value)), 0), 255) for value in color)
-
-
-def _oval(x: float, y: float, width: float, height: float, jaw: float = 0.0) -> np.ndarray:
-    """[48, 2]: an ellipse by its half axes; `jaw` narrows its lower half."""
-    turn = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
-    narrowing = 1.0 - jaw * np.maximum(np.sin(turn), 0.0) ** 2
-    return np.stack([x + width * np.cos(turn) * narrowing, y + height * np.sin(turn)], axis=-1)
 
 
 def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarray:
@@ -138,7 +85,7 @@ def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarra
 
 
 def _draw_head(
-    pen: _Pen,
+    pen: Pen,
     skin: np.ndarray,
     hair: np.ndarray,
     width: float,
@@ -148,23 +95,23 @@ def _draw_head(
     style = random.choice(["bald", "short", "long"], p=[0.1, 0.5, 0.4])
     clothes = random.uniform(20.0, 220.0, 3)
     if style == "long":
-        pen.fill(_oval(0.0, 0.1, width + 0.2, 1.25, jaw=-0.1), hair)
+        pen.fill(oval(0.0, 0.1, width + 0.2, 1.25, jaw=-0.1), hair)
     pen.fill([[-0.3, 0.6], [0.3, 0.6], [0.35, 1.6], [-0.35, 1.6]], skin * 0.82)
     pen.fill([[-0.3, 1.2], [0.3, 1.2], [1.2, 1.6], [1.2, 2.5], [-1.2, 2.5], [-1.2, 1.6]], clothes)
     for mirror in (-1.0, 1.0):
-        pen.fill(_oval(mirror * width, 0.0, 0.11, 0.2), skin * 0.88)
-    pen.fill(_oval(0.0, 0.0, width, 1.0, jaw), skin * 0.92)
-    pen.fill(_oval(0.0, -0.02, width - 0.08, 0.92, jaw), skin)
+        pen.fill(oval(mirror * width, 0.0, 0.11, 0.2), skin * 0.88)
+    pen.fill(oval(0.0, 0.0, width, 1.0, jaw), skin * 0.92)
+    pen.fill(oval(0.0, -0.02, width - 0.08, 0.92, jaw), skin)
     if style != "bald":
         line = random.uniform(-0.75, -0.58)
         part = random.uniform(-0.6, 0.6)
-        cap = _oval(0.0, -0.02, width + 0.05, 1.08)
+        cap = oval(0.0, -0.02, width + 0.05, 1.08)
         crown = cap[cap[:, 1] < line + 0.2]
         pen.fill(np.vstack([crown, [[part, line - 0.12]]]), hair)
 
 
 def _draw_eye(
-    pen: _Pen,
+    pen: Pen,
     geometry: FaceGeometry,
     mirror: float,
     drop: float,
@@ -182,9 +129,9 @@ def _draw_eye(
     eye = np.vstack([upper, lower[::-1]])
     pen.fill(eye, [240.0, 238.0, 232.0])
     gaze = center + [random.normal(0.0, 0.012), -0.01]
-    pen.fill(_oval(gaze[0], gaze[1], 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
+    pen.fill(oval(gaze[0], gaze[1], 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
     pupil = 0.05 * np.exp(0.5 * geometry.pupil)
-    pen.fill(_oval(gaze[0], gaze[1], pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
+    pen.fill(oval(gaze[0], gaze[1], pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
     pen.line(upper, skin * 0.3, 0.04)
     pen.line(lower, skin * 0.6, 0.02)
     height = drop - 0.36 - 0.13 * geometry.brow_height
@@ -198,7 +145,7 @@ def _draw_eye(
         pen.line(crease, skin * (1.0 - 0.5 * fade), 0.03)
 
 
-def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
+def _draw_nose(pen: Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     wrinkle = max(geometry.nose_wrinkle, 0.0)
     tip = drop + 0.24 - 0.05 * wrinkle
     wing = 0.12 + 0.04 * wrinkle
@@ -220,7 +167,7 @@ def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray)
         pen.line(fold * [mirror, 1.0], shade, 0.03)
 
 
-def _draw_mouth(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
+def _draw_mouth(pen: Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     across = np.linspace(-1.0, 1.0, 25)
     arch = 1.0 - across**2
     width = 0.33 * np.exp(0.45 * geometry.mouth_width)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.noise_draws import checked_votes, draw_classes, draw_rows, seeded, share, shares
 
 
 def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int) -> np.ndarray:
@@ -35,8 +36,8 @@ def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int)
     Raises:
       InputError: rate, seed, number of classes or a label is out of range.
     """
-    labels, random = _start(labels, num_classes, seed)
-    rows = random.choice(len(labels), _share(rate, len(labels)), replace=False)
+    labels, random = seeded(labels, num_classes, seed)
+    rows = random.choice(len(labels), share(rate, len(labels)), replace=False)
     noisy = labels.copy()
     noisy[rows] = (noisy[rows] + random.integers(1, num_classes, len(rows))) % num_classes
     return noisy
@@ -62,12 +63,12 @@ def flip_pairs(
     Raises:
       InputError: as `flip_symmetric`; or there is a rate, but no row whose class has a pair.
     """
-    labels, random = _start(labels, num_classes, seed)
+    labels, random = seeded(labels, num_classes, seed)
     if pairs is None:
         pairs = (np.arange(num_classes) + 1) % num_classes
     pairs = np.asarray(pairs, np.int32)
     paired = np.flatnonzero(pairs[labels] != labels)
-    count = _share(rate, len(paired))
+    count = share(rate, len(paired))
     if rate and len(labels) and not len(paired):
         raise InputError(
             f"none of the {len(labels)} rows has a class with a pair; give pairs of classes that "
@@ -104,7 +105,7 @@ def flip_by_confusion(
       InputError: as `flip_symmetric`; no matrix or one of other shape, with negative or infinite
         entries; fewer rows than asked have a class that the matrix confuses.
     """
-    labels, random = _start(labels, num_classes, seed)
+    labels, random = seeded(labels, num_classes, seed)
     if confusion is None:
         raise InputError("this kind of noise needs a confusion matrix: give --confusion=FILE.")
     confusion = np.asarray(confusion, np.float64)
@@ -116,11 +117,11 @@ def flip_by_confusion(
     if not (np.isfinite(confusion) & (confusion >= 0)).all():
         raise InputError("the confusion matrix has entries that are no finite numbers >= 0.")
     elsewhere = confusion * (1 - np.eye(num_classes))
-    weights = _shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
-    count = round(weights.sum()) if rate is None else _share(rate, len(labels))
-    rows = _draw_rows(weights, count, random, "are of a class that the matrix confuses")
+    weights = shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
+    count = round(weights.sum()) if rate is None else share(rate, len(labels))
+    rows = draw_rows(weights, count, random, "are of a class that the matrix confuses")
     noisy = labels.copy()
-    noisy[rows] = _draw_classes(elsewhere[labels[rows]], random)
+    noisy[rows] = draw_classes(elsewhere[labels[rows]], random)
     return noisy
 
 
@@ -143,15 +144,15 @@ def flip_by_votes(
     Raises:
       InputError: as `flip_symmetric`; no votes; fewer rows than asked have votes for another class.
     """
-    labels, random = _start(labels, num_classes, seed)
-    others = _checked_votes(votes, labels, num_classes)
+    labels, random = seeded(labels, num_classes, seed)
+    others = checked_votes(votes, labels, num_classes)
     total = others.sum(axis=1)
     others[np.arange(len(labels)), labels] = 0.0
-    weights = _shares(others.sum(axis=1), total)
+    weights = shares(others.sum(axis=1), total)
     what = "have votes for another class than their label"
-    rows = _draw_rows(weights, _share(rate, len(labels)), random, what)
+    rows = draw_rows(weights, share(rate, len(labels)), random, what)
     noisy = labels.copy()
-    noisy[rows] = _draw_classes(others[rows], random)
+    noisy[rows] = draw_classes(others[rows], random)
     return noisy
 
 
@@ -171,11 +172,11 @@ def draw_one_vote(
     Raises:
       InputError: as `flip_symmetric`; there is a rate, or there are no votes.
     """
-    labels, random = _start(labels, num_classes, seed)
+    labels, random = seeded(labels, num_classes, seed)
     if rate is not None:
         raise InputError(f"one_vote takes no rate, the votes decide; leave out --rate={rate}.")
-    votes = _checked_votes(votes, labels, num_classes)
-    return np.where(votes.any(axis=1), _draw_classes(votes, random), labels).astype(np.int32)
+    votes = checked_votes(votes, labels, num_classes)
+    return np.where(votes.any(axis=1), draw_classes(votes, random), labels).astype(np.int32)
 
 
 class Kind(NamedTuple):
@@ -198,89 +199,3 @@ KINDS = {
     "votes": Kind(flip_by_votes, "votes"),
     "one_vote": Kind(draw_one_vote, "votes"),
 }
-
-
-def _start(
-    labels: np.ndarray, num_classes: int, seed: int
-) -> tuple[np.ndarray, np.random.Generator]:
-    """The labels as int32 and the random numbers, after a check of the arguments of all kinds."""
-    labels = np.asarray(labels)
-    if seed < 0:
-        raise InputError(f"the seed is {seed}; it must be at least 0.")
-    if num_classes < 2:
-        raise InputError(f"{num_classes} classes: noise needs at least 2 to choose from.")
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if len(outside):
-        row = outside[0]
-        raise InputError(f"row {row} has label {labels[row]}; it must lie in [0, {num_classes}).")
-    return labels.astype(np.int32), np.random.default_rng(seed)
-
-
-def _share(rate: float | None, rows: int) -> int:
-    """round(rate rows)."""
-    if rate is None:
-        raise InputError("this kind of noise needs a rate, such as --rate=0.3.")
-    if not 0.0 <= rate <= 1.0:
-        raise InputError(f"the noise rate is {rate}; it must lie in [0, 1].")
-    return round(rate * rows)
-
-
-def _shares(parts: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """parts / totals, 0 where the total is 0."""
-    return np.divide(parts, totals, out=np.zeros_like(parts), where=totals > 0)
-
-
-def _checked_votes(votes: np.ndarray | None, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """A float64 copy [N, C] of the votes."""
-    if votes is None:
-        raise InputError(
-            "this kind of noise needs human votes: a column votes_<class in lower case> for each "
-            f"of the {num_classes} classes."
-        )
-    votes = np.array(votes, np.float64)
-    if votes.shape != (len(labels), num_classes):
-        raise InputError(
-            f"the votes have shape {list(votes.shape)}; {len(labels)} rows of {num_classes} "
-            f"classes need [{len(labels)}, {num_classes}]."
-        )
-    return votes
-
-
-def _draw_rows(
-    weights: np.ndarray, count: int, random: np.random.Generator, what: str
-) -> np.ndarray:
-    """Exactly `count` different rows, each with the chance min(1, s weight), s set by the count.
-
-    Pareto sampling (Rosen, On sampling with probability proportional to size, J. Stat. Plan.
-    Inference 62, 1997): of the odds of uniform numbers over the odds of the chances, the smallest.
-    """
-    possible = np.count_nonzero(weights)
-    if possible < count:
-        most = np.floor(possible / len(weights) * 1e4) / 1e4
-        raise InputError(
-            f"{count} of {len(weights)} labels are to change, but only {possible} rows {what}. "
-            f"Give a rate of at most {most:g}."
-        )
-    chances, uniform = _chances(weights, count), random.random(len(weights))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a chance of 0: infinite or NaN, last
-        ranks = uniform / (1 - uniform) * (1 - chances) / chances
-    return np.argsort(ranks, kind="stable")[:count]
-
-
-def _chances(weights: np.ndarray, count: int) -> np.ndarray:
-    """min(1, s weights) with s such that they sum to `count`."""
-    sure = np.zeros(len(weights), bool)
-    while True:
-        rest = weights[~sure].sum()
-        scaled = weights * ((count - sure.sum()) / rest if rest else 0.0)
-        over = ~sure & (scaled >= 1)
-        if not over.any():
-            return np.where(sure, 1.0, scaled)
-        sure |= over
-
-
-def _draw_classes(weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A class per row of `weights` [M, C], in proportion to them; 0 for a row of zeros."""
-    bounds = np.cumsum(weights, axis=1)
-    points = random.random(len(weights)) * bounds[:, -1]
-    return (bounds > points[:, None]).argmax(axis=1)

@@ -28,6 +28,9 @@ class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
         super().__init__(learning_rate, momentum, **kwargs)
         self._project = project
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "project": self._project}
+
     def _resource_apply_sparse_duplicate_indices(self, grad, handle, indices, **kwargs):
         step = super()._resource_apply_sparse_duplicate_indices(grad, handle, indices, **kwargs)
         if not self._project:
@@ -56,8 +59,14 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
           **kwargs: as for Adam.
         """
         super().__init__(learning_rate, **kwargs)
+        self._slow_variables = list(slow)
         self._slow = {self._var_key(variable) for variable in slow}
         self._factor = factor
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` makes an equal optimizer of, for the same variables."""
+        parts = {"slow": list(self._slow_variables), "factor": self._factor}
+        return {**super().get_config(), **parts}
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if self._var_key(variable) not in self._slow:

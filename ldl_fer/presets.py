@@ -1,5 +1,7 @@
 """The presets: the paper's settings, the released code's, and our own for small machines."""
 
+from typing import Any
+
 from ldl_fer.config import Config
 
 # What a method's own paper sets beside its own settings.
@@ -83,3 +85,17 @@ PRESETS |= {
         decay_epochs=(8,),
     ),
 }
+
+
+def replaced(config: Config, settings: dict[str, Any]) -> Config:
+    """The configuration with other settings; a method brings what its own paper sets, too.
+
+    Args:
+      config: where all else comes from.
+      settings: name -> value. They win over what `method` among them brings.
+
+    Raises:
+      InputError: as `Config.replace`.
+    """
+    beside = METHOD_SETTINGS.get(str(settings.get("method")), {})
+    return config.replace(**(beside | settings))

@@ -21,6 +21,7 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.backbones import build_network
@@ -134,10 +135,16 @@ def load_network(
         network = build_network(exact, config.data.image_size, classes, load=False)
     try:
         network.load_weights(run.weights(which))
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # h5py has OSError, RuntimeError, KeyError and more for damage
         raise InputError(
             f"{run.weights(which)} is damaged or does not fit {run.config_file}: {error}"
         ) from error
+    broken = [v.name for v in network.weights if not np.isfinite(v.numpy()).all()]
+    if broken:
+        raise InputError(
+            f"{run.weights(which)}: {broken[0]} holds numbers that are not finite. Train anew with "
+            "a lower --learning_rate."
+        )
     return network, config
 
 

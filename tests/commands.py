@@ -66,10 +66,12 @@ def _understand(line: list[str]) -> Understood:
     sys.argv = [str(file), *line[1:]]
     with contextlib.suppress(_Started):
         runpy.run_path(str(file), run_name="__main__")
-    defined = flags.FLAGS.flags_by_module_dict().items()  # TensorFlow defines some, too.
-    ours = {
-        flag for name, its in defined if name in (str(file), "ldl_fer.config_flags") for flag in its
-    }
+    ours = [  # TensorFlow defines flags, too.
+        flag
+        for module, defined in flags.FLAGS.flags_by_module_dict().items()
+        if module == str(file) or module.startswith("ldl_fer")
+        for flag in defined
+    ]
     own = {flag.name: flag for flag in ours}
     text, error = flags.FLAGS.main_module_help(), ""
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-importlib.import_module("ldl_fer")  # Before tests import TensorFlow: chooses Keras 2.
+importlib.import_module("ldl_fer")  # before a test imports TensorFlow: it chooses Keras 2
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

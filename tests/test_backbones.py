@@ -15,7 +15,7 @@ from ldl_fer.settings import NetworkConfig
 
 layers = tf.keras.layers
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")
-# What loads ImageNet weights, in Keras' own words.
+# What downloads ImageNet weights: of keras or of tf_keras.
 GET_FILE = f"{tf.keras.applications.ResNet50.__module__}.data_utils.get_file"
 FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
 

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.benchmark import made_up_set, report, sections, size
+from ldl_fer.benchmark.head_steps import steps_head
 from ldl_fer.benchmark.inference import FromSecond, inference
 from ldl_fer.benchmark.input_rate import pipeline
 from ldl_fer.benchmark.rows import Row, compare, row
-from ldl_fer.benchmark.steps import steps_head, steps_resnet50, steps_small
+from ldl_fer.benchmark.steps import steps_resnet50, steps_small
 from ldl_fer.benchmark.turns import median_ratio, rotated, take_turns, timed
 from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS

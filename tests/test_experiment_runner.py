@@ -16,9 +16,10 @@ from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS, runner
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, compared
-from ldl_fer.experiments.runner import measured, plan, run_all
+from ldl_fer.experiments.planned import plan
+from ldl_fer.experiments.runner import measured, run_all
 from ldl_fer.presets import PRESETS
-from ldl_fer.runs import load_network
+from ldl_fer.runs import Run, load_network
 
 CONFIG = PRESETS["small"].replace(
     image_size=32,
@@ -118,7 +119,7 @@ def test_folders_differ_when_any_setting_does(sets, tmp_path):
     original = folder_of(CONFIG)
     assert folder_of(CONFIG) == original != folder_of(CONFIG, seed=1)
     seen = {original}
-    filled_in = {"train_data_path", "method", "records_dir"}
+    filled_in = {"train_data_path", "method", "records_dir", "trust_model"}
     for group in ("data", "augmentation", "method", "comparator", "network", "optimizer"):
         for setting in dataclasses.fields(getattr(Config(), group)):
             if setting.name in filled_in:
@@ -141,7 +142,7 @@ def another(setting, value):
     if setting.name == "class_names":
         return (*value[:-1], "Fury")
     if isinstance(value, tuple):
-        return (0.5, 0.75)
+        return (1, 2) if setting.name == "decay_epochs" else (0.5, 0.75)
     return {str: "other", int: 7, float: 0.4321, type(None): 0.5}[type(value)]
 
 
@@ -156,17 +157,17 @@ def trained(monkeypatch):
     def train(config, resume, watch):
         assert resume
         done.append(config.run.run_dir)
-        run = runner.Run(config.run.run_dir)
+        run = Run(config.run.run_dir)
         run.state.mkdir(parents=True)
         (run.folder / "environment.json").write_text('{"git_commit": "abc"}')
         return run
 
-    def evaluate_run(run_dir, path, image_dir, epoch, folder, progress, network):
+    def evaluate_run(run_dir, path, image_dir, epoch, folder, **_):
         folder.mkdir()
         (folder / "result.json").write_text(json.dumps({"metrics": {"accuracy": 0.5}}))
 
     monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "load_network", lambda folder: (None, None))
+    monkeypatch.setattr(runner, "load_network", lambda folder, trust_model=False: (None, None))
     monkeypatch.setattr(runner, "evaluate_run", evaluate_run)
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: pytest.fail("waits for nobody"))
     return done

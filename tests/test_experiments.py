@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from frozen_faces import make_frozen_faces
 
+from ldl_fer.comparators import COMPARATORS
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.experiments import EXPERIMENTS
@@ -18,7 +19,7 @@ from ldl_fer.experiments.measures import MEASURES
 from ldl_fer.noise_kinds import KINDS
 from ldl_fer.presets import PRESETS
 
-METHODS = ["cross_entropy", "label_smoothing", "scn", "rul", "eac", "ldl_alsg", "ldlva"]
+METHODS = [*COMPARATORS, "ldlva"]
 HALF = [CLEAN, Noise("symmetric", 0.3)]
 SWITCHES = (
     *("label_distribution", "adaptive_similarity", "sample_uncertainty", "discriminative_loss"),

@@ -164,3 +164,17 @@ def test_the_networks_optimizer_slows_the_backbone_where_asked():
     scaled = network_optimizer(config, "mixed_float16", slow)
     assert isinstance(scaled, tf.keras.mixed_precision.LossScaleOptimizer)
     assert isinstance(scaled.inner_optimizer, LayerwiseAdam)
+
+
+def test_an_optimizer_made_of_its_configuration_is_equal():
+    variables = [tf.Variable([1.0, 2.0]), tf.Variable([3.0])]
+    adam = LayerwiseAdam(0.01, variables[:1], 0.1, epsilon=1e-7)
+    copy = LayerwiseAdam.from_config(adam.get_config())
+    copy.apply_gradients([(tf.ones_like(v), v) for v in variables])
+    # Adam's first step is the learning rate, the slow variable's a tenth of it.
+    np.testing.assert_allclose(variables[0], [0.999, 1.999], rtol=1e-6)
+    np.testing.assert_allclose(variables[1], [2.99], rtol=1e-6)
+    rows = tf.Variable([0.5])
+    sgd = UncertaintySGD.from_config(UncertaintySGD(1.0, 0.5, project=True).get_config())
+    step(sgd, rows, [0], [2.0])
+    np.testing.assert_array_equal(rows, [0.0])  # 0.5 - 2, projected to [0, 1]

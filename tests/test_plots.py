@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ldl_fer import plots
+from ldl_fer import face_plots, plots
 
 NAMES = ("Calm", "Glad", "Sad")
 
@@ -47,7 +47,7 @@ def test_confusion_matrix_shows_counts_and_shares_of_rows():
 
 def test_faces_shows_each_image_above_nothing_else():
     images, titles = _images(5), [f"face {i}" for i in range(5)]
-    figure = plots.faces(images, titles, columns=3)
+    figure = face_plots.faces(images, titles, columns=3)
     for shown, image in zip(_pictures(figure), images, strict=True):
         np.testing.assert_array_equal(shown, image)
     assert _titles(figure) == titles
@@ -56,7 +56,7 @@ def test_faces_shows_each_image_above_nothing_else():
     assert (array[..., :3].reshape(-1, 3) == images[0, 0, 0]).all(axis=1).any()  # it is drawn
     for count in (0, 4):
         with pytest.raises(ValueError, match="titles"):
-            plots.faces(images[:count], titles)
+            face_plots.faces(images[:count], titles)
 
 
 def test_neighbors_puts_each_bar_under_its_image():
@@ -65,7 +65,7 @@ def test_neighbors_puts_each_bar_under_its_image():
     similarity, calibration = random.uniform(0, 1, [2, 2, 3])
     contribution = similarity * calibration
     labels = [["a", "b", "c"], ["d", "e", "f"]]
-    figure = plots.neighbors(
+    figure = face_plots.neighbors(
         images, others, ["A", "B"], labels, contribution, calibration, similarity
     )
     expected = [images[0], *others[0], images[1], *others[1]]
@@ -81,48 +81,16 @@ def test_neighbors_puts_each_bar_under_its_image():
     assert f"$\\zeta$ {calibration[1, 1]:.2f}" in text
     assert f"$s$ {similarity[1, 1]:.2f}" in text
     with pytest.raises(ValueError, match="neighbors"):
-        plots.neighbors(
+        face_plots.neighbors(
             images, others[:1], ["A", "B"], labels, contribution, calibration, similarity
         )
-
-
-@pytest.mark.parametrize("with_reference", [True, False])
-def test_distributions_beside_faces(with_reference):
-    images = _images(3)
-    given, target, reference = np.eye(3), *np.random.default_rng(1).dirichlet(np.ones(3), [2, 3])
-    figure = plots.distributions(
-        images, given, target, NAMES, reference if with_reference else None, ["x", "y", "z"]
-    )
-    for shown, image in zip(_pictures(figure), images, strict=True):
-        np.testing.assert_array_equal(shown, image)
-    assert _titles(figure) == ["x", "y", "z"]
-    series = [given, target, reference][: 2 + with_reference]
-    charts = [axes for axes in figure.axes if axes.containers]
-    for i, axes in enumerate(charts):
-        for container, values in zip(axes.containers, series, strict=True):
-            assert [bar.get_width() for bar in container] == pytest.approx(values[i])
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["given label", "target distribution", "reference"][: 2 + with_reference]
-    with pytest.raises(ValueError, match="target distribution"):
-        plots.distributions(images, given, target[:2], NAMES)
-
-
-def test_aggregated_stands_between_given_and_target():
-    given, aggregated, target = np.eye(3)[[1]], np.full([1, 3], 1 / 3), np.array([[0.2, 0.5, 0.3]])
-    figure = plots.distributions(_images(1), given, target, NAMES, aggregated=aggregated)
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["given label", "aggregated distribution", "target distribution"]
-    bars = [[bar.get_width() for bar in c] for c in figure.axes[1].containers]
-    np.testing.assert_allclose(bars, [given[0], aggregated[0], target[0]])
-    colors = [c[0].get_facecolor() for c in figure.axes[1].containers]
-    assert len(set(colors)) == 3
 
 
 def test_uncertainty_histogram_is_by_share_of_each_group():
     images = _images(3)
     groups = {"kept": np.array([0.0, 0.01, 0.01, 1.0]), "flipped": np.array([1.0])}
     extremes = {"lowest": (images[:2], ["a", "b"]), "highest": (images[2:], ["c"])}
-    figure = plots.uncertainty(groups, "title", extremes)
+    figure = face_plots.uncertainty(groups, "title", extremes)
     axes = figure.subfigs[0].axes[0]
     kept, flipped = ([bar.get_height() for bar in c] for c in axes.containers)
     assert (kept[0], kept[-1], flipped[-1]) == (0.75, 0.25, 1.0)  # 3 of 4, 1 of 4, 1 of 1

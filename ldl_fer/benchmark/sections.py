@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ldl_fer.benchmark.head_steps import steps_head
 from ldl_fer.benchmark.inference import inference
 from ldl_fer.benchmark.input_rate import pipeline
 from ldl_fer.benchmark.report import machine, table, write_json
 from ldl_fer.benchmark.rows import Row
 from ldl_fer.benchmark.size import size
-from ldl_fer.benchmark.steps import steps_head, steps_resnet50, steps_small
+from ldl_fer.benchmark.steps import steps_resnet50, steps_small
 from ldl_fer.errors import InputError
 
 SECTIONS: dict[str, Callable[..., list[Row]]] = {

@@ -4,13 +4,12 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, Targets, compare
 from ldl_fer.benchmark.turns import take_turns, timed
-from ldl_fer.compiled_model import build_model, compile_model
+from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import training_dataset
@@ -20,11 +19,8 @@ from ldl_fer.records import Records
 
 PLAIN_STEP = "plain"
 NEIGHBORS = (8, 16, 32)
-HEAD = PRESETS["small"].replace(batch_size=64)
-_MORE_NEIGHBORS = {("bank K 16", "bank K 8"): 1.05, ("bank K 32", "bank K 8"): 1.1}
+MORE_NEIGHBORS = {("bank K 16", "bank K 8"): 1.05, ("bank K 32", "bank K 8"): 1.1}
 _ENDLESS = 10**6  # epochs
-_HEAD_INPUTS, _HEAD_UNITS = 2304, 512
-_HEAD_BATCHES = 16  # different ones in memory
 
 
 def steps_small(
@@ -56,7 +52,7 @@ def steps_small(
     """
     most = max([*neighbors, *forward])
     records = _records(folder, config, most, rows, data, image_dir, progress)
-    targets = {("bank K 8", PLAIN_STEP): 1.3, **_MORE_NEIGHBORS}
+    targets = {("bank K 8", PLAIN_STEP): 1.3, **MORE_NEIGHBORS}
     choices = turns, steps, neighbors, forward, progress
     return _training_steps("steps_small", records, config, targets, *choices)
 
@@ -81,48 +77,16 @@ def steps_resnet50(
     targets = {
         ("bank K 8", PLAIN_STEP): 1.08,
         ("forward K 8", PLAIN_STEP): 3.1,
-        **_MORE_NEIGHBORS,
+        **MORE_NEIGHBORS,
     }
     choices = turns, steps, neighbors, forward, progress
     return _training_steps("steps_resnet50", records, config, targets, *choices)
 
 
-def steps_head(
-    folder: Path,
-    turns: int = 12,
-    steps: int = 20,
-    *,
-    config: Config = HEAD,
-    rows: int = 4096,
-    inputs: int = _HEAD_INPUTS,
-    units: int = _HEAD_UNITS,
-    neighbors: Sequence[int] = NEIGHBORS,
-    progress: bool = True,
-) -> list[Row]:
-    """A training step of a frozen backbone's head, 2304-512-7, batch 64, inputs in memory.
-
-    Args:
-      folder: not used.
-      turns, steps, config, rows, neighbors, progress: as those of `steps_small`.
-      inputs: width of the frozen features.
-      units: V.
-    """
-    variants = {}
-    for name, settings in _variants(neighbors, ()).items():
-        variants[name] = _variant(
-            functools.partial(_head_model, config.replace(**settings), rows, inputs, units),
-            functools.partial(_head_batches, config.replace(**settings), rows, inputs),
-            steps,
-        )
-    seconds = take_turns(variants, turns, "steps_head", progress)
-    targets = {("bank K 8", PLAIN_STEP): 2.5, **dict.fromkeys(_MORE_NEIGHBORS)}
-    return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
-
-
 def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
     """What trains a model some steps further, from records, and returns seconds per step."""
     config = config.replace(epochs=_ENDLESS)
-    return _variant(
+    return step_variant(
         functools.partial(build_model, config, records),
         functools.partial(training_dataset, records, config),
         steps,
@@ -165,13 +129,13 @@ def _training_steps(
 ) -> list[Row]:
     variants = {
         name: training_variant(records, config.replace(**settings), steps)
-        for name, settings in _variants(neighbors, forward).items()
+        for name, settings in variants_of(neighbors, forward).items()
     }
     seconds = take_turns(variants, turns, section, progress)
     return compare(section, seconds, PLAIN_STEP, targets, "step")
 
 
-def _variants(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
+def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
     """Name -> settings that differ."""
     return {
         PLAIN_STEP: {"method": "cross_entropy"},
@@ -180,7 +144,7 @@ def _variants(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dic
     }
 
 
-def _variant(
+def step_variant(
     make_model: Callable[[], LDLVA], make_dataset: Callable[[], tf.data.Dataset], steps: int
 ) -> Callable[[], float]:
     """Model and dataset are made in the first call, which does not count."""
@@ -196,34 +160,3 @@ def _variant(
         float(results["loss"])  # waits for a GPU
 
     return timed(run, steps)
-
-
-def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
-    layers = tf.keras.layers
-    frozen = tf.keras.Input([inputs])
-    hidden = layers.Dense(units)(layers.Dropout(0.5)(frozen))
-    features = layers.ReLU(name="features")(layers.BatchNormalization()(hidden))
-    logits = layers.Dense(len(config.data.class_names), name="logits")(features)
-    model = LDLVA(tf.keras.Model(frozen, (features, logits)), config.method, rows)
-    compile_model(model, config)
-    return model
-
-
-def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
-    """Batches of `batches.batch_spec`, with frozen features [B, inputs] in place of images."""
-    random, size = np.random.default_rng(0), config.optimizer.batch_size
-    shape = [_HEAD_BATCHES, size]
-    batches = {
-        "sample_id": np.stack([random.permutation(rows)[:size] for _ in range(_HEAD_BATCHES)]),
-        "label": random.integers(len(config.data.class_names), size=shape),
-        "image": random.normal(size=[*shape, inputs]).astype(np.float32),
-    }
-    if config.method.label_distribution:
-        shape = [*shape, config.data.num_neighbors]
-        batches |= {
-            "neighbors": random.integers(rows, size=shape),
-            "neighbor_labels": random.integers(len(config.data.class_names), size=shape),
-            "local_similarity": random.uniform(size=shape).astype(np.float32),
-        }
-    whole = {k: v if v.dtype == np.float32 else v.astype(np.int32) for k, v in batches.items()}
-    return tf.data.Dataset.from_tensor_slices(whole).repeat()

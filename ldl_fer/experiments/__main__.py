@@ -37,7 +37,8 @@ from ldl_fer.told_paths import told
 
 def main(names: list[str]) -> None:
     from ldl_fer.experiments.data import Sets
-    from ldl_fer.experiments.runner import measured, plan, run_all
+    from ldl_fer.experiments.planned import plan
+    from ldl_fer.experiments.runner import measured, run_all
     from ldl_fer.experiments.summary import summarize, table_of, write_results
 
     given = flags.FLAGS

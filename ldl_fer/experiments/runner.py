@@ -5,104 +5,24 @@ that they have in common. Several processes may work at the same experiment: eac
 no other is at.
 """
 
-import contextlib
-import dataclasses
-import fcntl
-import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.config import Config
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.experiments.cross_validation import cross_validated
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.experiment import Experiment, Noise, Variant
+from ldl_fer.experiments.experiment import Experiment
 from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
-from ldl_fer.files import write_whole
-from ldl_fer.presets import METHOD_SETTINGS
-from ldl_fer.runs import Run, load_network
+from ldl_fer.experiments.planned import EPOCHS, Planned
+from ldl_fer.files import claimed, write_whole
+from ldl_fer.runs import load_network
 from ldl_fer.told_paths import told
 from ldl_fer.training import train
-
-EPOCHS = ("best", "last")  # Which of its networks a run is tested with.
-
-
-@dataclasses.dataclass(frozen=True)
-class Planned:
-    """One training of an experiment."""
-
-    variant: Variant
-    noise: Noise
-    seed: int
-    config: Config
-    tests: dict[str, Path]
-    test_image_dir: str
-
-    @property
-    def run(self) -> Run:
-        """Its run folder."""
-        return Run(self.config.run.run_dir)
-
-    @property
-    def record(self) -> Path:
-        """Written last: seconds of training and commit."""
-        return self.run.folder / "finished.json"
-
-    def result(self, dataset: str, epoch: str) -> Path:
-        """Folder of a test set's result.json."""
-        return self.run.folder / f"{dataset}-{epoch}"
-
-    def __str__(self) -> str:
-        parts = (self.variant.method, self.variant.setting, f"noise {self.noise}")
-        return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
-
-
-def plan(
-    experiment: Experiment,
-    sets: Sets,
-    config: Config,
-    seeds: tuple[int, ...],
-    runs_dir: Path,
-) -> list[Planned]:
-    """Every training of an experiment, seed by seed, with its data made.
-
-    Args:
-      experiment: what is to be trained.
-      sets: on which data.
-      config: the user's settings; data paths, seed and run folder are filled in.
-      seeds: of noise and training.
-      runs_dir: where run folders go.
-    """
-    planned = []
-    for seed in seeds:
-        for noise in experiment.noises:
-            data = sets.training_csv(noise, seed, experiment.union)
-            tests = sets.test_sets(experiment.union, seed)
-            for variant in experiment.variants:
-                beside = METHOD_SETTINGS.get(str(variant.settings.get("method")), {})
-                settings = beside | dict(variant.settings)
-                made = config.replace(**settings, train_data_path=str(data), seed=seed)
-                folder = runs_dir / _folder_name(noise, seed, made, tests)
-                made = made.replace(run_dir=str(folder))
-                planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
-    return planned
-
-
-def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
-    """Method, noise and seed, and a hash of every setting and set but places of output."""
-    settings = dataclasses.asdict(config)
-    del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
-    settings["tests"] = {name: str(path) for name, path in tests.items()}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    words = f"{config.comparator.method} {noise} seed {seed}"
-    return "-".join([*words.split(), digest])
 
 
 def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
@@ -120,7 +40,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
         while waiting:
             postponed = []
             for one in waiting:
-                with _claimed(one.run.folder) as mine:
+                with claimed(one.lock) as mine:
                     if not mine:
                         postponed.append(one)
                     elif one.record.exists():  # by another process
@@ -128,6 +48,8 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
                     else:
                         bar.set_postfix_str(str(one))
                         _run(one, bar)
+                if mine:
+                    one.lock.unlink(missing_ok=True)
             if len(postponed) == len(waiting):
                 bar.set_postfix_str(f"{len(waiting)} runs are at work elsewhere")
                 time.sleep(5)
@@ -168,21 +90,6 @@ class _Epochs(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.update(1)
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[bool]:
-    """Whether this process may work in a folder: no other is at it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.with_name(f".{folder.name}.lock")
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    path.unlink(missing_ok=True)
 
 
 def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.DataFrame:

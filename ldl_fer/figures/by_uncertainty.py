@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ldl_fer import plots
+from ldl_fer import face_plots
 from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.figures.faces import caption, pictures, vote_shares
@@ -34,7 +34,7 @@ def by_uncertainty(training: TrainingSet, names: tuple[str, ...], count: int, se
     for heading, ids in (("lowest", order[:count]), ("highest", order[::-1][:count])):
         captions = [caption(row, names) for _, row in samples.iloc[ids].iterrows()]
         extremes[rf"{heading} $\lambda$"] = (pictures(training, ids), captions)
-    return plots.uncertainty(
+    return face_plots.uncertainty(
         {name: values[mask] for name, mask in groups.items() if mask.any()}, title, extremes
     )
 

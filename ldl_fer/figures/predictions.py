@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from ldl_fer import plots
+from ldl_fer import face_plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.figures.faces import drawn, vote_shares
 from ldl_fer.pictures import read_pictures
@@ -45,4 +45,4 @@ def predictions(
         for label, p in zip(labels, predicted, strict=True)
     ]
     shown = [decoded_image(path.read_bytes()) for path in paths]
-    return plots.faces_with_bars(shown, series, names, titles)
+    return face_plots.faces_with_bars(shown, series, names, titles)

@@ -116,12 +116,19 @@ def _reason(node: dict[str, Any]) -> str:
     name, module = str(node["class_name"]), node.get("module")
     if name in _REFUSED:
         return _REFUSED[name]
-    if module is not None and str(module).split(".")[0] not in ("keras", "tf_keras"):
+    if module is not None and str(module).split(".")[0] not in _keras_packages():
         return f"comes from the module {module}"
     registered = node.get("registered_name")
     if registered is not None and registered != name:
         return f"is registered as {registered}, which is not Keras'"
     return "" if name in _keras_classes() else "is not one of Keras' own"
+
+
+@functools.cache
+def _keras_packages() -> frozenset[str]:
+    import tensorflow as tf
+
+    return frozenset({"keras", tf.keras.Model.__module__.split(".")[0]})  # the latter or tf_keras
 
 
 @functools.cache

@@ -1,0 +1,126 @@
+"""What an evaluation found: result.json, a table, a confusion matrix."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ldl_fer import plots
+from ldl_fer.files import write_whole
+
+if TYPE_CHECKING:
+    pass
+
+
+_TITLES = {
+    "accuracy": "accuracy",
+    "mean_class_accuracy": "mean class accuracy",
+    "macro_f1": "macro F1",
+    "cohen_kappa": "Cohen's kappa",
+    "nll": "negative log-likelihood (nats)",
+    "expected_calibration_error": "expected calibration error",
+    "kl": "KL(votes || network) (nats)",
+    "jensen_shannon": "Jensen-Shannon divergence (nats)",
+    "chebyshev": "Chebyshev distance",
+    "cosine": "cosine similarity",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found.
+
+    Attributes:
+      class_names: C names.
+      metrics: of `classification_metrics`, and of `distribution_metrics` where there are votes.
+      confusion: [C, C], images of the row's class that were taken for the column's.
+      count: number of images.
+      vote_count: number of images with votes, the ones behind the distribution metrics.
+    """
+
+    class_names: tuple[str, ...]
+    metrics: dict[str, float]
+    confusion: np.ndarray
+    count: int
+    vote_count: int = 0
+
+    def per_class(self) -> dict[str, np.ndarray]:
+        """`recall`, `precision`, `f1` in [0, 1] and `support` in images, each [C].
+
+        NaN where undefined: recall of a class without images, precision of one never predicted,
+        F1 of one that is both.
+        """
+        hits, support = np.diag(self.confusion), self.confusion.sum(axis=1)
+        predicted = self.confusion.sum(axis=0)
+        return {
+            "recall": _divide(hits, support),
+            "precision": _divide(hits, predicted),
+            "f1": _divide(2 * hits, support + predicted),
+            "support": support,
+        }
+
+
+def write_result(
+    result: Result, folder: str | Path, extra: Mapping[str, Any] | None = None
+) -> Path:
+    """Writes result.json and confusion_matrix.png, each whole or not at all.
+
+    Args:
+      result: of `evaluate`.
+      folder: made if missing; earlier files of these names are replaced.
+      extra: what else the JSON holds at its top level: data path, checkpoint, ...
+
+    Returns:
+      The path of result.json.
+
+    Raises:
+      ValueError: a name in `extra` is one of the result's own.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    per_class = {name: values.tolist() for name, values in result.per_class().items()}
+    content = {
+        "metrics": result.metrics,
+        "count": result.count,
+        "vote_count": result.vote_count,
+        "class_names": list(result.class_names),
+        "per_class": {
+            name: {key: _or_none(values[j]) for key, values in per_class.items()}
+            for j, name in enumerate(result.class_names)
+        },
+        "confusion": result.confusion.tolist(),
+    }
+    taken = content.keys() & (extra or {}).keys()
+    if taken:
+        raise ValueError(f"extra uses names of the result itself: {', '.join(sorted(taken))}")
+    content = dict(extra or {}) | content
+    text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
+    figure = plots.confusion_matrix(result.confusion, result.class_names)
+    plots.save_figure(figure, folder / "confusion_matrix.png")
+    write_whole(folder / "result.json", text)
+    return folder / "result.json"
+
+
+def format_table(result: Result) -> str:
+    """The result for a terminal: metrics, then a row per class. At most 80 columns."""
+    votes = f", {result.vote_count:,} of them with votes" if result.vote_count else ""
+    lines = [f"{result.count:,} images{votes}", ""]
+    lines += [f"{_TITLES.get(name, name):<34}{v:>10.4f}" for name, v in result.metrics.items()]
+    width = min(max(map(len, ("class", *result.class_names))), 34)
+    lines += ["", f"{'class':<{width}}" + "".join(f"{name:>11}" for name in result.per_class())]
+    for name, *values in zip(result.class_names, *result.per_class().values(), strict=True):
+        *rates, support = values
+        cells = "".join(f"{'-':>11}" if np.isnan(v) else f"{v:>11.4f}" for v in rates)
+        lines.append(f"{name[:width]:<{width}}{cells}{support:>11,}")
+    return "\n".join(lines)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)

@@ -1,0 +1,50 @@
+"""How commands end: exit codes and sentences, without a traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+ROOT_COMMAND = """
+import sys
+from absl import flags
+from ldl_fer import command_line
+from ldl_fer.errors import InputError
+def main(*names):
+    if flags.FLAGS.do == "mistake":
+        raise InputError("a.csv: row 3: no such class. Correct it.")
+    if flags.FLAGS.do == "interrupt":
+        raise KeyboardInterrupt
+    print(names)
+    return 1 if flags.FLAGS.do == "fail" else None
+flags.DEFINE_string("do", "", "What.")
+command_line.start(main, positional=sys.argv.pop(1))
+"""
+
+
+def ended(positional, *arguments):
+    """(exit code, standard output, standard error) of a command made up here."""
+    command = [sys.executable, "-c", ROOT_COMMAND, positional, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "out", "error"),
+    [
+        (["", "--do=x"], 0, "()\n", ""),
+        (["names", "a", "--do=x", "b"], 0, "(['a', 'b'],)\n", ""),
+        (["", "--do=fail"], 1, "()\n", ""),
+        (["", "--do=mistake"], 2, "", "error: a.csv: row 3: no such class. Correct it.\n"),
+        (["", "--do=interrupt"], 130, "", "error: interrupted\n"),
+        (["", "a"], 2, "", "error: unexpected argument 'a'; flags start with --. See --help.\n"),
+        (
+            ["", "--doo=x"],
+            2,
+            "",
+            "error: Unknown command line flag 'doo'. Did you mean: do ?\nSee --help.\n",
+        ),
+    ],
+)
+def test_exit_code_and_words(given, code, out, error):
+    assert ended(*given) == (code, out, error)
