@@ -141,7 +141,7 @@ class Annotations:
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of all columns and the class names; the same in any process."""
         names = json.dumps(self.class_names).encode()
-        return hashlib.sha256(names + b"\n" + self._csv().encode()).hexdigest()
+        return hashlib.sha256(names + b"\n" + self.as_csv().encode()).hexdigest()
 
     def write(self, path: str | Path) -> None:
         """Writes the table as CSV, whole or not at all.
@@ -149,7 +149,7 @@ class Annotations:
         Raises:
           InputError: the file cannot be written.
         """
-        write_whole(path, self._csv())
+        write_whole(path, self.as_csv())
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "Annotations":
         """The given rows in the given order, renumbered from 0, without `knn` (old numbers)."""
@@ -157,7 +157,8 @@ class Annotations:
         table = self.table.iloc[rows].reset_index(drop=True)
         return Annotations(table.drop(columns=NEIGHBORS, errors="ignore"), self.class_names)
 
-    def _csv(self) -> str:
+    def as_csv(self) -> str:
+        """The text of the file that `write` writes."""
         return self.table.to_csv(index=False, lineterminator="\n")
 
 

@@ -1,5 +1,6 @@
 """Starts a command: parses flags, turns a user's mistake into a sentence and an exit code."""
 
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from ldl_fer.told_paths import expanded
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
+_MISSING = re.compile(  # absl's words
+    r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
+)
 
 
 def start(main: Callable[..., int | None], positional: str = "") -> None:
@@ -27,7 +31,7 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
         try:
             return flags.FLAGS([expanded(word) for word in argv])
         except flags.Error as error:
-            _complain(f"{error}\nSee --help.")
+            _complain(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
             sys.exit(USER_MISTAKE)
 
     def guarded(argv: list[str]) -> int | None:
@@ -53,6 +57,11 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
 
 def _stop(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
+
+
+def _missing(flag: re.Match[str]) -> str:
+    meaning, _, _ = flags.FLAGS[flag[1]].help.removesuffix(".").partition(". ")
+    return f"--{flag[1]} is missing: {meaning}."
 
 
 def _complain(text: str) -> None:

@@ -69,15 +69,16 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
         name begins with a dot are not searched for.
 
     Raises:
-      InputError: a folder or glob that nothing is found in. A file that is missing is a source,
-        and its shot tells.
+      InputError: a folder or glob that nothing is found in, or a path that does not exist.
     """
     found = {}
     for given in map(str, inputs):
         if glob.has_magic(given) and not Path(given).exists():
             paths = sorted(map(Path, glob.glob(given, recursive=True)))
             if not paths:
-                raise InputError(f"nothing is called {given}. Quote a glob: '{given}'.")
+                raise InputError(f"no file matches {given}. Check the folder and the ending.")
+        elif not Path(given).exists():
+            raise InputError(f"there is no file or folder {given}. Correct the path.")
         else:
             paths = [Path(given)]
         for path in paths:
@@ -147,9 +148,6 @@ def _frame_count(path: Path) -> int:
 
 
 def _frames(source: Source, every: int) -> Iterator[Shot]:
-    if not source.path.exists():
-        yield Shot(source, functools.partial(read_picture, source.path))  # raises the usual words
-        return
     video, rate, number = cv2.VideoCapture(str(source.path)), frame_rate(source.path), 0
     try:
         while video.grab():

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.annotations import LABEL, AnnotationError, Annotations
+from ldl_fer.datasets.raf_db import LABEL_ORDER as RAF_DB_ORDER
 from ldl_fer.errors import InputError
 from ldl_fer.settings import CLASS_NAMES
 
 CLEAN_LABEL = "clean_expression"
-RAF_DB_ORDER = ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Anger", "Neutral")
 # `CLASS_NAMES` is AffectNet's order, too.
 COMMON_ORDERS = {"that of this project and AffectNet": CLASS_NAMES, "RAF-DB's": RAF_DB_ORDER}
 

@@ -15,6 +15,7 @@ Exit code 1: something could not be read; it was told, and the rest was done.
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,8 +67,7 @@ def predict_sources(
     Raises:
       InputError: an output's ending is another, an input would be replaced, or disk errors.
     """
-    for output in outputs:
-        _check_output(output, sources)
+    check_outputs(outputs, sources)
     targets = drawing_paths(sources, drawing_folder) if drawing_folder else {}
     counts = dict.fromkeys(("shots", "faces", "ambiguous", "without_face", "unreadable"), 0)
     with contextlib.ExitStack() as stack:
@@ -97,11 +97,24 @@ def predict_sources(
     return counts
 
 
-def _check_output(output: str | Path, sources: Sequence[Source]) -> None:
-    if Path(output).suffix not in _ENDINGS:
-        raise InputError(f"--output={output} must end in {' or '.join(_ENDINGS)}.")
-    if Path(output).resolve() in {source.path.resolve() for source in sources}:
-        raise InputError(f"--output={output} is an input. Name another file.")
+def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> None:
+    """Whether outputs can be written, before time is spent on them.
+
+    Raises:
+      InputError: an ending is another than .jsonl or .csv, a file is an input or a folder, or its
+        folder cannot be written to.
+    """
+    inputs = {source.path.resolve() for source in sources}
+    for output in map(Path, outputs):
+        if output.suffix not in _ENDINGS:
+            raise InputError(f"--output={output} must end in {' or '.join(_ENDINGS)}.")
+        if output.resolve() in inputs:
+            raise InputError(f"--output={output} is an input. Name another file.")
+        if output.is_dir():
+            raise InputError(f"--output={output} is a folder. Name a file in it.")
+        folder = next(parent for parent in output.absolute().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise InputError(f"--output={output}: {folder} is no folder that can be written to.")
 
 
 def _lines(answer: Answer) -> list[str]:
@@ -173,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
                 "pictures for inputs. Name a folder elsewhere."
             )
     sources = find_sources(inputs)
+    check_outputs(given.output, sources)
     predictor = Predictor(
         given.model or model[0],
         given.detector,

@@ -27,7 +27,7 @@ from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.faces import Face, FaceDetector, aligned
-from ldl_fer.footage import Shot, read_picture
+from ldl_fer.footage import VIDEOS, Shot, read_picture
 from ldl_fer.pixels import resized
 from ldl_fer.temperature import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
@@ -138,9 +138,12 @@ class Predictor:
         self.temperature = temperature or self._model.temperature or 1.0
         self.notes = list(self._model.notes)
         if temperature is None and self._model.temperature is None:
+            named = model if isinstance(model, (str, Path)) else "this model"
+            is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
+            run = model if is_run else "RUN on the run it was exported from, and export again"
             self.notes.append(
-                "no temperature was fitted for this model, its confidence is as it came out: run "
-                "python -m ldl_fer.temperature --run_dir=RUN, and export again if this is an export"
+                f"no temperature was fitted for {named}, its confidence is as it came out: run "
+                f"python -m ldl_fer.temperature --run_dir={run}"
             )
         self._judge = functools.partial(
             judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
@@ -154,10 +157,17 @@ class Predictor:
           image: RGB uint8 [H, W, 3], or a picture's path.
 
         Raises:
-          ValueError: the picture cannot be decoded, or the array is none.
-          OSError: its file cannot be read.
+          InputError: it is none, or its file cannot be read; the text names the file.
         """
-        seen = self._see(image)
+        name = f"{image}: " if isinstance(image, (str, Path)) else ""
+        if name and Path(image).is_dir():
+            raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
+        if name and Path(image).suffix.lower() in VIDEOS:
+            raise InputError(f"{name}a video, not a picture. Use python -m ldl_fer.predict.")
+        try:
+            seen = self._see(image)
+        except (OSError, ValueError) as error:
+            raise InputError(name + (getattr(error, "strerror", None) or str(error))) from error
         return self._predict(seen.known, seen.crops)
 
     def stream(
@@ -245,6 +255,8 @@ def _pixels(item: Picture) -> np.ndarray:
     if isinstance(item, Shot):
         return item.load()
     image = read_picture(item) if isinstance(item, (str, Path)) else item
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
     return image

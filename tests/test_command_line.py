@@ -18,6 +18,9 @@ def main(*names):
     print(names)
     return 1 if flags.FLAGS.do == "fail" else None
 flags.DEFINE_string("do", "", "What.")
+if "needy" in sys.argv[1]:
+    flags.DEFINE_string("folder", None, "Where it is. Not a file.", required=True)
+    flags.DEFINE_list("files", None, "Which.", required=True)
 command_line.start(main, positional=sys.argv.pop(1))
 """
 
@@ -43,6 +46,12 @@ def ended(positional, *arguments):
             2,
             "",
             "error: Unknown command line flag 'doo'. Did you mean: do ?\nSee --help.\n",
+        ),
+        (
+            ["needy"],
+            2,
+            "",
+            "error: --folder is missing: Where it is.\n--files is missing: Which.\nSee --help.\n",
         ),
     ],
 )

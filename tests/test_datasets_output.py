@@ -46,7 +46,30 @@ def test_what_no_reader_wrote_is_not_replaced(tmp_path):
         data_set.write(tmp_path)
     assert not (tmp_path / "train.csv").exists()
     data_set.write(tmp_path / "out")
-    data_set.write(tmp_path / "out")  # its own files it replaces
+    data_set.write(tmp_path / "out")  # the same again is no loss
+
+
+def test_a_users_edits_are_lost_only_when_told(tmp_path):
+    data_set = READERS["raf_db"].read(raf_db(tmp_path / "raf"))
+    data_set.write(tmp_path / "out")
+    file, written = tmp_path / "out/test.csv", (tmp_path / "out/test.csv").read_text()
+    edited = written + written.splitlines()[-1] + "\n"
+    file.write_text(edited)
+    with pytest.raises(InputError, match="test.csv is there and differs"):
+        data_set.write(tmp_path / "out")
+    assert file.read_text() == edited
+    data_set.write(tmp_path / "out", overwrite=True)
+    assert file.read_text() == written
+
+
+def test_absent_classes_are_told_with_the_flag(tmp_path):
+    class_folders(tmp_path / "d", "happy/1.png", "sad/1.png", "fear/1.png")
+    done = command(
+        *("class_folders", f"--root={tmp_path / 'd'}", "--leave_out=fear"),
+        f"--output={tmp_path / 'out'}",
+    )
+    assert "No picture of Neutral, Surprise, Fear, Disgust, Anger." in done.stdout, done.stderr
+    assert "--class_names=Happy,Sad\n" in done.stdout
 
 
 def test_pictures_are_written_once_and_never_over_others(tmp_path):
@@ -110,6 +133,7 @@ def test_command_says_what_comes_next(tmp_path):
         f"python -m ldl_fer.affect predict --annotations={tmp_path}/out/train.csv "
         f"--image_dir={root} --output={tmp_path}/out/train_va.csv"
     ) in done.stdout
+    assert "train.py --method=cross_entropy makes RUN" in done.stdout
     assert f"train.py --preset=small --train_data_path={tmp_path}/out/train_va.csv" in done.stdout
     assert (tmp_path / "out/train.csv").read_text().splitlines()[1] == (
         "Image/aligned/train_00001_aligned.jpg,3,,,train,1"  # 3 is Surprise; no valence, arousal
@@ -120,6 +144,8 @@ def test_command_refuses_without_a_traceback(tmp_path):
     for arguments, text in (
         (("raf",), "name one data set: raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class"),
         (("sfew", f"--root={tmp_path}", "--min_votes=3"), "sfew does not use --min_votes"),
+        (("sfew", tmp_path), f"did you mean --root={tmp_path}?"),
+        (("sfew",), "--root is missing: python -m ldl_fer.datasets sfew --root=FOLDER"),
     ):
         done = command(*arguments)
         assert done.returncode == 2

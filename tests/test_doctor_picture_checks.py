@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from made_up_split import blurred, made_up_split, picture_file
 
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding
 from ldl_fer.doctor.picture_checks import check_duplicates, check_pictures
 from ldl_fer.doctor.pictures import look_at
 from ldl_fer.face_drawing import FaceGeometry, draw_face
@@ -51,8 +51,19 @@ def test_pictures_alone(tmp_path):
 def test_without_a_detector_the_check_is_said_to_be_left_out(tmp_path):
     split = split_of(tmp_path, [blurred(0)])
     found = by_check(check_pictures(look_at([split], progress=False)))
+    assert found.pop("faces") == Finding(
+        "faces", NOT_LOOKED_AT, "that needs --detector=FILE.onnx of YuNet."
+    )
     assert {finding.level for finding in found.values()} == {FINE}
-    assert "--detector" in found["faces"].text
+
+
+def test_pictures_that_cannot_be_read_are_not_called_fine(tmp_path):
+    split = split_of(tmp_path, [blurred(0)])
+    (tmp_path / "train" / "0.png").write_bytes(b"nonsense")
+    unreadable, *others = check_pictures(look_at([split], progress=False))
+    assert unreadable.level == MISTAKE
+    others += duplicates_of(split)
+    assert [finding.level for finding in others] == [NOT_LOOKED_AT] * 5
 
 
 def test_a_picture_in_train_and_test_is_a_mistake(tmp_path):

@@ -28,6 +28,13 @@ def test_values_that_are_none(value, told):
     assert finding.level == MISTAKE and told in finding.text and not finding.rows
 
 
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_what_is_not_trained_on_needs_none(name):
+    split = made_up_split(LABELS, np.full([len(LABELS), 2], np.nan), name=name)
+    (finding,) = check_plane([split])
+    assert finding.level == FINE and f"{name}: 420 of 420 rows have none" in finding.text
+
+
 def test_saturated_values_are_doubted():
     plane = made_up_split(LABELS).valence_arousal.clip(-0.98, 0.98)
     plane[:21, 1] = -0.995  # 21 of 420 are 5 %, no more

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_comparators import (
+from tiny_networks import (
     BATCH,
     CLASSES,
     SIDE,

@@ -175,7 +175,7 @@ def test_a_network_that_is_not_frozen_is_trained_whole(faces):
 
 def test_what_does_not_go_with_a_frozen_backbone_is_refused(faces, tmp_path):
     for settings, words in (
-        ({"pretrained": ""}, "--frozen needs --pretrained=FILE.onnx"),
+        ({"pretrained": ""}, "--preset=frozen sets, needs --pretrained=FILE.onnx"),
         ({"backbone": "small_cnn"}, "--pretrained needs --backbone=mobilefacenet, not small_cnn"),
         (
             {"backbone": "small_cnn", "pretrained": ""},

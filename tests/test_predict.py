@@ -67,12 +67,19 @@ def run(*arguments):
 
 def test_command(export, tmp_path):
     pictures = [write_picture(tmp_path / f"{i}.png", (80 * i, 90, 40), 32, 32) for i in range(3)]
+    (tmp_path / "noise.png").write_bytes(b"nonsense")
     done = run(
-        *(f"--model={export}", *pictures, tmp_path / "lost.png", "--faces=whole", "--batch_size=2"),
+        *(
+            f"--model={export}",
+            *pictures,
+            tmp_path / "noise.png",
+            "--faces=whole",
+            "--batch_size=2",
+        ),
         *(f"--output={tmp_path / 'p.csv'}", f"--draw={tmp_path / 'drawn'}"),
     )
-    assert done.returncode == 1  # a picture is missing
-    assert "lost.png: No such file or directory" in done.stderr
+    assert done.returncode == 1  # a picture is none
+    assert "noise.png: not a picture" in done.stderr
     assert "Temperature 1.500" in done.stdout and "3 faces" in done.stdout
     read = pd.read_csv(tmp_path / "p.csv")
     expected = Predictor(export, faces="whole")
@@ -89,6 +96,8 @@ def test_command_tells_mistakes(export, tmp_path):
     for arguments, message in (
         ([export], "say a model and at least one picture"),
         ([tmp_path, picture], "is no model"),
+        ([export, tmp_path / "lost.png"], f"no file or folder {tmp_path}/lost.png"),
+        ([export, picture, f"--output={picture}/p.csv"], "is no folder that can be written to"),
         ([export, tmp_path / "in", f"--draw={tmp_path / 'in' / 'drawn'}"], "lies in the input"),
     ):
         done = run(*arguments)

@@ -23,6 +23,7 @@ def answers(folder):
     """Of a picture with two faces, one without any, one that cannot be read, and a video."""
     for name in ("two.png", "none.png"):
         write_picture(folder / name, (9, 9, 9))
+    (folder / "lost.png").touch()
     sources = find_sources([folder / "two.png", folder / "none.png", folder / "lost.png"])
     two, none, lost = (Answer(shot) for shot in shots(sources))
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)

@@ -1,5 +1,6 @@
 """Faces of many pictures share batches, and each comes back to its picture, in order."""
 
+import re
 import subprocess
 import sys
 
@@ -25,8 +26,32 @@ def test_whole_pictures(tmp_path):
         assert face.box == (0.0, 0.0, 16.0, 16.0)
     with pytest.raises(ValueError, match="not an RGB picture"):
         model(np.zeros([4, 4], np.uint8))
-    with pytest.raises(FileNotFoundError):
-        model(tmp_path / "none.png")
+
+
+def test_a_picture_that_is_none_is_named(tmp_path):
+    model = Predictor(color_model(), faces="whole")
+    (tmp_path / "noise.png").write_bytes(b"nonsense")
+    for name, reason in (
+        ("none.png", "No such file"),
+        ("noise.png", "not a picture"),
+        ("clip.mp4", "a video, not a picture"),
+        ("", "a folder, not a picture"),
+    ):
+        with pytest.raises(InputError, match=f"{re.escape(str(tmp_path / name))}: {reason}"):
+            model(tmp_path / name)
+    with pytest.raises(InputError, match="not a picture, but None"):
+        model(None)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"), [("config.json", "--run_dir={}$"), ("saved_model.pb", "export again$")]
+)
+def test_note_on_temperature_names_the_run(tmp_path, monkeypatch, file, told):
+    (tmp_path / file).touch()
+    monkeypatch.setattr("ldl_fer.predictor.load_model", lambda folder: color_model())
+    (note,) = Predictor(tmp_path, faces="whole").notes
+    assert f"fitted for {tmp_path}, " in note
+    assert re.search(told.format(re.escape(str(tmp_path))), note)
 
 
 def test_temperature_and_verdict():

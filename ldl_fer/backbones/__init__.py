@@ -105,7 +105,10 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
         if given and name != "mobilefacenet":
             raise InputError(f"{flag} needs --backbone=mobilefacenet, not {name}.")
     if config.frozen and not config.pretrained:
-        raise InputError("--frozen needs --pretrained=FILE.onnx, the weights that are kept.")
+        raise InputError(
+            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
+            "are kept. See the README for a MobileFaceNet's, or take --preset=small."
+        )
     if config.pretrained:
         if load:
             backbone = load_mobilefacenet(config.pretrained, image_size, rectifier=config.rectifier)

@@ -52,7 +52,7 @@ def next_steps(data_set: DataSet, files: dict[str, Path], images: Path) -> str:
             text.append(f"  {shlex.join(command)} --model=MODEL")
         text.append(
             "or, for want of one, by `prototypes --classifier=RUN` in the place of `predict "
-            "--model=MODEL`. Then:"
+            "--model=MODEL`; train.py --method=cross_entropy makes RUN from the CSV as it is. Then:"
         )
     else:
         text.append("Next:")
@@ -70,13 +70,32 @@ def next_steps(data_set: DataSet, files: dict[str, Path], images: Path) -> str:
     return "\n".join(text)
 
 
+def absent_classes(data_set: DataSet) -> str:
+    """What to do about classes that no split has a picture of; empty if there is none."""
+    names = next(iter(data_set.splits.values())).class_names
+    counts = zip(*(data_set.counts(split) for split in data_set.splits), strict=True)
+    left = [name for name, found in zip(names, counts, strict=True) if any(found)]
+    absent = [name for name in names if name not in left]
+    if not absent:
+        return ""
+    return (
+        f"No picture of {', '.join(absent)}. For a network without it, read the data set again by "
+        f"--class_names={','.join(left)}\n"
+    )
+
+
 def main(names: list[str]) -> None:
     given = flags.FLAGS
+    if len(names) > 1 and names[0] in READERS:
+        raise InputError(f"unexpected {names[1]!r}; did you mean --root={names[1]}? See --help.")
     if len(names) != 1 or names[0] not in READERS:
         raise InputError(f"name one data set: {', '.join(READERS)}. See --help.")
     reader = READERS[names[0]]
     if given.root is None:
-        raise InputError(f"give the folder of {reader.title} as --root.")
+        raise InputError(
+            f"--root is missing: python -m ldl_fer.datasets {reader.name} --root=FOLDER, the "
+            f"folder of {reader.title} as it was downloaded."
+        )
     options = ("pictures", "rule", "min_votes", "map", "leave_out")
     chosen = {name: getattr(given, name) for name in options if getattr(given, name) is not None}
     data_set = reader.read(given.root, given.split, given.class_names, given.skip_missing, **chosen)
@@ -88,8 +107,10 @@ def main(names: list[str]) -> None:
     if given.test_fraction is not None:
         info |= {"test_fraction": given.test_fraction, "seed": given.seed}
     output = given.output or f"data/{reader.name}"
-    files, images = data_set.write(output, given.image_dir, info)
+    files, images = data_set.write(output, given.image_dir, info, overwrite=given.overwrite)
     print(count_table(reader, data_set))
+    if absent := absent_classes(data_set):
+        print(f"\n{absent}", end="")
     print(f"\nWritten: {', '.join(map(str, files.values()))}; image folder: {images}\n")
     print(next_steps(data_set, files, images))
 
@@ -105,6 +126,7 @@ def _define_flags() -> None:
         list(CLASS_NAMES),
         "Names of the classes, in the order of `expression`; pictures of others are left out.",
     )
+    flags.DEFINE_bool("overwrite", False, "Replace CSV files that are there and differ.")
     flags.DEFINE_bool("skip_missing", False, "Leave out pictures that are listed and not there.")
     flags.DEFINE_enum(
         "pictures", None, ("aligned", "original"), "Of raf_db and sfew. (default: aligned)"

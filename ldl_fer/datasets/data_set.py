@@ -93,6 +93,7 @@ class DataSet:
         image_dir: str | Path | None = None,
         info: Mapping | None = None,
         progress: bool = True,
+        overwrite: bool = False,
     ) -> tuple[dict[str, Path], Path]:
         """Writes a CSV for each split, and the pictures before it if they are not files yet.
 
@@ -104,6 +105,7 @@ class DataSet:
           image_dir: where pictures go that are not files yet; None: images beside the CSV files.
           info: what the record tells beside classes, counts and the folder of the pictures.
           progress: show a bar where writing pictures takes longer than two seconds.
+          overwrite: replace CSV files of a reader that are there and differ.
 
         Returns:
           split -> file written, and the folder that the paths start from.
@@ -120,8 +122,8 @@ class DataSet:
             )
         folder = output.parent if one_file else output
         files = {s: output if one_file else folder / f"{s}.csv" for s in self.splits}
-        for file in files.values():
-            _check_replaceable(file)
+        for split, file in files.items():
+            _check_replaceable(file, self.splits[split].as_csv(), overwrite)
         if self.picture is not None:
             images = Path(image_dir or folder / "images")
             self._write_pictures(images, self.picture, progress)
@@ -160,8 +162,8 @@ class DataSet:
                 )
 
 
-def _check_replaceable(file: Path) -> None:
-    """Refuses to replace what no reader wrote, such as a file of the download."""
+def _check_replaceable(file: Path, text: str, overwrite: bool) -> None:
+    """Refuses to replace what no reader wrote, and what was changed since, by `text`."""
     if not file.exists():
         return
     try:
@@ -171,3 +173,8 @@ def _check_replaceable(file: Path) -> None:
         raise InputError(f"{file} cannot be replaced: {error.strerror}.") from error
     if not {PATH, SPLIT, ORIGINAL} <= set(names):
         raise InputError(f"{file} was not written by a reader. Name another --output.")
+    if not overwrite and file.read_bytes() != text.encode():
+        raise InputError(
+            f"{file} is there and differs: changes made in it would be lost. Name another "
+            "--output, or replace it by --overwrite."
+        )

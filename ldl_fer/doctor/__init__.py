@@ -9,7 +9,7 @@ report          for people and for programs
 """
 
 from ldl_fer.doctor.examination import examine
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
 from ldl_fer.doctor.picture_checks import MIN_SCORE
 from ldl_fer.doctor.report import as_json, as_text, verdict, write_report
 from ldl_fer.doctor.split import Split, read_split
@@ -19,6 +19,7 @@ __all__ = [
     "FINE",
     "MIN_SCORE",
     "MISTAKE",
+    "NOT_LOOKED_AT",
     "Finding",
     "Row",
     "Split",

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-FINE, DOUBTFUL, MISTAKE = LEVELS = ("fine", "doubtful", "mistake")
+NOT_LOOKED_AT, FINE, DOUBTFUL, MISTAKE = LEVELS = ("not looked at", "fine", "doubtful", "mistake")
 
 
 class Row(NamedTuple):
@@ -22,7 +22,8 @@ class Finding:
 
     Attributes:
       check: the check's name.
-      level: FINE; DOUBTFUL: worth a look; MISTAKE: do not train on it.
+      level: NOT_LOOKED_AT: nothing can be said; FINE; DOUBTFUL: worth a look; MISTAKE: do not
+        train on it.
       text: what was found, a sentence.
       cure: what to do about it; empty where there is nothing to do.
       rows: all rows it is about, the worst first.

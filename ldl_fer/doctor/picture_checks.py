@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ldl_fer.doctor.duplicates import CORRELATION, identical_groups, near_pairs
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
 from ldl_fer.doctor.pictures import UNKNOWN, Pictures
 
 TINY = 32  # pixels, shorter side
 BLANK = 4.0  # standard deviation of the gray values
+_NONE_READ = "there is no picture that can be read and is not blank."
 MIN_SCORE = 0.3  # of YuNet: misses 0.6 % of FER2013's crops (2.9 % with its own 0.6), no false ones
 
 
@@ -52,10 +53,13 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             lambda picture: f"standard deviation {pictures.contrast[picture]:.1f} of 255",
         ),
     ]
+    if not readable.any():
+        checks = ("tiny pictures", "blank pictures", "faces")
+        return [findings[0], *(Finding(check, NOT_LOOKED_AT, _NONE_READ) for check in checks)]
     looked = pictures.faces != UNKNOWN
     if not looked.any():
-        text = "not looked for: that needs --detector=FILE.onnx of YuNet."
-        return [*findings, Finding("faces", FINE, text)]
+        text = "that needs --detector=FILE.onnx of YuNet."
+        return [*findings, Finding("faces", NOT_LOOKED_AT, text)]
     return [
         *findings,
         _listed(
@@ -80,6 +84,9 @@ def check_duplicates(
       progress: show a bar with time left.
     """
     readable = np.flatnonzero(pictures.readable & (pictures.contrast >= BLANK))
+    if not len(readable):
+        checks = ("identical pictures", "near duplicates")
+        return [Finding(check, NOT_LOOKED_AT, _NONE_READ) for check in checks]
     groups = [readable[g] for g in identical_groups(pictures.digests[readable])]
     first = np.arange(len(pictures))  # of pictures that are identical
     for group in groups:

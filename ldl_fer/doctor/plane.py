@@ -66,6 +66,11 @@ def unusual_distances(split: Split) -> np.ndarray:
 def _missing(split: Split) -> list[Finding]:
     absent = np.flatnonzero(np.isnan(split.valence_arousal).any(axis=1))
     values = {"split": split.name, "rows": len(split), "absent": len(absent)}
+    if len(absent) and split.name != "train":
+        text = (
+            f"{split.name}: {len(absent)} of {len(split)} rows have none; only training needs it."
+        )
+        return [Finding("valence-arousal", FINE, text, values=values)]
     if len(absent):
         all_or_some = "no row has" if len(absent) == len(split) else f"{len(absent)} rows have no"
         return [

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding
 from ldl_fer.doctor.split import Split
 from ldl_fer.files import write_whole
 from ldl_fer.told_paths import told
 
 _TITLES = {
+    NOT_LOOKED_AT: "What was not looked at",
     FINE: "What is fine",
     DOUBTFUL: "What is doubtful",
     MISTAKE: "What is a mistake",

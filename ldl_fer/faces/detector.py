@@ -84,8 +84,8 @@ class FaceDetector:
             self.detect(np.zeros([32, 32, 3], np.uint8))
         except cv2.error as error:
             raise InputError(
-                f"{model} is no YuNet that OpenCV {cv2.__version__} can run "
-                f"({error.err or error}). Give the .onnx file of OpenCV's model zoo, "
+                f"{model} is no YuNet that OpenCV {cv2.__version__} can run. "
+                "Give the .onnx file of OpenCV's model zoo, "
                 "face_detection_yunet, or none for the cascade."
             ) from error
 

@@ -7,6 +7,11 @@ faces            which faces are shown, and their captions
 run_figures      all of them
 """
 
-from ldl_fer.figures.run_figures import draw_figures
+import importlib
 
-__all__ = ["draw_figures"]
+
+def __getattr__(name: str):
+    """`draw_figures`, loaded when first asked for: --help needs no TensorFlow."""
+    if name == "draw_figures":
+        return importlib.import_module("ldl_fer.figures.run_figures").draw_figures
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

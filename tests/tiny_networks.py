@@ -1,0 +1,114 @@
+"""Tiny networks, batches and compiled comparators for the tests of the methods."""
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.comparators import COMPARATORS
+from ldl_fer.config import Config
+
+SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
+LABELS = np.random.default_rng(99).integers(0, CLASSES, SAMPLES).astype(np.int32)
+layers = tf.keras.layers
+
+
+def tiny_network(seed=0, batch_norm=True, convolution=False, dropout=0.0):
+    """Layers named as those of `build_network`; equal seeds, equal weights."""
+    tf.keras.utils.set_random_seed(seed)
+    pixels = x = tf.keras.Input([SIDE, SIDE, 3])
+    x = layers.Conv2D(UNITS, 3, padding="same")(x) if convolution else layers.Flatten()(x)
+    x = x if convolution else layers.Dense(UNITS)(x)
+    x = layers.BatchNormalization()(x) if batch_norm else x
+    x = layers.ReLU(name="rectified")(x)
+    x = layers.GlobalAveragePooling2D()(x) if convolution else x
+    backbone = tf.keras.Model(pixels, x, name="backbone")
+    images = tf.keras.Input([SIDE, SIDE, 3])
+    x = backbone(layers.Rescaling(1 / 127.5, -1.0, name="pixels")(images))
+    features = x = layers.Activation("linear", name="features")(x)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
+    logits = layers.Dense(CLASSES, name="logits")
+    return tf.keras.Model(images, [features, logits(x)], name="network")
+
+
+def feature_network(size, classes):
+    """A head whose input is its features, and the first of them its logits."""
+    images = tf.keras.Input([size])
+    features = layers.Activation("linear", name="features")(images)
+    logits = layers.Dense(classes, name="logits")
+    head = tf.keras.Model(images, [features, logits(features)], name="head")
+    logits.set_weights([np.eye(size, classes), np.zeros(classes)])
+    whole = tf.keras.Input([size])
+    return tf.keras.Model(whole, head(whole), name="network")
+
+
+def comparator(
+    method, network=None, optimizer=None, steps_per_epoch=2, samples=SAMPLES, shared=(), **settings
+):
+    """A compiled comparator of a tiny network."""
+    config = Config().replace(method=method, **settings).comparator
+    network = tiny_network() if network is None else network
+    made = COMPARATORS[method](network, config, samples, steps_per_epoch, **dict(shared))
+    # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
+    # a batch normalization).
+    made.compile(optimizer or tf.keras.optimizers.SGD(0.1))
+    made.optimizer.build(made.optimized_variables)
+    return made
+
+
+def batch(seed=0, size=BATCH):
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(SAMPLES)[:size].astype(np.int32)
+    arrays = {
+        "sample_id": ids,
+        "label": LABELS[ids],
+        "image": rng.integers(0, 256, [size, SIDE, SIDE, 3]).astype(np.uint8),
+        "neighbors": rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32),
+        "local_similarity": rng.uniform(size=[size, NEIGHBORS]).astype(np.float32),
+    }
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def softmax(logits):
+    shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def step_by_hand(optimizer, variables, loss):
+    """One plain step on the value of `loss()`."""
+    with tf.GradientTape() as tape:
+        value = loss()
+    optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+    return float(value)
+
+
+def mean_cross_entropy(labels, logits):
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
+    )
+
+
+def assert_equal_variables(first, second, atol=1e-6):
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=a.name)
+
+
+def own_variables(made):
+    """Those of the method beside the network's, the optimizer's and the metrics'."""
+    others = [*made.whole.variables, *made.optimizer.variables]
+    others += [variable for metric in made.metrics for variable in metric.variables]
+    known = {id(variable) for variable in others}
+    return [variable for variable in made.variables if id(variable) not in known]
+
+
+def state(made):
+    """All variables, the optimizer's among them, but the metrics': sums over many samples."""
+    metrics = {id(variable) for metric in made.metrics for variable in metric.variables}
+    every = [*made.variables, *made.optimizer.variables]
+    return [variable for variable in every if id(variable) not in metrics]
+
+
+def without_chance(made):
+    """The same with RUL's dropout off, so that two runs can be compared."""
+    if made.name == "rul":
+        made.uncertainty.get_layer("dropout").rate = 0.0
+    return made
