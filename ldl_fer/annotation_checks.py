@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ldl_fer.pixels import decoded_image
+from ldl_fer.pixels import decoded_image, picture_bytes
 
 PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "subDirectory_filePath",
@@ -155,7 +155,7 @@ def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[P
 
 def _image_problem(file: Path) -> str | None:
     try:
-        decoded_image(file.read_bytes())
+        decoded_image(picture_bytes(file))
     except (OSError, ValueError) as error:
         return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
     return None

@@ -28,7 +28,8 @@ def without_bad_images(
     Their former numbers are in the column `source_row`.
 
     Which rows are left out, and why, is written to REPORT_DIR/skipped-<CSV>-<hash>.csv and found
-    there the next time, without looking at the pictures again.
+    there the next time, without looking at the pictures again. A report that is damaged or does
+    not fit the rows is made anew.
 
     Args:
       annotations: all rows.
@@ -46,9 +47,8 @@ def without_bad_images(
     identity = json.dumps([annotations.fingerprint(), str(Path(image_dir).resolve())])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     report = Path(report_dir) / f"skipped-{Path(csv_path).stem}-{digest}.csv"
-    if report.exists():
-        skipped = pd.read_csv(report)
-    else:
+    skipped = _former(report, annotations)
+    if skipped is None:
         found = image_problems(annotations.paths, Path(image_dir), progress)
         paths = annotations.paths
         rows = [(row, paths[row], problem) for row, problem in found if row is not None]
@@ -73,3 +73,15 @@ def without_bad_images(
     if SOURCE_ROW not in table:
         table = table.assign(**{SOURCE_ROW: np.arange(len(table))})
     return Annotations(table, annotations.class_names).subset(np.flatnonzero(kept))
+
+
+def _former(report: Path, annotations: Annotations) -> pd.DataFrame | None:
+    """What an earlier run left out; None where there is no report, or one that does not fit."""
+    try:
+        skipped = pd.read_csv(report, dtype={"row": np.int64}, keep_default_na=False)
+        rows = skipped["row"].to_numpy()
+        in_range = ((rows >= 0) & (rows < len(annotations))).all()
+        fits = in_range and skipped[PATH].tolist() == annotations.table[PATH].iloc[rows].tolist()
+    except (OSError, ValueError, KeyError):
+        return None
+    return skipped if fits else None

@@ -48,16 +48,23 @@ def write_checksums(folder: str | Path, skipped: Iterable[str] = ()) -> None:
 _CURE = f"Copy the folder anew, or write it again. If you changed it on purpose, delete {FILE}."
 
 
-def check_checksums(folder: str | Path, progress: bool = False, cure: str = _CURE) -> None:
+def check_checksums(
+    folder: str | Path,
+    progress: bool = False,
+    cure: str = _CURE,
+    needed: Iterable[str] = (),
+) -> None:
     """Compares a folder's files with its SHA256SUMS; does nothing where there is none.
 
     Args:
       folder: of the files.
       progress: whether to show a bar if it takes longer than two seconds.
       cure: what to do about a file that is not what was written.
+      needed: names of files that must be in the list.
 
     Raises:
-      InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged.
+      InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged or
+        lacks a needed file.
     """
     folder = Path(folder)
     listed = folder / FILE
@@ -67,11 +74,13 @@ def check_checksums(folder: str | Path, progress: bool = False, cure: str = _CUR
         lines = listed.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{listed} is damaged: {error}. Copy the folder anew.") from error
+    missing = set(needed)
     for line in tqdm(lines, "checking files", unit="file", delay=2, disable=not progress):
         found = _LINE.fullmatch(line)
         path = PurePosixPath(found[2]) if found else None
         if found is None or path is None or path.is_absolute() or ".." in path.parts:
             raise InputError(f"{listed} is damaged: {line!r}. Copy the folder anew.")
+        missing.discard(str(path))
         file = folder / path
         if not file.is_file():
             raise InputError(f"{file} is missing. Copy the folder anew, or write it again.")
@@ -79,3 +88,5 @@ def check_checksums(folder: str | Path, progress: bool = False, cure: str = _CUR
             raise InputError(
                 f"{file} is not what was written: its SHA-256 is not that of {FILE}. {cure}"
             )
+    if missing:
+        raise InputError(f"{listed} is damaged: it lacks {min(missing)}. {cure}")

@@ -82,7 +82,9 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
         raise InputError(f"{folder / MANIFEST}: its shards do not add up to its count. {_CURE}")
     if not (folder / ANNOTATIONS).is_file():
         raise InputError(f"{folder / ANNOTATIONS}: missing. {_CURE}")
+    needed = {MANIFEST, ANNOTATIONS}
     for shard in manifest.shards:
+        needed |= {shard.name, shard.index_name}
         index = folder / shard.index_name
         sizes = {folder / shard.name: shard.bytes, index: shard.index_bytes}
         for path, size in sizes.items():
@@ -94,4 +96,4 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
                 )
     if not (folder / CHECKSUMS).is_file():
         raise InputError(f"{folder / CHECKSUMS}: missing. {_CURE}")
-    check_checksums(folder, progress=True, cure=_CURE)
+    check_checksums(folder, progress=True, cure=_CURE, needed=needed)

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.pixels import decoded_image, resized
+from ldl_fer.pixels import decoded_image, picture_bytes, resized
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
@@ -23,7 +23,7 @@ def read_picture(path: str | Path, image_size: int) -> np.ndarray:
       InputError: there is no such file, or it cannot be decoded.
     """
     try:
-        return resized(decoded_image(Path(path).read_bytes()), image_size)
+        return resized(decoded_image(picture_bytes(path)), image_size)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}. Name the folder that the paths start from."

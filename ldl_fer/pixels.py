@@ -1,6 +1,8 @@
 """Any picture file as pixels."""
 
+import errno
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,6 +32,19 @@ def decoded_image(content: bytes) -> np.ndarray:
     """
     check_size(content)
     return to_8_bits(decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
+
+
+def picture_bytes(path: str | Path) -> bytes:
+    """The content of a picture file; a pipe or device, which may never end, is not opened.
+
+    Raises:
+      OSError: it cannot be read, or is no file; `strerror` says why.
+      ValueError: no file can have that name.
+    """
+    path = Path(path)
+    if not path.is_file() and not path.is_dir() and path.exists():
+        raise OSError(errno.EINVAL, "it is a pipe or device, not a file", str(path))
+    return path.read_bytes()
 
 
 def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
@@ -75,6 +90,10 @@ def decode(content: bytes, flags: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise ValueError(
+                "it has more pixels than OpenCV is allowed; make it smaller"
+            ) from error
         raise ValueError(f"OpenCV cannot decode it ({error.err})") from error
     if picture is None:
         raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")

@@ -25,6 +25,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.examples import SCHEMA_VERSION, encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
 from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
+from ldl_fer.pixels import picture_bytes
 from ldl_fer.shards import ShardWriter
 from ldl_fer.told_paths import told
 
@@ -161,7 +162,7 @@ def _move_into_place(partial: Path, output_dir: Path, overwrite: bool) -> None:
 
 def _load(path: Path, image_size: int | None) -> tuple[bytes, bool] | Exception:
     try:
-        return stored_image(path.read_bytes(), image_size)
+        return stored_image(picture_bytes(path), image_size)
     except OSError as error:
         return ValueError(error.strerror or str(error))
     except ValueError as error:

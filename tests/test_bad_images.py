@@ -76,11 +76,30 @@ def test_the_report_says_which_and_why_and_is_found_again(data, tmp_path, capsys
     assert table["row"].tolist() == sorted(BAD)
     reasons = ("empty", "cut short", "No such file", "cut short")
     assert all(word in text for word, text in zip(reasons, table["problem"], strict=True))
-    report.write_text(report.read_text().splitlines()[0] + "\n0,a.png,by hand\n")
+    first = read_annotations(data.train_data_path).paths[0]
+    report.write_text(report.read_text().splitlines()[0] + f"\n0,{first},by hand\n")
     capsys.readouterr()
     with pytest.raises(InputError, match="cannot be read"):  # the bad ones are not skipped now
         opened(data)
     assert str(report) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"row\n1\n", b"\xff\xfe", b'"', b"row,subDirectory_filePath,problem\n99,a.png,x\n"],
+)
+def test_a_damaged_report_is_made_anew(data, tmp_path, content):
+    whole = opened(data).annotations().paths
+    [report] = (tmp_path / "records").glob("skipped-train-*.csv")
+    former = report.read_bytes()
+    report.write_bytes(content)
+    assert opened(data).annotations().paths == whole
+    assert report.read_bytes() == former
+
+
+def test_too_few_pictures_left_for_the_neighbors(data):
+    with pytest.raises(InputError, match="36 neighbors asked of 36 rows"):
+        open_records(data, data.train_data_path, data.train_image_dir, COUNT - len(BAD))
 
 
 def test_each_part_of_a_split_leaves_out_its_own(data):

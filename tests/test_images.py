@@ -1,6 +1,8 @@
 """Each way a picture can differ from what records hold."""
 
 import io
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -260,3 +262,18 @@ def test_resizing_shrinks_and_grows_gray_and_color():
     assert resized(GRAY, 8).shape == (8, 8)
     assert resized(COLOR, 24).shape == (24, 24, 3)
     assert resized(COLOR, SIZE) is COLOR
+
+
+HUGE = {
+    "PAM": b"P7\nWIDTH 20000\nHEIGHT 20000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n",
+    "HDR": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20000 +X 20000\n",
+    "PFM": b"PF\n20000 20000\n-1.0\n",
+}
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_huge_pictures_of_formats_that_opencv_alone_reads(kind):
+    """In a process of its own: OpenCV looks at its limit when it is loaded."""
+    program = f"from ldl_fer.pixels import decoded_image; decoded_image({HUGE[kind]!r})"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ValueError: it has more pixels than OpenCV is allowed" in ended.stderr

@@ -84,6 +84,15 @@ def test_files_of_another_set_are_noticed(folder, tmp_path):
         read_manifest(folder)
 
 
+def test_every_file_must_be_in_the_list_of_checksums(folder):
+    listed = folder / "SHA256SUMS"
+    lines = listed.read_text().splitlines(keepends=True)
+    for left_out, line in enumerate(lines):
+        listed.write_text("".join(lines[:left_out] + lines[left_out + 1 :]))
+        with pytest.raises(InputError, match=f"SHA256SUMS is damaged: it lacks {line.split()[1]}"):
+            read_manifest(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

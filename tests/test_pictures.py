@@ -1,5 +1,7 @@
 """Pictures are read as records would hold them, and what cannot be read is named."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -33,6 +35,12 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match=r"text\.png cannot be read"):
         read_pictures([tmp_path / "text.png"], 8)
+
+
+def test_a_pipe_does_not_make_it_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="pipe.png cannot be read: it is a pipe or device"):
+        read_picture(tmp_path / "pipe.png", 8)
 
 
 def test_pictures_of_a_folder(tmp_path):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
-from ldl_fer.pixels import decoded_image, resized
+from ldl_fer.pixels import decoded_image, picture_bytes, resized
 
 BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
@@ -178,7 +178,7 @@ def _batches(
 def _picture(path: Path, row: int, size: int) -> np.ndarray:
     """[size, size, 3], uint8 RGB, as a training sees it."""
     try:
-        return resized(decoded_image(path.read_bytes()), size)
+        return resized(decoded_image(picture_bytes(path)), size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

@@ -21,7 +21,7 @@ from ldl_fer.doctor.signature import ODD, signature
 from ldl_fer.doctor.split import Split
 from ldl_fer.faces.detector import FaceDetector
 from ldl_fer.images import stored_image
-from ldl_fer.pixels import decoded_image
+from ldl_fer.pixels import decoded_image, picture_bytes
 
 _CHUNK = 32  # pictures per task given to a thread
 UNKNOWN = -1
@@ -130,7 +130,7 @@ def look_at(
 
 
 def _look(looks: Pictures, picture: int, file: Path, detector: FaceDetector | None) -> None:
-    content = file.read_bytes()
+    content = picture_bytes(file)
     stored_image(content, None)  # refuses what training would
     image = decoded_image(content)
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

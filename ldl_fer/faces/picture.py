@@ -24,7 +24,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.faces.alignment import aligned
 from ldl_fer.faces.detector import Face, FaceDetector
 from ldl_fer.images import JPEG_QUALITY
-from ldl_fer.pixels import decoded_image, resized
+from ldl_fer.pixels import decoded_image, picture_bytes, resized
 
 WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
@@ -114,7 +114,7 @@ class PictureAligner:
         }
         record |= {"found": 0, "aligned": [], "faces": []}
         try:
-            image = decoded_image((self.image_dir / path).read_bytes())
+            image = decoded_image(picture_bytes(self.image_dir / path))
         except OSError as error:
             return record | {"reason": f"cannot be read: {error.strerror or error}"}
         except ValueError as error:
