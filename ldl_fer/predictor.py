@@ -159,11 +159,13 @@ class Predictor:
         Raises:
           InputError: it is none, or its file cannot be read; the text names the file.
         """
-        name = f"{image}: " if isinstance(image, (str, Path)) else ""
-        if name and Path(image).is_dir():
-            raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
-        if name and Path(image).suffix.lower() in VIDEOS:
-            raise InputError(f"{name}a video, not a picture. Use python -m ldl_fer.predict.")
+        name = ""
+        if isinstance(image, (str, Path)):
+            name = f"{image}: "
+            if Path(image).is_dir():
+                raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
+            if Path(image).suffix.lower() in VIDEOS:
+                raise InputError(f"{name}a video, not a picture. Use python -m ldl_fer.predict.")
         try:
             seen = self._see(image)
         except (OSError, ValueError) as error:

@@ -8,9 +8,10 @@ run_figures      all of them
 """
 
 import importlib
+from typing import Any
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """`draw_figures`, loaded when first asked for: --help needs no TensorFlow."""
     if name == "draw_figures":
         return importlib.import_module("ldl_fer.figures.run_figures").draw_figures
