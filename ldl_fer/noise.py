@@ -62,6 +62,7 @@ from ldl_fer.label_list import (
 from ldl_fer.noise_kinds import KINDS
 from ldl_fer.noise_sources import pair_numbers, parse_pairs, read_confusion
 from ldl_fer.settings import CLASS_NAMES
+from ldl_fer.told_paths import told_values
 
 
 def add_noise(
@@ -217,7 +218,7 @@ def main() -> None:
     report = noise_report(annotations, noisy)
     written = {"output": str(output), "output_sha256": sha256(output)}
     record = output.with_suffix(".json")
-    write_whole(record, json.dumps(read | written | made | report, indent=2) + "\n")
+    write_whole(record, json.dumps(told_values(read | written | made | report), indent=2) + "\n")
     print(
         f"{output}: {report['changed']} of {report['rows']} labels changed "
         f"({report['rate_realized']:.2%}{asked}); the record is {record}"

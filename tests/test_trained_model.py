@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -88,3 +89,15 @@ def test_what_is_no_model_is_told(run, tmp_path):
         load_model(tmp_path)
     info = json.loads((run.saved_model / "assets.extra" / "info.json").read_text())
     assert info["temperature"] == 2.0
+
+
+def test_a_changed_export_is_named_and_not_loaded(run, tmp_path):
+    folder = tmp_path / "saved_model"
+    shutil.copytree(run.saved_model, folder)
+    assert load_model(folder).image_size == 32
+    for name in ("assets.extra/labels.txt", "assets.extra/info.json", "saved_model.pb"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole + b"\n")
+        with pytest.raises(InputError, match=f"{name} is not what was written"):
+            load_model(folder)
+        (folder / name).write_bytes(whole)
