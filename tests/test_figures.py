@@ -188,3 +188,8 @@ def test_missing_pictures_are_named(run):
         path.unlink()
     with pytest.raises(InputError, match=r"row \d+, face\d+.png, .* by --train_image_dir"):
         draw_figures(run.folder, count=20)
+
+
+def test_help_needs_no_tensorflow():
+    code = "import sys, ldl_fer.figures.__main__; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
