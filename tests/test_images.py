@@ -277,3 +277,11 @@ def test_huge_pictures_of_formats_that_opencv_alone_reads(kind):
     program = f"from ldl_fer.pixels import decoded_image; decoded_image({HUGE[kind]!r})"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "ValueError: it has more pixels than OpenCV is allowed" in ended.stderr
+
+
+def test_a_png_with_a_damaged_header_is_refused_at_once():
+    """OpenCV 4.11 decodes it for ever, as gray or color."""
+    content = bytearray(saved(COLOR, "PNG"))
+    content[24:48] = bytes(range(24))
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        stored_image(bytes(content), SIZE)
