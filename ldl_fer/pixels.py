@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+_PNG = b"\x89PNG"
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
 _WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
 _WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
@@ -66,17 +67,20 @@ def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def check_size(content: bytes) -> None:
-    """Raises ValueError for an empty file, or one whose header promises far too many pixels."""
+    """Raises ValueError for an empty file, a damaged PNG, or far too many pixels."""
     if not content:
         raise ValueError("the file is empty")
     try:
-        Image.open(io.BytesIO(content)).close()
+        with Image.open(io.BytesIO(content)) as header:
+            if header.format == "PNG":
+                header.verify()
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller"
         ) from error
-    except Exception:  # Pillow raises many kinds on damaged headers: the decoder judges damage.
-        pass
+    except Exception as error:  # Pillow raises many kinds: the decoder judges damage.
+        if content.startswith(_PNG):  # OpenCV 4.11 never comes back from some damaged ones.
+            raise ValueError("the picture is damaged or cut short") from error
 
 
 def decode(content: bytes, flags: int) -> np.ndarray:

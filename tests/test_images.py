@@ -277,3 +277,12 @@ def test_huge_pictures_of_formats_that_opencv_alone_reads(kind):
     program = f"from ldl_fer.pixels import decoded_image; decoded_image({HUGE[kind]!r})"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "ValueError: it has more pixels than OpenCV is allowed" in ended.stderr
+
+
+def test_a_png_with_a_wrong_checksum_is_refused_undecoded():
+    """OpenCV 4.11 never comes back from some damaged ones."""
+    content = bytearray(saved(COLOR, "PNG"))
+    content[29] ^= 1  # of the first chunk's checksum
+    for read in (decoded_image, lambda content: stored_image(content, SIZE)):
+        with pytest.raises(ValueError, match="^the picture is damaged or cut short"):
+            read(bytes(content))
