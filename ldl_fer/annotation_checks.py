@@ -108,6 +108,8 @@ def check_paths(
         normal = posixpath.normpath(path)
         if not path.strip():
             problems.append((row, f"{PATH} is empty"))
+        elif "\0" in path:
+            problems.append((row, f"{path!r} has a NUL, which no file name has"))
         elif posixpath.isabs(path) or normal.split("/")[0] == "..":
             problems.append((row, f"{path} leads out of the image folder"))
         elif seen.setdefault((normal, annotator), row) != row:

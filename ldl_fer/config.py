@@ -6,7 +6,6 @@ flag.
 
 import dataclasses
 import json
-import math
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ldl_fer.errors import InputError
@@ -23,8 +22,9 @@ from ldl_fer.told_paths import expanded, told_values
 
 _POSITIVE = {
     *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
-    "head_units",
+    *("head_units", "erase_aspect"),
 }
+_RANGES = {"erase_area", "erase_aspect"}
 _ANY_SIGN = {"uncertainty_init", "calibration_floor"}
 _SHARES = {
     "validation_fraction",
@@ -43,7 +43,7 @@ _KINDS = {
     bool: "true or false",
     int: "a whole number below 2147483648",
     float: "a finite number",
-    str: "text",
+    str: "text without NUL",
     tuple[int, ...]: "a list of whole numbers",
     tuple[float, ...]: "a list of finite numbers",
     tuple[str, ...]: "a list of names",
@@ -126,7 +126,10 @@ class Config:
           ValueError: for text that is not such JSON.
           InputError: as `replace`.
         """
-        settings, groups = {}, json.loads(text)
+        try:
+            settings, groups = {}, json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         if not isinstance(groups, dict) or not all(isinstance(g, dict) for g in groups.values()):
             raise ValueError("it is not a JSON object of groups of settings")
         for group in groups.values():
@@ -178,6 +181,10 @@ def _check(name: str, value: Any, group: str) -> None:
     kind = get_type_hints(GROUPS[group])[name]
     if not _is_of(value, kind):
         raise InputError(f"{name} is {_KINDS[kind]}, not {value!r}")
+    if name in _RANGES and not (len(value) == 2 and value[0] <= value[1]):
+        raise InputError(f"{name} is two numbers, the smaller first, not {value!r}")
+    if name == "class_names" and (len(value) < 2 or len(set(value)) < len(value)):
+        raise InputError(f"class_names are two or more names, none twice, not {value!r}")
     if choices and value not in choices:
         raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
     if name == "checkpoint_every":
@@ -199,7 +206,7 @@ def _is_of(value: Any, kind: Any) -> bool:
         return any(_is_of(value, one) for one in get_args(kind))
     if kind is float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and math.isfinite(value) and abs(value) < 1e300
+        return number and abs(value) < 1e300  # neither NaN nor infinite
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
-    return isinstance(value, kind)
+    return isinstance(value, kind) and "\0" not in str(value)

@@ -70,7 +70,7 @@ def read_manifest(folder: str | Path) -> Manifest:
             fields[name] = tuple(fields[name])
         fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
         manifest = Manifest(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}). {_CURE}") from error
     _check_files(manifest, Path(folder))
     return manifest

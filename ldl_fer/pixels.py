@@ -10,6 +10,7 @@ from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 _PNG = b"\x89PNG"
+_JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
 _WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
 _WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
@@ -67,9 +68,11 @@ def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def check_size(content: bytes) -> None:
-    """Raises ValueError for an empty file, a damaged PNG, or far too many pixels."""
+    """Raises ValueError for an empty file, JPEG 2000, a damaged PNG, or far too many pixels."""
     if not content:
         raise ValueError("the file is empty")
+    if content.startswith(_JPEG_2000):
+        raise ValueError("JPEG 2000, whose damage OpenCV does not survive; save it as PNG or JPEG")
     try:
         with Image.open(io.BytesIO(content)) as header:
             if header.format == "PNG":

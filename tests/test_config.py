@@ -129,3 +129,29 @@ def test_help_shows_every_setting_and_the_presets_differences():
         for setting in dataclasses.fields(group.type):
             assert f"]{setting.name}:" in done.stdout or f"--{setting.name}:" in done.stdout
     assert "released_raf_resnet50: 0.01" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("erase_area", ()),
+        ("erase_area", (0.3, 0.1)),
+        ("erase_aspect", (0.0, 1.0)),
+        ("gamma", 10**400),
+        ("gamma", float("nan")),
+        ("epochs", True),
+        ("epochs", 2.0),
+        ("class_names", ("Calm",)),
+        ("class_names", ("Calm", "Calm")),
+        ("run_dir", "a\0b"),
+        ("flip", "yes"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(name, value):
+    with pytest.raises(InputError, match=name):
+        Config().replace(**{name: value})
+
+
+def test_a_deeply_nested_configuration_is_refused():
+    with pytest.raises(ValueError, match="nested"):
+        Config.from_json("[" * 100_000)

@@ -179,11 +179,12 @@ def test_jpeg_stays_jpeg_of_high_quality():
         b"not a picture",
         saved(COLOR, "PNG")[:-20],
         saved(COLOR, "PNG")[:40],
+        b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50),
         saved(COLOR, "JPEG")[:-20],
         saved(COLOR, "PNG").replace(b"IDAT", b"IDAT\xff\xff", 1),
         cv2.imencode(".tiff", GRAY.astype(np.float32))[1].tobytes(),
     ],
-    ids=["empty", "text", "cut_png", "cut_header", "cut_jpeg", "damaged_png", "float"],
+    ids=["empty", "text", "cut_png", "cut_header", "jpeg_2000", "cut_jpeg", "damaged_png", "float"],
 )
 def test_unreadable_pictures_are_refused(content, image_size):
     with pytest.raises(ValueError, match="empty|damaged|cut short|float32|OpenCV"):
