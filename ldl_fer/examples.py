@@ -48,7 +48,7 @@ def encode_example(example: dict[str, Any]) -> bytes:
             raise ValueError(f"{name} has shape {np.shape(value)}, not {tuple(feature.shape)}")
         features[name] = _feature(value, feature.dtype)
     message = tf.train.Example(features=tf.train.Features(feature=features))
-    return message.SerializeToString(deterministic=True)  # else protobuf 3 shuffles the keys
+    return message.SerializeToString(deterministic=True)
 
 
 def decode_examples(
