@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotation_checks import PATH, image_problems
-from ldl_fer.annotations import SOURCE_ROW, Annotations
+from ldl_fer.annotations import Annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
+from ldl_fer.held_out import SOURCE_ROW
 
 MOST_SKIPPED = 0.5  # share of the pictures; beyond it the folder is wrong, not the pictures
 _SHOWN = 3

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ldl_fer.annotations import LABEL, AnnotationError, Annotations
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import LABEL, Annotations
 from ldl_fer.datasets.raf_db import LABEL_ORDER as RAF_DB_ORDER
 from ldl_fer.errors import InputError
 from ldl_fer.settings import CLASS_NAMES

@@ -29,7 +29,8 @@ from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction
 from ldl_fer.footage import Source, count_shots, find_sources, shots
 from ldl_fer.prediction_drawing import verdict
 from ldl_fer.prediction_files import drawing_paths, drawings, json_lines, table
-from ldl_fer.predictor import BATCH_SIZE, DETECT, FACES, WHOLE, Answer, Predictor
+from ldl_fer.predictor import BATCH_SIZE, DETECT, FACES, WHOLE, Predictor
+from ldl_fer.seen_pictures import Answer
 
 UNREADABLE = 1
 _ENDINGS = (".jsonl", ".csv")

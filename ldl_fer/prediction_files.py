@@ -19,7 +19,7 @@ from ldl_fer.face_prediction import FacePrediction
 from ldl_fer.files import whole_file
 from ldl_fer.footage import Source, frame_rate
 from ldl_fer.prediction_drawing import draw_predictions
-from ldl_fer.predictor import Answer
+from ldl_fer.seen_pictures import Answer
 
 PLACE = ("file", "frame", "seconds", "width", "height", "error")
 BOX = ("x", "y", "box_width", "box_height")

@@ -14,9 +14,7 @@ import functools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,9 @@ import numpy as np
 from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
-from ldl_fer.faces import Face, FaceDetector, aligned
-from ldl_fer.footage import VIDEOS, Shot, read_picture
-from ldl_fer.pixels import resized
+from ldl_fer.faces import FaceDetector
+from ldl_fer.footage import VIDEOS
+from ldl_fer.seen_pictures import Answer, Picture, Seen, ahead, crop_of, known_of, pixels_of
 from ldl_fer.temperature import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
 
@@ -36,47 +34,6 @@ DETECT, WHOLE = FACES = ("detect", "whole")
 BATCH_SIZE = 32
 _HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
 _HELD_ANSWERS = 1024
-_END: Any = object()
-
-Picture = np.ndarray | str | Path | Shot
-
-
-@dataclass
-class Answer:
-    """What became of one item of a stream.
-
-    Attributes:
-      item: as it was given.
-      image: RGB uint8 [H, W, 3]; None if it could not be read, or pictures are not kept.
-      size: its width and height, pixels; (0, 0) if it could not be read.
-      faces: largest first; empty if there is none.
-      error: why it could not be read; empty if it could.
-    """
-
-    item: Picture
-    image: np.ndarray | None = None
-    size: tuple[int, int] = (0, 0)
-    faces: list[FacePrediction] = field(default_factory=list)
-    error: str = ""
-
-    @property
-    def shot(self) -> Shot:
-        """The item, of a stream of `footage.shots`."""
-        assert isinstance(self.item, Shot)
-        return self.item
-
-
-@dataclass
-class _Seen:
-    """An answer before the network has spoken.
-
-    `known` holds for each face what `FacePrediction` has of the detector; `crops` the face as the
-    network takes it, and as the valence-arousal regressor does where there is one.
-    """
-
-    answer: Answer
-    known: list[dict[str, Any]] = field(default_factory=list)
-    crops: list[tuple[np.ndarray, ...]] = field(default_factory=list)
 
 
 class Predictor:
@@ -188,7 +145,7 @@ class Predictor:
         """
         waiting, known, crops, held = deque(), [], [], 0
         see = functools.partial(self._see_or_tell, keep_images)
-        for seen in _ahead(see, items, threads or os.cpu_count() or 1):
+        for seen in ahead(see, items, threads or os.cpu_count() or 1):
             waiting.append((seen.answer, len(seen.known)))
             known += seen.known
             crops += seen.crops
@@ -230,49 +187,27 @@ class Predictor:
                 facts |= {"valence": valence, "arousal": arousal}
         return [self._judge(p, **facts) for p, facts in zip(distributions, known, strict=True)]
 
-    def _see(self, item: Picture, keep_image: bool = False) -> _Seen:
-        image = _pixels(item)
+    def _see(self, item: Picture, keep_image: bool = False) -> Seen:
+        image = pixels_of(item)
         height, width = image.shape[:2]
-        seen = _Seen(Answer(item, image if keep_image else None, (width, height)))
+        seen = Seen(Answer(item, image if keep_image else None, (width, height)))
         faces = self._detector.detect(image) if self._detector else [None]
         for face in faces:
-            seen.known.append(_known(face, width, height))
-            crop = _crop(image, face, self.image_size)
+            seen.known.append(known_of(face, width, height))
+            crop = crop_of(image, face, self.image_size)
             if self._gray:
                 crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-            of_affect = [_crop(image, face, self._affect.image_size)] if self._affect else []
+            of_affect = [crop_of(image, face, self._affect.image_size)] if self._affect else []
             seen.crops.append((crop, *of_affect))
         return seen
 
-    def _see_or_tell(self, keep_image: bool, item: Picture) -> _Seen:
+    def _see_or_tell(self, keep_image: bool, item: Picture) -> Seen:
         try:
             return self._see(item, keep_image)
         except OSError as error:
-            return _Seen(Answer(item, error=error.strerror or str(error)))
+            return Seen(Answer(item, error=error.strerror or str(error)))
         except (ValueError, cv2.error) as error:
-            return _Seen(Answer(item, error=str(error)))
-
-
-def _pixels(item: Picture) -> np.ndarray:
-    if isinstance(item, Shot):
-        return item.load()
-    image = read_picture(item) if isinstance(item, (str, Path)) else item
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
-    return image
-
-
-def _known(face: Face | None, width: int, height: int) -> dict[str, Any]:
-    if face is None:
-        return {"box": (0.0, 0.0, float(width), float(height))}
-    return {"box": face.box, "score": face.score, "landmarks": face.landmarks}
-
-
-def _crop(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
-    """The face aligned; of a whole picture, resized as the pictures of a training are."""
-    return resized(image, size) if face is None else aligned(image, face, size)
+            return Seen(Answer(item, error=str(error)))
 
 
 def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
@@ -284,22 +219,3 @@ def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
         yield answer
     if predictions:
         waiting[0][0].faces.extend(predictions)
-
-
-def _ahead(see: Callable[[Picture], _Seen], items: Iterable, threads: int) -> Iterator[_Seen]:
-    """`see` of every item, in their order, done ahead: one thread draws items, others see."""
-    drawn = iter(items)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
-
-        def task():
-            item = reader.submit(next, drawn, _END)
-
-            def run():
-                return _END if item.result() is _END else see(item.result())
-
-            return workers.submit(run)
-
-        tasks = deque(task() for _ in range(2 * threads))
-        while (seen := tasks.popleft().result()) is not _END:
-            tasks.append(task())
-            yield seen

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ldl_fer.annotations import Annotations, read_annotations, split_annotations
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.bad_images import without_bad_images
 from ldl_fer.errors import InputError
+from ldl_fer.held_out import split_annotations
 from ldl_fer.pooled_maps_cache import pool_pictures
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.prepared_records import prepare_records

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ldl_fer.annotations import AnnotationError, read_annotations
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import read_annotations
 from ldl_fer.errors import InputError
 
 HEADER = "subDirectory_filePath,expression,valence,arousal"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ldl_fer.affect.partial_annotations import GIVEN, SOURCE, read_partial_annotations
-from ldl_fer.annotations import AnnotationError, read_annotations
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import read_annotations
 
 HEADER = "subDirectory_filePath,expression,valence,arousal,knn,code"
 ROWS = (

@@ -9,13 +9,10 @@ import pandas as pd
 import pytest
 from annotation_files import GOOD, HEADER, csv_file, problems_of
 
-from ldl_fer.annotations import (
-    AnnotationError,
-    Annotations,
-    read_annotations,
-    split_annotations,
-)
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.held_out import split_annotations
 from ldl_fer.settings import CLASS_NAMES
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from annotation_files import GOOD, csv_file, problems_of
 
-from ldl_fer.annotations import AnnotationError
+from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.doctor.split import read_split
 from ldl_fer.errors import InputError
 

@@ -12,7 +12,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import judge
 from ldl_fer.footage import find_sources, shots
 from ldl_fer.prediction_files import drawing_paths, drawings, json_lines, table
-from ldl_fer.predictor import Answer
+from ldl_fer.seen_pictures import Answer
 
 
 def face(box=(1, 2, 30, 40), **known):

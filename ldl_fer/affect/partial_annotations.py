@@ -23,7 +23,8 @@ from ldl_fer.annotation_checks import (
     check_numbers,
     check_paths,
 )
-from ldl_fer.annotations import AnnotationError, Annotations
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import Annotations
 from ldl_fer.files import write_whole
 from ldl_fer.settings import CLASS_NAMES
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from ldl_fer.affect.partial_annotations import read_partial_annotations
-from ldl_fer.annotations import Annotations, split_annotations
+from ldl_fer.annotations import Annotations
 from ldl_fer.errors import InputError
+from ldl_fer.held_out import split_annotations
 from ldl_fer.settings import DataConfig
 from ldl_fer.splits import AnyRecords
 

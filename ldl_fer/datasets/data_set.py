@@ -11,9 +11,10 @@ from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
 from ldl_fer.annotation_checks import AROUSAL, PATH, VALENCE
-from ldl_fer.annotations import Annotations, split_annotations
+from ldl_fer.annotations import Annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.held_out import split_annotations
 
 SPLIT, ORIGINAL, SUBJECT = "split", "original_label", "subject"
 ALL = "all"  # the split of a data set that has none

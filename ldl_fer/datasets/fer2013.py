@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ldl_fer.annotation_checks import PATH
-from ldl_fer.annotations import AnnotationError
+from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.datasets.data_set import ORIGINAL, SPLIT
 from ldl_fer.datasets.reader import CLASS, Reader, Rows, wanted_splits
 from ldl_fer.datasets.source_files import csv_chunks, found, must_find

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotation_checks import PATH
-from ldl_fer.annotations import AnnotationError
+from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.datasets.data_set import ORIGINAL, SPLIT
 from ldl_fer.datasets.fer2013 import SPLIT_OF_USAGE, fer2013_file, png, read_fer2013
 from ldl_fer.datasets.reader import CLASS, Reader, Rows, wanted_splits

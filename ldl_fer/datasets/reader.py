@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, check_paths, vote_columns
-from ldl_fer.annotations import AnnotationError, Annotations
+from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotations import Annotations
 from ldl_fer.datasets.data_set import ORIGINAL, SPLIT, DataSet
 from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.datasets.source_files import missing

@@ -20,7 +20,8 @@ from ldl_fer.annotation_checks import (
     check_paths,
     numbers,
 )
-from ldl_fer.annotations import AnnotationError, parse_csv
+from ldl_fer.annotation_csv import parse_csv
+from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.doctor.finding import Row
 from ldl_fer.errors import InputError
 from ldl_fer.settings import CLASS_NAMES

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from ldl_fer.annotation_checks import ANNOTATOR, NEIGHBORS, PATH, check_paths
-from ldl_fer.annotations import AnnotationError
+from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.errors import InputError
 from ldl_fer.faces.detector import FaceDetector
 from ldl_fer.faces.journal import journaled
