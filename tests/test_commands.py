@@ -45,6 +45,7 @@ def test_audit_tells_what_differs_and_how_good_the_rankings_are(tmp_path):
     assert "no picture: row 1: " in out
 
 
+@pytest.mark.slow
 def test_audit_wants_one_run(tmp_path):
     code, _, error = command("audit")
     assert code == 2
@@ -86,7 +87,7 @@ def test_datasets_divides_what_has_no_splits(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("raf_db",), "give the folder of RAF-DB, basic emotions as --root"),
+        (("raf_db",), "--root is missing: python -m ldl_fer.datasets raf_db --root=FOLDER"),
         (("raf_db", "--image_dir=x"), "--image_dir: the pictures are files already; leave it out"),
         (("raf_db", "--test_fraction=0.5"), "there are splits already (train, test)"),
     ],
@@ -102,6 +103,7 @@ def test_datasets_refuses(tmp_path, arguments, words):
 # --- affect prototypes
 
 
+@pytest.mark.slow
 def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
     cv2 = pytest.importorskip("cv2")
     from ldl_fer.backbones import build_network
@@ -177,8 +179,9 @@ def test_export_fails_where_a_format_does(tmp_path, monkeypatch, capsys):
     kept = run_export.Exported(kind, tmp_path)
     failed = run_export.Exported(kind, tmp_path, failure="differs by 0.5")
     given = {"run_dir": "r", "output_dir": None, "format": ["tflite"], "representative": None}
-    given |= {"representative_images": 1, "data_license": ""}
+    given |= {"representative_images": 1, "data_license": "", "trust_model": False}
     monkeypatch.setattr(flags, "FLAGS", type("Given", (), given))
+    monkeypatch.setattr("ldl_fer.export.check_request", lambda *_: None)
     for exports, code in (([kept], 0), ([kept, failed], 1)):
         monkeypatch.setattr("ldl_fer.export.export_formats", lambda *_, answer=exports: answer)
         assert export.main() == code

@@ -134,19 +134,6 @@ def test_no_validation_picture_is_trained_on(run):
     assert len(ours) + len(theirs) == COUNT and not ours & theirs
 
 
-@pytest.mark.parametrize("neighbors", ["forward", "bank"])
-def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, neighbors):
-    whole = train(config_of(faces, tmp_path / "whole", neighbors=neighbors, epochs=3))
-    train(config_of(faces, tmp_path / "parts", neighbors=neighbors, epochs=1))
-    parts = train(config_of(faces, tmp_path / "parts", neighbors=neighbors, epochs=3), resume=True)
-    for name in ("last", "best"):
-        first, second = (load_network(r.folder, name)[0].get_weights() for r in (whole, parts))
-        for a, b in zip(first, second, strict=True):
-            np.testing.assert_array_equal(a, b)
-    pd.testing.assert_frame_equal(pd.read_csv(whole.log), pd.read_csv(parts.log))
-    pd.testing.assert_frame_equal(pd.read_csv(whole.samples), pd.read_csv(parts.samples))
-
-
 def test_a_run_is_not_overwritten(run, faces):
     with pytest.raises(InputError, match="--resume"):
         train(config_of(faces, run.folder))
