@@ -82,6 +82,8 @@ def compile_model(model: Classifier, config: Config) -> None:
         optimizers.append(uncertainty_optimizer(config.optimizer, form))
     model.compile(*optimizers)
     model.optimizer.build(model.optimized_variables)
+    if isinstance(model, LDLVA):
+        model.uncertainty_optimizer.build([model.uncertainty.value])
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:

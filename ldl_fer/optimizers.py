@@ -31,6 +31,10 @@ class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "project": self._project}
 
+    def build(self, variables: Sequence[tf.Variable]) -> None:
+        """Makes counters and slots, which else come with the first step: checkpoints hold them."""
+        self._create_all_weights(variables)
+
     def _resource_apply_sparse_duplicate_indices(self, grad, handle, indices, **kwargs):
         step = super()._resource_apply_sparse_duplicate_indices(grad, handle, indices, **kwargs)
         if not self._project:
