@@ -194,8 +194,9 @@ def main(trials: int) -> int:
             draw = random.Random(trial)
             process = None
             for _ in range(draw.randint(1, 4)):
+                queue = context.SimpleQueue()
                 process = context.Process(
-                    target=train_and_tell, args=(config.to_json(), 0, 0, context.SimpleQueue())
+                    target=train_and_tell, args=(config.to_json(), 0, 0, queue)
                 )
                 process.start()
                 process.join(draw.uniform(0.1, 1.0) * usual)
