@@ -58,9 +58,10 @@ class SaveState(tf.keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             raise self._gone_wrong(f"the loss is {logs['loss']}")
         epoch_is_over = self.state.steps_done == self.state.steps
-        if epoch_is_over or self.signals.noted or self._is_due():
+        saves = bool(self.signals.noted) or (not epoch_is_over and self._is_due())
+        if saves or epoch_is_over:
             self.state.note_metrics()
-        if self.signals.noted or (self._is_due() and not epoch_is_over):
+        if saves:
             self._save()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -33,15 +33,15 @@ class TrainingState:
         """Number of steps done in all."""
         return self.epochs_done * self.steps + self.steps_done
 
-    def restore(self, folder: Path) -> bool:
-        """Takes the state of the newest whole checkpoint of a folder; false if there is none.
+    def restore(self, folder: Path) -> None:
+        """Takes the state of the newest whole checkpoint of a folder, if there is one.
 
         Raises:
           InputError: as `Checkpoints.restore`; or the training was stopped within an epoch and
             its batches are others now.
         """
         if self.checkpoints.restore(folder) is None:
-            return False
+            return
         epochs, within, *batches = (int(value) for value in self._place.numpy())
         if within and batches != [self.steps, self.batch_size]:
             raise InputError(
@@ -50,7 +50,6 @@ class TrainingState:
                 "--batch_size, data and number of devices."
             )
         self.epochs_done, self.steps_done = epochs, within
-        return True
 
     def save(self) -> None:
         """Writes a checkpoint of where the training stands, as `Checkpoints.save`."""
@@ -60,7 +59,7 @@ class TrainingState:
     def note_metrics(self) -> None:
         """Keeps the running metrics for `save`; validation starts them anew."""
         for kept, value in zip(self._means, self._metrics, strict=True):
-            kept.assign(value.numpy() if hasattr(value, "numpy") else value)
+            kept.assign(value.numpy())
 
     def recall_metrics(self) -> None:
         """Inverse of `note_metrics`: all replicas' values, in equal shares."""

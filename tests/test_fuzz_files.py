@@ -64,6 +64,13 @@ def records(tmp_path_factory):
     return folder / "records"
 
 
+def copied(records, folder):
+    """The folder, made anew as a copy of the records."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(records, folder)
+    return folder
+
+
 def read(folder):
     """All that training reads of a folder of records."""
     records = Records(folder)
@@ -75,9 +82,7 @@ def read(folder):
 @fuzzed
 @given(data=st.data())
 def test_files_of_records(records, tmp_path_factory, data):
-    folder = tmp_path_factory.getbasetemp() / "fuzzed records"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(records, folder)
+    folder = copied(records, tmp_path_factory.getbasetemp() / "fuzzed records")
     expected = read(folder)
     path = data.draw(st.sampled_from(sorted(folder.iterdir())))
     content = path.read_bytes()
@@ -95,9 +100,7 @@ def test_files_of_records(records, tmp_path_factory, data):
 @given(data=st.data())
 def test_manifests_and_tables_with_checksums_of_their_own(records, tmp_path_factory, data):
     """Somebody has edited a text file and made SHA256SUMS fit."""
-    folder = tmp_path_factory.getbasetemp() / "edited records"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(records, folder)
+    folder = copied(records, tmp_path_factory.getbasetemp() / "edited records")
     path = folder / data.draw(st.sampled_from(["manifest.json", "annotations.csv"]))
     path.write_bytes(data.draw(whatever(path.read_bytes())))
     (folder / FILE).unlink()
