@@ -29,7 +29,7 @@ def main() -> None:
     run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
     run = train(config_from_flags(stored), resume=flags.FLAGS.resume)
-    best = run.best()
+    best = run.epoch("best")
     print(
         f"Best validation accuracy {best['validation_accuracy']:.4f} at epoch {best['epoch']}.\n"
         f"Evaluate: python evaluate.py --run_dir={run.folder} --test_data_path=... "

@@ -1,6 +1,5 @@
 """Keras callbacks of a training: TensorBoard curves and pictures, and the best network."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ from matplotlib.figure import Figure
 
 from ldl_fer import face_plots, plots
 from ldl_fer.config import Config
-from ldl_fer.files import write_whole
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import batch_of_samples
 from ldl_fer.records import Records
@@ -91,16 +89,15 @@ class BestNetwork(tf.keras.callbacks.Callback):
         """Takes the run folder; a better epoch of an earlier session is respected."""
         super().__init__()
         self.run = run
-        self.best = run.best().get("validation_accuracy", -1.0)
+        self.best = run.epoch("best").get("validation_accuracy", -1.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.run.save_weights(self.model.whole, "last")
         accuracy = float(logs["val_accuracy"])
+        told = {"epoch": epoch + 1, "validation_accuracy": accuracy}
+        self.run.save_weights(self.model.whole, "last", told)
         if accuracy > self.best:
             self.best = accuracy
-            self.run.save_weights(self.model.whole, "best")
-            best = {"epoch": epoch + 1, "validation_accuracy": accuracy}
-            write_whole(self.run.best_file, json.dumps(best) + "\n")
+            self.run.save_weights(self.model.whole, "best", told)
 
 
 def _write_figure(name, figure):

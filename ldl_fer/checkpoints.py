@@ -1,11 +1,10 @@
 """Training checkpoints that are whole or not there, and the one before in case one gets damaged.
 
-A checkpoint is a folder `step-<number>`: TensorFlow's own two files, and checksums.json with their
-SHA-256. It is written under a name that begins with `.partial-`, read back, and renamed; only then
-the oldest goes. So whenever the process dies, the newest folder of that name is whole.
+A checkpoint is a folder `step-<number>`: TensorFlow's own two files, and their SHA256SUMS. It is
+written under a name that begins with `.partial-`, read back, and renamed; only then the oldest
+goes. So whenever the process dies, the newest folder of that name is whole.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -14,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.checksums import sha256
+from ldl_fer.checksums import damage, write_checksums
 from ldl_fer.errors import InputError
 
 KEPT = 2
-_FILES, _CHECKSUMS = "variables", "checksums.json"
+_FILES = "variables"
 
 
 class Checkpoints:
@@ -43,8 +42,7 @@ class Checkpoints:
             partial.mkdir(parents=True)
             self.objects.write(str(partial / _FILES))
             _check_numbers(partial / _FILES)
-            checksums = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-            (partial / _CHECKSUMS).write_text(json.dumps(checksums, indent=2) + "\n")
+            write_checksums(partial)
             _flush(partial)
             final = self.folder / f"step-{step:09d}"
             if final.exists():
@@ -82,7 +80,7 @@ class Checkpoints:
         found, damaged = _saved(folder), []
         while found:
             newest = found.pop()
-            problem = _damage(newest)
+            problem = damage(newest, needed=[f"{_FILES}.index"])
             if problem is None:
                 self._read(newest / _FILES)
                 for path in damaged if folder == self.folder else []:
@@ -90,7 +88,7 @@ class Checkpoints:
                 return newest
             damaged.append(newest)
             print(
-                f"warning: the checkpoint {newest} is damaged ({problem}); "
+                f"warning: a checkpoint is damaged, {problem}; "
                 f"{'going back to the one before' if found else 'there is none before it'}.",
                 file=sys.stderr,
             )
@@ -119,18 +117,6 @@ class Checkpoints:
 def _saved(folder: Path) -> list[Path]:
     """The checkpoints of a folder, oldest first."""
     return sorted(folder.glob("step-*"))
-
-
-def _damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint's files."""
-    try:
-        checksums = json.loads((checkpoint / _CHECKSUMS).read_text())
-        for name, expected in checksums.items():
-            if sha256(checkpoint / name) != expected:
-                return f"{name} is not what was written"
-    except (OSError, ValueError, AttributeError) as error:
-        return _reason(error)
-    return None if checksums else f"{_CHECKSUMS} names no file"
 
 
 def _check_numbers(files: Path) -> None:

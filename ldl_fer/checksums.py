@@ -45,48 +45,45 @@ def write_checksums(folder: str | Path, skipped: Iterable[str] = ()) -> None:
     (folder / FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-_CURE = f"Copy the folder anew, or write it again. If you changed it on purpose, delete {FILE}."
-
-
-def check_checksums(
-    folder: str | Path,
-    progress: bool = False,
-    cure: str = _CURE,
-    needed: Iterable[str] = (),
-) -> None:
-    """Compares a folder's files with its SHA256SUMS; does nothing where there is none.
+def damage(folder: str | Path, needed: Iterable[str] = (), progress: bool = False) -> str | None:
+    """What is wrong with a folder's files by its SHA256SUMS; None: nothing.
 
     Args:
       folder: of the files.
-      progress: whether to show a bar if it takes longer than two seconds.
-      cure: what to do about a file that is not what was written.
       needed: names of files that must be in the list.
-
-    Raises:
-      InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged or
-        lacks a needed file.
+      progress: whether to show a bar if it takes longer than two seconds.
     """
     folder = Path(folder)
-    listed = folder / FILE
-    if not listed.exists():
-        return
     try:
-        lines = listed.read_text(encoding="utf-8").splitlines()
+        lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return f"{folder / FILE} is missing"
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{listed} is damaged: {error}. Copy the folder anew.") from error
+        return f"{folder / FILE} is damaged: {error}"
     missing = set(needed)
     for line in tqdm(lines, "checking files", unit="file", delay=2, disable=not progress):
         found = _LINE.fullmatch(line)
         path = PurePosixPath(found[2]) if found else None
         if found is None or path is None or path.is_absolute() or ".." in path.parts:
-            raise InputError(f"{listed} is damaged: {line!r}. Copy the folder anew.")
+            return f"{folder / FILE} is damaged: {line!r}"
         missing.discard(str(path))
         file = folder / path
         if not file.is_file():
-            raise InputError(f"{file} is missing. Copy the folder anew, or write it again.")
+            return f"{file} is missing"
         if sha256(file) != found[1]:
-            raise InputError(
-                f"{file} is not what was written: its SHA-256 is not that of {FILE}. {cure}"
-            )
-    if missing:
-        raise InputError(f"{listed} is damaged: it lacks {min(missing)}. {cure}")
+            return f"{file} is not what was written: its SHA-256 is not that of {FILE}"
+    return f"{folder / FILE} is damaged: it lacks {min(missing)}" if missing else None
+
+
+def check_checksums(folder: str | Path) -> None:
+    """Compares a folder's files with its SHA256SUMS; does nothing where there is none.
+
+    Raises:
+      InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged.
+    """
+    found = damage(folder) if (Path(folder) / FILE).exists() else None
+    if found:
+        raise InputError(
+            f"{found}. Copy the folder anew, or write it again. If you changed it on purpose, "
+            f"delete {FILE}."
+        )

@@ -154,7 +154,7 @@ def evaluate_run(
         "data_path": told(data_path),
         "annotations_sha256": records.annotations().fingerprint(),
         "weights": which,
-        "best": Run(run_dir).best(),
+        "best": Run(run_dir).epoch("best"),
         "select_on_test": config.data.select_on_test,
     }
     write_result(result, output_dir or run_dir, extra)

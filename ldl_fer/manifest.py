@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ldl_fer.checksums import FILE as CHECKSUMS
-from ldl_fer.checksums import check_checksums
+from ldl_fer.checksums import damage
 from ldl_fer.errors import InputError
 from ldl_fer.examples import SCHEMA_VERSION
 from ldl_fer.shards import Shard
@@ -80,20 +79,16 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
     firsts = np.cumsum([0, *(shard.count for shard in manifest.shards)]).tolist()
     if firsts != [*(shard.first_sample_id for shard in manifest.shards), manifest.count]:
         raise InputError(f"{folder / MANIFEST}: its shards do not add up to its count. {_CURE}")
-    if not (folder / ANNOTATIONS).is_file():
-        raise InputError(f"{folder / ANNOTATIONS}: missing. {_CURE}")
     needed = {MANIFEST, ANNOTATIONS}
     for shard in manifest.shards:
         needed |= {shard.name, shard.index_name}
         index = folder / shard.index_name
         sizes = {folder / shard.name: shard.bytes, index: shard.index_bytes}
         for path, size in sizes.items():
-            if not path.is_file():
-                raise InputError(f"{path}: missing. {_CURE}")
-            if path.stat().st_size != size:
+            if path.is_file() and path.stat().st_size != size:
                 raise InputError(
                     f"{path}: {path.stat().st_size} bytes, but {size} were written. {_CURE}"
                 )
-    if not (folder / CHECKSUMS).is_file():
-        raise InputError(f"{folder / CHECKSUMS}: missing. {_CURE}")
-    check_checksums(folder, progress=True, cure=_CURE, needed=needed)
+    found = damage(folder, needed, progress=True)
+    if found:
+        raise InputError(f"{found}. {_CURE}")

@@ -6,7 +6,7 @@ log.csv                a row per epoch
 tensorboard/           curves, histograms, pictures
 state/                 training checkpoints, see `ldl_fer.checkpoints`; .lock: a training is at work
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
-best.json              which epoch that was, and its validation accuracy
+best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
 samples.csv            per training sample: lambda and the target distribution, at the end
 result.json            what evaluate.py found
 saved_model/           what `python -m ldl_fer.export` wrote
@@ -27,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.backbones import build_network
+from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
@@ -44,7 +45,6 @@ class Run:
         self.tensorboard = self.folder / "tensorboard"
         self.state = self.folder / "state"
         self.lock = self.folder / ".lock"
-        self.best_file = self.folder / "best.json"
         self.samples = self.folder / "samples.csv"
         self.saved_model = self.folder / "saved_model"
 
@@ -52,8 +52,19 @@ class Run:
         """File of the network's weights, `which` being "best" or "last"."""
         return self.folder / f"{which}.weights.h5"
 
-    def save_weights(self, network: tf.keras.Model, which: str) -> None:
-        """Writes the network's weights, whole or not at all.
+    def epoch_file(self, which: str) -> Path:
+        """File of what `epoch` tells."""
+        return self.folder / f"{which}.json"
+
+    def save_weights(self, network: tf.keras.Model, which: str, epoch: dict) -> None:
+        """Writes the network's weights, and then what `epoch` tells of them and their SHA-256.
+
+        Each of both files is there whole or not at all.
+
+        Args:
+          network: its weights are saved.
+          which: "best" or "last".
+          epoch: see `epoch`.
 
         Raises:
           InputError: they cannot be written.
@@ -66,6 +77,8 @@ class Run:
                 network.save_weights(partial)
             except RuntimeError as error:
                 raise OSError(str(error)) from error
+            told_of = epoch | {"sha256": sha256(partial)}
+        write_whole(self.epoch_file(which), json.dumps(told_of) + "\n")
 
     def keep_log(self, epochs: int) -> None:
         """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
@@ -88,14 +101,14 @@ class Run:
         """The run's settings.
 
         Raises:
-          InputError: there is no run here, or its config.json cannot be read.
+          InputError: there is no run here, or its config.json or best.json cannot be read.
         """
         if not self.exists():
             raise InputError(
                 f"{self.folder} holds no run: {self.config_file.name} is missing. "
                 "Give the folder that train.py wrote."
             )
-        if "validation_ccc" in self.best():
+        if "validation_ccc" in self.epoch("best"):
             raise InputError(
                 f"{self.folder} was left by `python -m ldl_fer.affect train`: it tells valence and "
                 "arousal, not classes. Give a run of train.py."
@@ -107,9 +120,17 @@ class Run:
                 f"{self.config_file} is damaged or of another version: {error}"
             ) from error
 
-    def best(self) -> dict:
-        """Epoch and validation accuracy of best.weights.h5; empty before the first epoch."""
-        return json.loads(self.best_file.read_text()) if self.best_file.exists() else {}
+    def epoch(self, which: str) -> dict:
+        """Epoch, validation accuracy and SHA-256 of the "best" or "last" weights; empty before any.
+
+        Raises:
+          InputError: the file that tells them is damaged.
+        """
+        file = self.epoch_file(which)
+        try:
+            return dict(json.loads(file.read_text())) if file.exists() else {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{file} is damaged: {error}. Copy the run folder anew.") from error
 
 
 def load_network(
@@ -128,12 +149,19 @@ def load_network(
       trust_model: see `NetworkConfig`; a run's own settings do not tell.
 
     Raises:
-      InputError: there is no run, it has no such weights yet, or they are damaged.
+      InputError: there is no run, it has no such weights yet, or they are not what was written.
     """
     run = Run(run_dir)
     config = run.config()
     if not run.weights(which).exists():
         raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
+    written = run.epoch(which).get("sha256")  # runs of early versions have none
+    if written is not None and sha256(run.weights(which)) != written:
+        raise InputError(
+            f"{run.weights(which)} is not what {run.epoch_file(which).name} tells of: its SHA-256 "
+            "is another. If the training was stopped between writing the two, go on with --resume; "
+            "else copy the run folder anew."
+        )
     exact = dataclasses.replace(config.network, precision="float32", trust_model=trust_model)
     if network is None:
         classes = len(config.data.class_names)

@@ -133,7 +133,7 @@ def fit_run(
         "rows": len(labels),
         "data_path": told(asked[1]),
         "held_out_part": not (data_path or config.data.val_data_path),
-        "best": Run(run_dir).best(),
+        "best": Run(run_dir).epoch("best"),
     }
     write_whole(Path(run_dir) / FILE, json.dumps(content, indent=2) + "\n")
     return content
@@ -167,7 +167,7 @@ def is_stale(run_dir: str | Path) -> bool:
     from ldl_fer.runs import Run
 
     file = Path(run_dir) / FILE
-    return file.exists() and json.loads(file.read_text()).get("best") != Run(run_dir).best()
+    return file.exists() and json.loads(file.read_text()).get("best") != Run(run_dir).epoch("best")
 
 
 def _define_flags() -> None:

@@ -142,7 +142,7 @@ def differences(first: Path, second: Path) -> list[str]:
     for one, other in ((first.log, second.log), (first.samples, second.samples)):
         if one.read_bytes() != other.read_bytes():
             found.append(one.name)
-    if first.best() != second.best():
+    if first.epoch("best") != second.epoch("best"):
         found.append("best.json")
     for which in ("best", "last"):
         if not _same_weights(first.weights(which), second.weights(which)):

@@ -51,7 +51,7 @@ def run(faces, weights, tmp_path):
     config = Config().replace(backbone="small_cnn", image_size=32, **paths)
     run.begin(config)
     shutil.copy(weights, run.weights("best"))
-    run.best_file.write_text(json.dumps(BEST))
+    run.epoch_file("best").write_text(json.dumps(BEST))
     return run
 
 

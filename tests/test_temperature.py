@@ -74,7 +74,7 @@ def run(tmp_path_factory):
     network = build_network(config.network, 32, 3, seed=3)
     network.layers[-1].set_weights([w * 40 for w in network.layers[-1].get_weights()])
     network.save_weights(run.weights("best"))
-    run.best_file.write_text('{"epoch": 1}')
+    run.epoch_file("best").write_text('{"epoch": 1}')
     return run
 
 
@@ -89,9 +89,9 @@ def test_fit_run_takes_what_the_run_held_out(run):
     assert len(list((run.folder.parent / "records").iterdir())) == 1  # the training set stays shut
     loaded = load_model(run.folder)
     assert (loaded.temperature, loaded.notes) == (found["temperature"], ())
-    run.best_file.write_text('{"epoch": 2}')
+    run.epoch_file("best").write_text('{"epoch": 2}')
     assert "fitted for another epoch" in load_model(run.folder).notes[0]
-    run.best_file.write_text('{"epoch": 1}')
+    run.epoch_file("best").write_text('{"epoch": 1}')
 
 
 def test_command_on_a_set_of_its_own(run):

@@ -78,7 +78,7 @@ def test_the_run_folder_is_complete(run, faces):
         run.config_file,
         run.log,
         run.samples,
-        run.best_file,
+        run.epoch_file("best"),
         run.folder / "environment.json",
     ):
         assert path.stat().st_size > 0
@@ -87,7 +87,7 @@ def test_the_run_folder_is_complete(run, faces):
     log = pd.read_csv(run.log)
     assert log["epoch"].tolist() == [0, 1]
     assert {"loss", "classification_loss", "center_loss", "val_accuracy", "lr"} <= set(log)
-    best = run.best()
+    best = run.epoch("best")
     assert best["validation_accuracy"] == pytest.approx(log["val_accuracy"].max())
     environment = json.loads((run.folder / "environment.json").read_text())
     assert environment["versions"]["tensorflow"] == tf.__version__

@@ -5,7 +5,7 @@ behind them; the loss is 1 - CCC. The folder it leaves:
 
 config.json, environment.json   every setting; versions, git commit, command
 log.csv                         a row per epoch: loss, CCC, validation CCC
-best.weights.h5, best.json      the network of the best validation CCC, and which epoch that was
+best.weights.h5, best.json      the network of the best validation CCC; its epoch and SHA-256
 metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces,
                                 beside the standard deviation of their given values
 saved_model/                    what `load_affect_model` takes
@@ -101,7 +101,7 @@ def train_regressor(
         ],
         verbose=0,
     )
-    if not run.best():
+    if not run.epoch("best"):
         raise InputError(
             f"{run.log}: the validation CCC was never a number; the training diverged. Lower "
             "--learning_rate."
@@ -111,7 +111,7 @@ def train_regressor(
     for name, records in (("validation", validation), ("test", test)):
         if records is not None:
             found[name] = _measure(model, records, config)
-    told = {"best": run.best(), "batch_size": batch_size} | found
+    told = {"best": run.epoch("best"), "batch_size": batch_size} | found
     write_whole(run.folder / "metrics.json", json.dumps(told, indent=2) + "\n")
     exact = _in_float32(network, config)
     info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | told
@@ -140,9 +140,8 @@ class _BestRegressor(tf.keras.callbacks.Callback):
         ccc = float(logs["val_ccc"])
         if ccc > self._best:
             self._best = ccc
-            self._network.save_weights(self._run.weights("best"))
-            best = {"epoch": epoch + 1, "validation_ccc": ccc}
-            write_whole(self._run.best_file, json.dumps(best) + "\n")
+            told = {"epoch": epoch + 1, "validation_ccc": ccc}
+            self._run.save_weights(self._network, "best", told)
 
 
 def _with_targets(dataset: tf.data.Dataset, records: AnyRecords) -> tf.data.Dataset:

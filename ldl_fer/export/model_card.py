@@ -138,7 +138,7 @@ def _counts(text: str, labels: np.ndarray, data: DataConfig) -> str:
 
 
 def _settings(run: Run, config: Config) -> str:
-    best, made = run.best(), _read(run.folder / "environment.json")
+    best, made = run.epoch("best"), _read(run.folder / "environment.json")
     method, network, steps = config.comparator.method, config.network, config.optimizer
     frozen = ", frozen, with a head of its own" if network.frozen else ""
     start = f", started from `{public_name(network.pretrained)}`" if network.pretrained else ""
@@ -170,7 +170,9 @@ def _results(run: Run) -> str:
         return "None: the run was not evaluated (`evaluate.py`) before it was exported."
     name = public_name(str(result.get("data_path", "a set not named")))
     lines = [f"Of the trained network on `{name}`, {result['count']:,} images:", ""]
-    if result.get("weights", "best") != "best" or result.get("best", run.best()) != run.best():
+    if result.get("weights", "best") != "best" or result.get(
+        "best", run.epoch("best")
+    ) != run.epoch("best"):
         lines[:0] = ["**Of another epoch than the one exported.**", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {n.replace('_', ' ')} | {v:.4f} |" for n, v in result["metrics"].items()]

@@ -116,7 +116,7 @@ def export_formats(
             raise
         pictures, source = None, ""
         print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
-    info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.best()}
+    info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.epoch("best")}
     temperature = temperature_of(run)
     if temperature is not None:
         info["temperature"] = temperature
