@@ -2,6 +2,7 @@
 
 keras_layers       what a .h5, .keras or Keras SavedModel says of its layers
 weight_stores      the arrays beside them: bombs, links to other files, pickles
+hdf5_trial         whether HDF5 comes back from reading the file at all
 bytecode           the Python code of a Lambda layer, if it is to be run
 graph_operations   what a SavedModel's graph does beside arithmetic
 onnx_network       an ONNX file: external data, foreign operators
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ldl_fer.errors import InputError
 from ldl_fer.model_file.bytecode import check_lambdas
 from ldl_fer.model_file.graph_operations import refuse_operations
+from ldl_fer.model_file.hdf5_trial import try_reading
 from ldl_fer.model_file.keras_layers import layer_descriptions, refuse_code
 from ldl_fer.model_file.weight_stores import check_archive, check_weights
 
@@ -37,6 +39,7 @@ def load_keras_model(path: str | Path, trust: bool = False) -> "tf.keras.Model":
     path = Path(path)
     if path.suffix == ".keras" and not path.is_dir():
         check_archive(path)
+    try_reading(path)
     descriptions = list(layer_descriptions(path))
     if path.is_dir():
         _check_graph(path, trust)

@@ -9,7 +9,7 @@ import h5py
 
 from ldl_fer.errors import InputError
 
-_WEIGHTS = "model.weights.h5"
+WEIGHTS = "model.weights.h5"  # of a .keras archive
 _LARGEST_RATIO = 20  # weights hardly compress
 _SMALL = 50 * 2**20  # bytes that do no harm whatever the ratio
 
@@ -57,8 +57,8 @@ def check_archive(path: Path) -> None:
             damaged = archive.testzip()
             if damaged:
                 raise InputError(f"{path} is damaged: {damaged} in it is. Get it again.")
-            if _WEIGHTS in names:
-                with archive.open(_WEIGHTS) as content:
+            if WEIGHTS in names:
+                with archive.open(WEIGHTS) as content:
                     check_weights(path, content)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
