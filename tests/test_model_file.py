@@ -17,7 +17,7 @@ from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.affect.model_spec import ModelSpec
 from ldl_fer.backbones import build_network
 from ldl_fer.errors import InputError
-from ldl_fer.model_file import load_keras_model
+from ldl_fer.model_file import hdf5_trial, load_keras_model
 from ldl_fer.model_file.bytecode import run_here
 from ldl_fer.settings import NetworkConfig
 
@@ -225,8 +225,9 @@ def test_bombs_are_refused_before_they_go_off(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.keras"])
-def test_damage_is_an_input_error_that_names_the_file(name, tmp_path):
+def test_damage_is_an_input_error_that_names_the_file(name, tmp_path, monkeypatch):
     """Cut off, overwritten, or with flipped bytes: refused in words, or not noticed by anybody."""
+    monkeypatch.setattr(hdf5_trial, "_SECONDS", 5)
     saved(tmp_path / name)
     whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
     random = np.random.default_rng(0)

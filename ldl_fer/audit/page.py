@@ -15,7 +15,7 @@ from ldl_fer.files import write_whole
 
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")
-_HOLE = "\0"  # where the class number of a line goes
+_HOLE = "\2"  # where the class number of a line goes
 _END = "\1\n"  # of a line; a cell may hold "\n" itself
 REVIEW = ("given_expression", "review")  # the columns that a corrected CSV has more
 

@@ -128,7 +128,8 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
         label = ", ".join(str(part) or "-" for part in key)
         if shown.x == "method":
             places += (index - (len(groups) - 1) / 2) * width
-            axes.barh(places, group["mean"], width, xerr=group["stderr"], label=label)
+            error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
+            axes.barh(places, group["mean"], width, xerr=error, label=label)
         else:
             axes.errorbar(
                 places, group["mean"], group["stderr"], marker="o", capsize=3, label=label

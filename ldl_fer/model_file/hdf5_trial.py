@@ -45,19 +45,30 @@ def try_reading(path: Path) -> None:
 
 
 def read(path: str | Path) -> None:
-    """Reads all of the file, up to the first thing that is wrong with it, which is not told."""
+    """Reads all that can be read of the file; what is wrong with it is not told."""
+    path, content = Path(path), None
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(Exception))
-        path, content = Path(path), None
         if path.suffix == ".keras":
             content = stack.enter_context(zipfile.ZipFile(path)).open(WEIGHTS)
-        check_weights(path, content)  # no array is larger than the file lets expect
         file = stack.enter_context(h5py.File(content or path))
-        dict(file.attrs)
-        file.visititems(lambda _, item: _read_item(item))
+        _read_attributes(file)
+        check_weights(path, content)  # no array is larger than the file lets expect
+        _read_items(file)
 
 
-def _read_item(item: h5py.Group | h5py.Dataset) -> None:
-    dict(item.attrs)
-    if isinstance(item, h5py.Dataset):
-        item[()]
+def _read_items(group: h5py.Group) -> None:
+    for name in group:
+        with contextlib.suppress(Exception):
+            item = group[name]
+            _read_attributes(item)
+            if isinstance(item, h5py.Group):
+                _read_items(item)
+            else:
+                item[()]
+
+
+def _read_attributes(item: h5py.Group | h5py.Dataset) -> None:
+    for name in item.attrs:
+        with contextlib.suppress(Exception):
+            item.attrs[name]

@@ -56,7 +56,7 @@ const review = {
       const decision = this.decisions.get(row);
       if (decision?.kind === "dropped") return;
       const label = decision ? decision.label : data.csv_labels[row];
-      lines.push(`${line.replace("\0", label)},${data.csv_labels[row]},${decision?.kind ?? ""}`);
+      lines.push(`${line.replace("\u0002", label)},${data.csv_labels[row]},${decision?.kind ?? ""}`);
     });
     return lines.join("\n") + "\n";
   },
