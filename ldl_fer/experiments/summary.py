@@ -126,14 +126,12 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
     for index, (key, group) in enumerate(groups):
         places = np.array([ticks.index(tick) for tick in group[shown.x]], float)
         label = ", ".join(str(part) or "-" for part in key)
+        error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
         if shown.x == "method":
             places += (index - (len(groups) - 1) / 2) * width
-            error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
             axes.barh(places, group["mean"], width, xerr=error, label=label)
         else:
-            axes.errorbar(
-                places, group["mean"], group["stderr"], marker="o", capsize=3, label=label
-            )
+            axes.errorbar(places, group["mean"], error, marker="o", capsize=3, label=label)
     if shown.x == "method":
         axes.set_yticks(range(len(ticks)), ticks)
         axes.invert_yaxis()
