@@ -19,6 +19,7 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS
 
 
@@ -28,14 +29,21 @@ def main() -> None:
 
     run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
+    if stored and flags.FLAGS["preset"].present:
+        raise InputError(
+            f"{run_dir} goes on with its own settings: leave out --preset, or change single ones "
+            "by their flags."
+        )
     run = train(config_from_flags(stored), resume=flags.FLAGS.resume)
     best = run.epoch("best")
-    print(
-        f"Best validation accuracy {best['validation_accuracy']:.4f} at epoch {best['epoch']}.\n"
-        f"Evaluate: python evaluate.py --run_dir={run.folder} --test_data_path=... "
-        "--test_image_dir=...\n"
-        f"Export:   python -m ldl_fer.export --run_dir={run.folder}"
-    )
+    if best:  # else another machine of several has written the run
+        print(
+            f"Best validation accuracy {best['validation_accuracy']:.4f} at epoch "
+            f"{best['epoch']}.\n"
+            f"Evaluate: python evaluate.py --run_dir={run.folder} --test_data_path=... "
+            "--test_image_dir=...\n"
+            f"Export:   python -m ldl_fer.export --run_dir={run.folder}"
+        )
 
 
 if __name__ == "__main__":

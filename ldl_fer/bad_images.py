@@ -51,10 +51,13 @@ def without_bad_images(
     skipped = _former(report, annotations)
     if skipped is None:
         found = image_problems(annotations.paths, Path(image_dir), progress)
-        paths = annotations.paths
-        rows = [(row, paths[row], problem) for row, problem in found if row is not None]
+        paths, rows = annotations.paths, []
+        for row, problem in found:
+            if row is None:  # of all pictures
+                raise InputError(f"{csv_path}: {problem}")
+            rows.append((row, paths[row], problem))
         skipped = pd.DataFrame(rows, columns=["row", PATH, "problem"])
-        if len(rows) < len(found) or len(rows) > MOST_SKIPPED * len(annotations):
+        if len(rows) > MOST_SKIPPED * len(annotations):
             raise InputError(
                 f"{csv_path}: {len(found):,} of {len(annotations):,} pictures cannot be read, too "
                 f"many to skip, as: {found[0][1]}. Check the image folder {image_dir}."

@@ -1,6 +1,7 @@
 """Training checkpoints that are whole or not there, and the one before in case one gets damaged.
 
-A checkpoint is a folder `step-<number>`: TensorFlow's own two files, and their SHA256SUMS. It is
+A checkpoint is a folder `step-<number>` (`step-<number>-again`, if there is one of that step):
+TensorFlow's own two files, and their SHA256SUMS. It is
 written under a name that begins with `.partial-`, read back, and renamed; only then the oldest
 goes. So whenever the process dies, the newest folder of that name is whole.
 """
@@ -45,8 +46,8 @@ class Checkpoints:
             write_checksums(partial)
             _flush(partial)
             final = self.folder / f"step-{step:09d}"
-            if final.exists():
-                shutil.rmtree(final)
+            while final.exists():  # saved before and after the epoch's validation
+                final = final.with_name(f"{final.name}-again")
             partial.rename(final)
         except (OSError, tf.errors.OpError) as error:
             raise InputError(
@@ -56,7 +57,7 @@ class Checkpoints:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         for old in _saved(self.folder)[:-KEPT]:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
 
     def restore(self, folder: Path | None = None) -> Path | None:
         """Reads the newest checkpoint that is whole, and warns of newer ones that are not.

@@ -23,7 +23,7 @@ def build_model(
     strategy: tf.distribute.Strategy | None = None,
     network: tf.keras.Model | None = None,
 ) -> Classifier:
-    """The compiled model of a run, its variables made in the scope of the strategy (None: none).
+    """The compiled model of a run, its variables made in the scope of the strategy.
 
     A bank that is too large for the devices is made outside of it, in the host's memory.
 
@@ -32,6 +32,9 @@ def build_model(
       training: the training set.
       strategy: None: the current one.
       network: of `build_network`, made in the strategy's scope; None: a new one.
+
+    Raises:
+      InputError: as `build_network`.
     """
     strategy = strategy or tf.distribute.get_strategy()
     method, classes = config.method, len(config.data.class_names)
@@ -42,9 +45,10 @@ def build_model(
     if method.class_weights == "balanced":
         shared["class_weights"] = balanced_weights(training.class_counts)
     if network is None:
-        size = config.data.image_size
         with strategy.scope():
-            network = build_network(config.network, size, classes, config.run.seed)
+            network = build_network(
+                config.network, config.data.image_size, classes, config.run.seed
+            )
     if config.comparator.method in COMPARATORS:
         steps = steps_per_epoch(
             len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync

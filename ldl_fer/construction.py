@@ -8,6 +8,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from ldl_fer.annotations import NEIGHBORS
 from ldl_fer.classifier import Classifier
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
@@ -33,11 +34,11 @@ def construct_samples(
       progress: whether to show a progress bar.
 
     Returns:
-      A row per sample: `sample_id`, the annotation's columns, and the network's `probability_*`
-      per class. For LDLVA also `uncertainty`, per class `aggregated_*` (d~) and `target_*` (d), and
-      `neighbors`, `calibration` and `contribution` as K numbers joined by ';'.
+      A row per sample: `sample_id`, the annotation's other columns, and the network's
+      `probability_*` per class. For LDLVA also `uncertainty`, per class `aggregated_*` (d~) and
+      `target_*` (d), and `neighbors`, `calibration` and `contribution` as K numbers joined by ';'.
     """
-    table = records.annotations().table.drop(columns="knn", errors="ignore")
+    table = records.annotations().table.drop(columns=NEIGHBORS, errors="ignore")
     table = table.assign(sample_id=np.arange(len(table)))
     with tempfile.TemporaryFile(dir=folder) as file:
         features = np.memmap(file, np.float32, "w+", shape=(len(records), model.feature_size))
@@ -52,6 +53,8 @@ def construct_samples(
         if isinstance(model, LDLVA):
             columns |= _constructed(model, records, config, features, probabilities, progress)
         del features
+    # A samples.csv of an earlier run is an annotation file, too.
+    table = table.drop(columns=columns.keys(), errors="ignore")
     return pd.concat([table, pd.DataFrame(columns)], axis=1)
 
 

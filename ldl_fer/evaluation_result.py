@@ -4,16 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ldl_fer import plots
 from ldl_fer.files import write_whole
-
-if TYPE_CHECKING:
-    pass
-
 
 _TITLES = {
     "accuracy": "accuracy",
@@ -77,10 +73,10 @@ def write_result(
       The path of result.json.
 
     Raises:
+      InputError: they cannot be written.
       ValueError: a name in `extra` is one of the result's own.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     per_class = {name: values.tolist() for name, values in result.per_class().items()}
     content = {
         "metrics": result.metrics,

@@ -38,7 +38,8 @@ def encode_example(example: dict[str, Any]) -> bytes:
     Raises:
       ValueError: for a feature that is missing, unknown or of another shape.
     """
-    schema = _schema(len(example["neighbors"]), len(example["votes"]))
+    lengths = (len(example.get(name, ())) for name in ("neighbors", "votes"))
+    schema = _schema(*lengths)
     if example.keys() != schema.keys():
         raise ValueError(f"an example holds {', '.join(schema)}; not {', '.join(example)}")
     features = {}

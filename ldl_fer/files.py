@@ -48,10 +48,18 @@ def claimed(path: str | Path) -> Iterator[bool]:
 
     The claim ends with the block, or with the process, however it ends. The file stays. Where the
     file system knows no locks, the answer is yes.
+
+    Raises:
+      InputError: the file cannot be made.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a")  # noqa: SIM115  # the block below closes it
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot write into {path.parent}: {reason}. Name another.") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

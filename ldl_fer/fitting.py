@@ -17,17 +17,17 @@ def fit(
     training: AnyRecords,
     validation: AnyRecords,
     strategy: tf.distribute.Strategy,
-    told: list[tf.keras.callbacks.Callback],
+    callbacks: list[tf.keras.callbacks.Callback],
 ) -> None:
     """Trains from where `state` stands, in the middle of an epoch too, to the end.
 
     Args:
       config: of the run.
       model: compiled.
-      state: is counted on by a `SaveState` among the callbacks.
+      state: is counted on by the `SaveState`.
       training, validation: the sets.
       strategy: the one that the model was made for.
-      told: callbacks.
+      callbacks: for Keras, a `SaveState` last.
     """
     validated = {
         "validation_data": devices.distribute(
@@ -49,7 +49,7 @@ def fit(
             initial_epoch=first,
             epochs=end,
             steps_per_epoch=steps,
-            callbacks=told,
+            callbacks=callbacks,
             verbose=0,
             **validated,
         )
@@ -57,7 +57,7 @@ def fit(
     begun, left = state.epochs_done, state.steps - state.steps_done
     if not left:
         with strategy.scope():
-            _end_epoch(model, begun, told, *validated.values())
+            _end_epoch(model, begun, callbacks, *validated.values())
     elif state.steps_done:
         epochs(begun, begun + 1, left)
     epochs(state.epochs_done, config.optimizer.epochs, state.steps)
@@ -66,17 +66,15 @@ def fit(
 def _end_epoch(
     model: Classifier,
     epoch: int,
-    told: list[tf.keras.callbacks.Callback],
+    callbacks: list[tf.keras.callbacks.Callback],
     validation: tf.data.Dataset,
     steps: int,
 ) -> None:
     """What `fit` does after an epoch's last step."""
-    callbacks = tf.keras.callbacks.CallbackList(told, model=model, epochs=epoch + 1, steps=0)
-    callbacks.on_train_begin()
-    callbacks.on_epoch_begin(epoch)
+    called = tf.keras.callbacks.CallbackList(callbacks, model=model, epochs=epoch + 1, steps=0)
+    called.on_train_begin()
+    called.on_epoch_begin(epoch)
     results = {m.name: float(m.result()) for m in (*model.means.values(), model.accuracy)}
-    found = model.evaluate(
-        validation, steps=steps, callbacks=callbacks, return_dict=True, verbose=0
-    )
-    callbacks.on_epoch_end(epoch, results | {f"val_{name}": value for name, value in found.items()})
-    callbacks.on_train_end()
+    found = model.evaluate(validation, steps=steps, callbacks=called, return_dict=True, verbose=0)
+    called.on_epoch_end(epoch, results | {f"val_{name}": value for name, value in found.items()})
+    called.on_train_end()

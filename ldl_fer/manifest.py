@@ -69,6 +69,8 @@ def read_manifest(folder: str | Path) -> Manifest:
             fields[name] = tuple(fields[name])
         fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
         manifest = Manifest(**fields)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}). {_CURE}") from error
     _check_files(manifest, Path(folder))

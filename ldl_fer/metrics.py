@@ -151,7 +151,9 @@ def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray,
     if not len(labels):
         raise ValueError("there are no rows")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
-        raise ValueError(f"labels are in [0, {probabilities.shape[1]}), found {labels.max()}")
+        raise ValueError(
+            f"labels are in [0, {probabilities.shape[1]}), found {labels.min()} to {labels.max()}"
+        )
     if not _finite_and_positive(probabilities) or probabilities.max() > 1.0 + 1e-5:
         raise ValueError("a value is not a probability")
     return labels, probabilities

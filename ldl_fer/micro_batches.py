@@ -42,7 +42,6 @@ def pass_in_parts(
         arrays = {name: array.write(number, rows[name]) for name, array in arrays.items()}
         return number + 1, sums, arrays
 
-    # Rounding up the step may leave fewer parts: 5 samples in parts of 2, 2, 1.
     _, sums, arrays = tf.while_loop(
         lambda number, *_: number * step < size,
         body,

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from ldl_fer.settings import OptimizerConfig
 
+_EPSILON = 1e-7  # of Adam
+
 
 class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
     """SGD for a variable of which a step touches a few rows: the others, momentum too, rest.
@@ -94,12 +96,11 @@ def network_optimizer(
       precision: as the network has it.
       backbone: variables that learn at `backbone_rate_factor` of the rate.
     """
-    if config.backbone_rate_factor == 1.0:
-        adam = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-7)
+    rate, factor = config.learning_rate, config.backbone_rate_factor
+    if factor == 1.0:
+        adam = tf.keras.optimizers.Adam(rate, epsilon=_EPSILON)
     else:
-        adam = LayerwiseAdam(
-            config.learning_rate, backbone, config.backbone_rate_factor, epsilon=1e-7
-        )
+        adam = LayerwiseAdam(rate, backbone, factor, epsilon=_EPSILON)
     if precision == "mixed_float16":
         return tf.keras.mixed_precision.LossScaleOptimizer(adam)
     return adam

@@ -88,9 +88,13 @@ class SaveState(tf.keras.callbacks.Callback):
         if self.signals.noted:
             raise Stopped(
                 self.signals.noted,
-                f" after step {self.state.step:,} (epoch {self.state.epochs_done + 1}); all of it "
-                "is saved. Go on with --resume.",
+                f" after step {self.state.step:,} (epoch {self._epoch()}); all of it is saved. Go "
+                "on with --resume.",
             )
+
+    def _epoch(self):
+        """The last step's, counted from 1."""
+        return (self.state.step - 1) // self.state.steps + 1
 
     def _gone_wrong(self, what):
         """InputError with the samples of the last batch."""
@@ -106,8 +110,8 @@ class SaveState(tf.keras.callbacks.Callback):
         named = ", ".join(f"{i} ({paths[i]})" for i in ids[:NAMED_SAMPLES])
         more = f" and {len(ids) - NAMED_SAMPLES} more" if len(ids) > NAMED_SAMPLES else ""
         return InputError(
-            f"{what} at step {step + 1:,} (epoch {self.state.epochs_done + 1}), and the training "
-            f"is stopped. The batch's sample_ids and pictures: {named}{more}. The last checkpoint "
-            f"is from step {self.saved_at[0]:,}: look at these pictures, then go on from there "
-            "with --resume and a lower --learning_rate."
+            f"{what} at step {step + 1:,} (epoch {self._epoch()}), and the training is stopped. "
+            f"The batch's sample_ids and pictures: {named}{more}. The last checkpoint is from step "
+            f"{self.saved_at[0]:,}: look at these pictures, then go on from there with --resume "
+            "and a lower --learning_rate."
         )

@@ -141,8 +141,9 @@ def open_records(
 def _usable(data, path, image_dir, neighbors, annotations):
     """The annotations given or in a CSV, without bad pictures if these are to be skipped."""
     if annotations is None:
-        rows = max(neighbors + 1, 1)
-        annotations = read_annotations(path, None, data.class_names, rows, plane=neighbors > 0)
+        annotations = read_annotations(
+            path, None, data.class_names, neighbors + 1, plane=neighbors > 0
+        )
     if data.on_bad_image == "fail":
         return annotations
     return without_bad_images(annotations, path, image_dir, data.records_dir)

@@ -23,7 +23,13 @@ from ldl_fer.runs import Run, load_network
 from ldl_fer.safeguards import SaveState
 from ldl_fer.splits import AnyRecords, opener, training_records
 from ldl_fer.stop_signals import StopSignals
-from ldl_fer.training_checks import check_machines, check_new, check_settings, check_size
+from ldl_fer.training_checks import (
+    check_epochs,
+    check_machines,
+    check_new,
+    check_settings,
+    check_size,
+)
 from ldl_fer.training_state import TrainingState
 
 
@@ -89,6 +95,7 @@ def _train(
         steps = steps_per_epoch(len(training), batch_size, strategy.num_replicas_in_sync)
         state = TrainingState(model, steps, batch_size, run.state)
         state.restore(earlier.state)
+        check_epochs(config, state)
         check_machines(config, strategy, training, state)
         run.begin(config)
         run.keep_log(state.epochs_done)
@@ -96,8 +103,8 @@ def _train(
             _announce(config, run, training, validation, strategy, state)
         with StopSignals(wanted=strategy.cluster_resolver is None) as signals:
             saving = SaveState(state, _interval(config, strategy), signals, training, config)
-            told = [*_callbacks(config, run, training, chief, watch), saving]
-            fit(config, model, state, training, validation, strategy, told)
+            all_callbacks = [*_callbacks(config, run, training, chief, watch), saving]
+            fit(config, model, state, training, validation, strategy, all_callbacks)
         # Several machines take part in reading a variable that each has its own value of.
         values = [
             [variable.numpy() for variable in part.variables] for part in _constructing(model)

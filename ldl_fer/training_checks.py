@@ -32,11 +32,29 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
                     f"--sync_batch_norm does not go with {name}: devices cannot exchange "
                     "statistics from within. Leave one of the two out."
                 )
+    if config.augmentation.pad > config.data.image_size:
+        raise InputError(
+            f"--pad={config.augmentation.pad} moves pictures by more than their size of "
+            f"{config.data.image_size} pixels. Lower it."
+        )
     method = config.comparator.method
+    if method == "eac" and config.run.jit and not config.network.frozen:
+        raise InputError("--method=eac looks into the network, which --jit closes. Leave it out.")
     if method in RANKING and config.optimizer.micro_batch_size:
         raise InputError(
             f"--method={method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."
+        )
+
+
+def check_epochs(config: Config, state: TrainingState) -> None:
+    """Raises InputError where more than the wanted epochs are done."""
+    done, wanted = state.epochs_done, config.optimizer.epochs
+    if (done, state.steps_done) > (wanted, 0):
+        part = f" and {state.steps_done:,} steps of the next" if state.steps_done else ""
+        raise InputError(
+            f"{config.run.run_dir} has done {done} epochs{part}, more than --epochs={wanted}. Give "
+            f"--epochs={done + (state.steps_done > 0)} or more."
         )
 
 
@@ -61,7 +79,7 @@ def check_machines(
     if strategy.cluster_resolver is None:
         return
     settings = config.data.num_neighbors, config.method, config.comparator, config.network
-    settings = *settings, config.optimizer, config.run.checkpoint_every
+    settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
     devices.check_agreement(
         strategy,
         {

@@ -1,4 +1,4 @@
-"""The CSV reader knows files that are none, and a table survives writing, reading and splitting."""
+"""The CSV reader knows files that are none, and a table survives writing and reading."""
 
 import hashlib
 import subprocess
@@ -8,25 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from annotation_files import GOOD, HEADER, csv_file, problems_of
+from annotation_tables import random_annotations
 
 from ldl_fer.annotation_error import AnnotationError
 from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.errors import InputError
-from ldl_fer.held_out import split_annotations
 from ldl_fer.settings import CLASS_NAMES
-
-
-def random_annotations(rows, seed=0, classes=7):
-    random = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "subDirectory_filePath": [f"x/{i}.png" for i in range(rows)],
-            "expression": random.integers(0, classes, rows),
-            "valence": random.uniform(-1, 1, rows),
-            "arousal": random.uniform(-1, 1, rows),
-        }
-    )
-    return Annotations(table, CLASS_NAMES[:classes])
 
 
 def test_good_file_gives_typed_arrays(tmp_path):
@@ -197,40 +183,6 @@ def test_subset_renumbers_and_drops_neighbors():
     assert part.neighbors is None and "knn" not in part.table
     np.testing.assert_array_equal(part.labels, annotations.labels[[4, 0, 5]])
     assert len(annotations.subset([])) == 0
-
-
-@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.9])
-def test_split_is_stratified_seeded_and_complete(fraction):
-    annotations = random_annotations(1000, seed=3)
-    train, held_out = split_annotations(annotations, fraction, seed=5)
-    rows = np.concatenate([train.table["source_row"], held_out.table["source_row"]])
-    assert sorted(rows) == list(range(1000))
-    assert len(held_out) == round(fraction * 1000)
-    for part in (train, held_out):
-        source = part.table["source_row"].to_numpy()
-        assert (np.diff(source) > 0).all()
-        assert part.paths == [annotations.paths[row] for row in source]
-    # Each class gives its share, to the one row by which rounding may miss it.
-    share = np.bincount(annotations.labels, minlength=7) * fraction
-    assert np.abs(np.bincount(held_out.labels, minlength=7) - share).max() < 1.0
-    again = split_annotations(annotations, fraction, seed=5)[1]
-    other = split_annotations(annotations, fraction, seed=6)[1]
-    assert again.fingerprint() == held_out.fingerprint() != other.fingerprint()
-
-
-def test_classes_too_small_to_split_stay_in_training():
-    labels = np.repeat([0, 1, 2, 3], [40, 30, 1, 9])
-    table = random_annotations(len(labels)).table.assign(expression=labels)
-    train, held_out = split_annotations(Annotations(table, CLASS_NAMES), 0.1, seed=0)
-    # 0.1 x 40 = 4 and 0.1 x 30 = 3 rows; 0.1 x 9 < 1 row.
-    assert np.bincount(held_out.labels).tolist() == [4, 3]
-    assert np.bincount(train.labels).tolist() == [36, 27, 1, 9]
-
-
-@pytest.mark.parametrize("fraction, rows", [(0.0, 100), (1.0, 100), (-0.1, 100), (0.01, 90)])
-def test_split_refuses(fraction, rows):
-    with pytest.raises(InputError, match="fraction|hold out"):
-        split_annotations(random_annotations(rows, classes=1), fraction, seed=0)
 
 
 def test_real_faces(ferplus):

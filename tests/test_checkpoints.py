@@ -36,6 +36,23 @@ def test_the_newest_are_kept_and_the_newest_of_all_is_restored(tmp_path):
     assert variable.numpy().tolist() == [3.0] * 4
 
 
+def test_a_second_one_of_a_step_replaces_none(tmp_path, monkeypatch):
+    """Within the epoch's validation, and after it."""
+    checkpoints, variable = saved(tmp_path)
+    variable.assign([4.0] * 4)
+    checkpoints.save(3)
+    assert names(tmp_path) == ["step-000000003", "step-000000003-again"]
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # killed, or not allowed to
+    checkpoints.save(4)
+    restored, variable = made(tmp_path)
+    for expected, value in (("4", 4.0), ("3-again", 4.0), ("3", 3.0)):
+        assert restored.restore().name == f"step-00000000{expected}"
+        assert variable.numpy()[0] == value
+        monkeypatch.undo()
+        newest = tmp_path / "state" / f"step-00000000{expected}"
+        (newest / "SHA256SUMS").unlink()
+
+
 def test_nothing_saved_nothing_restored(tmp_path):
     checkpoints, variable = made(tmp_path, 7.0)
     assert checkpoints.restore() is None and variable.numpy()[0] == 7.0

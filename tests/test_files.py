@@ -3,7 +3,7 @@
 import pytest
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file, write_whole
+from ldl_fer.files import claimed, same_file, write_whole
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -30,3 +30,17 @@ def test_one_file_by_any_path(tmp_path):
     assert same_file(first, link)
     assert not same_file(first, second)
     assert not same_file(first, tmp_path / "absent") and not same_file(tmp_path / "absent", first)
+
+
+def test_one_may_claim_until_it_ends(tmp_path):
+    lock = tmp_path / "run/.lock"
+    with claimed(lock) as first, claimed(lock) as second:
+        assert first and not second
+    with claimed(lock) as mine:
+        assert mine
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match="cannot write into .*file: File exists"),
+        claimed(tmp_path / "file/.lock"),
+    ):
+        pass

@@ -193,6 +193,12 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(stopped, settings, wor
     assert Run(stopped.run.run_dir).config_file.read_text() == before
 
 
+def test_fewer_epochs_than_are_done_are_refused(stopped):
+    words = "has done 1 epochs and 2 steps of the next, more than --epochs=1. Give --epochs=2 or"
+    with pytest.raises(InputError, match=words):
+        train(stopped.replace(epochs=1), resume=True)
+
+
 def test_half_a_row_of_the_log_is_dropped(tmp_path):
     run = Run(tmp_path)
     run.log.write_bytes(b"epoch,loss\r\n0,1.5\r\n1,1.25\r\n2,1.")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from ldl_fer.annotations import read_annotations
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.compiled_model import balanced_weights, build_model
 from ldl_fer.construction import construct_samples
 from ldl_fer.drawn_faces import draw_faces
@@ -128,6 +128,16 @@ def test_samples_are_equations_5_and_6_on_the_files_own_columns(run, faces):
     assert 0.1 < flipped.mean() < 0.5
 
 
+def test_samples_of_an_earlier_run_can_be_trained_on(run, faces):
+    training, _ = training_records(run.config().data, run.config().run.seed)
+    stale = pd.read_csv(run.samples).assign(uncertainty=-1.0, neighbors="x", probability_fear=2.0)
+    training.annotations = lambda: Annotations(stale, PRESETS["small"].data.class_names)
+    model = build_model(run.config(), training)
+    made = construct_samples(model, training, run.config(), run.folder, progress=False)
+    assert made.columns.is_unique and set(made.columns) == set(stale.columns)
+    assert made["uncertainty"].between(0, 1).all() and made["probability_fear"].between(0, 1).all()
+
+
 def test_no_validation_picture_is_trained_on(run):
     training, validation = training_records(run.config().data, run.config().run.seed)
     ours, theirs = set(training.annotations().paths), set(validation.annotations().paths)
@@ -157,6 +167,8 @@ def test_what_cannot_be_trained_on_is_said(faces, tmp_path):
         (dict(train_data_path=str(tmp_path)), "validation"),
         (dict(select_on_test=True), "--val_data_path"),
         (dict(num_neighbors=COUNT), str(COUNT)),
+        (dict(pad=33), "--pad=33"),
+        (dict(method="eac", jit=True), "--method=eac"),
     ):
         with pytest.raises(InputError, match=words):
             train(config_of(faces, tmp_path / "run", **settings))

@@ -2,7 +2,8 @@
 
 Each file has its paper's mathematics as pure functions and, beneath, the `Classifier` that trains
 by them. What is left at test time is the plain network, as with LDLVA. Published constants are the
-defaults of `config.ComparatorConfig`; step sizes, schedules and augmentation are the harness' own.
+defaults of `settings.ComparatorConfig`, sizes of layers stand in the file; step sizes, schedules
+and augmentation are the harness' own.
 """
 
 from collections.abc import Mapping

@@ -6,13 +6,14 @@ neighbors and the same local similarity, so that the two differ in what is done 
 
   L = CE(l, f(x^i)) + omega sum_k s_k KL(f(x^k) || f(x^i)) / sum_k s_k
 
-Predictions for the neighbors are looked up in the bank and carry no gradient. The direction of the
-divergence, its normalization and omega = 1 are this project's: the paper's could not be looked up.
+Predictions for the neighbors are those of their last visits and carry no gradient. The direction of
+the divergence, its normalization and omega = 1 are this project's: the paper's could not be looked
+up.
 """
 
 import tensorflow as tf
 
-from ldl_fer.bank import NeighborBank
+from ldl_fer.bank import write_rows
 from ldl_fer.comparators.comparator import Comparator
 
 
@@ -49,22 +50,28 @@ class LDLALSG(Comparator):
     """Minimizes CE and the neighbor constraint.
 
     Attributes:
-      bank: see `ldl_fer.bank`.
+      probabilities: [N, C], of each sample's last visit; zeros before the first.
     """
 
     LOSSES = ("loss", "classification_loss", "neighbor_constraint")
 
     def add_parts(self) -> None:
-        sizes = self.num_samples, self.feature_size, self.num_classes
-        self.bank = NeighborBank(*sizes, name="bank")
+        self.probabilities = self.add_weight(
+            "probabilities",
+            [self.num_samples, self.num_classes],
+            tf.float32,
+            "zeros",
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     def parts(self) -> dict:
-        return super().parts() | {"bank": self.bank}
+        return super().parts() | {"probabilities": self.probabilities}
 
     def look_up(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Probabilities of the neighbors [B, K, C], and which have any [B, K]."""
-        _, probabilities, seen = self.bank(batch["neighbors"])
-        return probabilities, seen
+        probabilities = tf.gather(self.probabilities, batch["neighbors"])
+        return probabilities, tf.cast(tf.reduce_any(probabilities > 0.0, axis=-1), tf.float32)
 
     def losses(
         self, batch: dict[str, tf.Tensor], known: tuple[tf.Tensor, tf.Tensor]
@@ -83,5 +90,4 @@ class LDLALSG(Comparator):
         }
 
     def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
-        probabilities = tf.nn.softmax(rows["logits"])
-        self.bank.write(batch["sample_id"], rows["features"], probabilities)
+        write_rows(batch["sample_id"], [(self.probabilities, tf.nn.softmax(rows["logits"]))])
