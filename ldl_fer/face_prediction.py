@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ldl_fer.temperature import entropy
+from ldl_fer.temperature_scaling import entropy
 
 MARGIN, MIN_CONFIDENCE = 0.1, 0.4
 

@@ -21,6 +21,7 @@ from ldl_fer import command_line
 from ldl_fer.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations, read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file
+from ldl_fer.settings import DataConfig
 
 _CHUNK = 8192  # points looked up at once
 _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once
@@ -56,9 +57,9 @@ def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True
     points, point_of_row = _distinct(plane)
     nearest = np.empty([len(points.place), k + 1], np.int32)
     with tqdm(None, "neighbors", len(nearest), unit="point", delay=2, disable=not progress) as bar:
-        for centers, rows in _nearest_rows(points, k + 1):
-            nearest[centers] = rows
-            bar.update(len(centers))
+        for asked, rows in _nearest_rows(points, k + 1):
+            nearest[asked] = rows
+            bar.update(len(asked))
     # The K + 1 rows nearest to a point may hold the row itself: drop it, or else the last.
     candidates = nearest[point_of_row]
     drop = candidates == np.arange(len(plane))[:, np.newaxis]
@@ -72,9 +73,15 @@ def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> An
     Raises:
       InputError: K is below 1 or not below the number of rows.
     """
-    neighbors = nearest_neighbors(_plane(annotations), k, progress)
-    knn = [";".join(map(str, row)) for row in neighbors.tolist()]
-    table = annotations.table.drop(columns=NEIGHBORS, errors="ignore").assign(**{NEIGHBORS: knn})
+    return with_neighbors(annotations, nearest_neighbors(_plane(annotations), k, progress))
+
+
+def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:
+    """The annotations with neighbors [N, K] (sample_ids) as the column knn; without it if K = 0."""
+    table = annotations.table.drop(columns=NEIGHBORS, errors="ignore")
+    if neighbors.shape[1]:
+        knn = [";".join(map(str, row)) for row in neighbors.tolist()]
+        table = table.assign(**{NEIGHBORS: knn})
     return Annotations(table, annotations.class_names)
 
 
@@ -99,42 +106,42 @@ def _distinct(plane: np.ndarray) -> tuple[_Points, np.ndarray]:
 
 
 def _nearest_rows(points: _Points, wanted: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields (centers [c], rows [c, wanted]): the first rows by (distance, row) from each point.
+    """Yields (points [c], rows [c, wanted]): the first rows by (distance, row) from each point.
 
     A look-up of some points is settled if it reaches beyond the last wanted row and all that are
     equally far; what is not settled is looked up again, twice as wide.
     """
     tree = KDTree(points.place)
     count = len(points.place)
-    centers, width = np.arange(count), min(wanted + _SLACK, count)
-    while len(centers):
+    asked, width = np.arange(count), min(wanted + _SLACK, count)
+    while len(asked):
         step = max(1, _CHUNK * (wanted + _SLACK) // width)
-        open_centers = []
-        for begin in range(0, len(centers), step):
-            some = centers[begin : begin + step]
+        unsettled = []
+        for begin in range(0, len(asked), step):
+            some = asked[begin : begin + step]
             distance, found = tree.query(points.place[some], width)
             enough = np.cumsum(points.size[found], axis=1) >= wanted
             limit = np.take_along_axis(distance, enough.argmax(axis=1)[:, np.newaxis], axis=1)
             inside = distance <= limit * (1.0 + _ROUNDING)
             settled = ~inside[:, -1] | (width == count)
-            open_centers.append(some[~settled])
+            unsettled.append(some[~settled])
             if settled.any():
                 which, column = np.nonzero(inside & settled[:, np.newaxis])
                 pairs = some[which], found[which, column]
                 yield some[settled], _first_rows(points, wanted, *pairs)
-        centers, width = np.concatenate(open_centers), min(2 * width, count)
+        asked, width = np.concatenate(unsettled), min(2 * width, count)
 
 
-def _first_rows(points: _Points, wanted: int, center: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The first rows by (distance, row) from each center, out of pairs (center, other point)."""
-    distance = np.sqrt(((points.place[center] - points.place[other]) ** 2).sum(axis=1))
+def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The first rows by (distance, row) from each point asked for, out of pairs with another."""
+    distance = np.sqrt(((points.place[asked] - points.place[other]) ** 2).sum(axis=1))
     size = np.minimum(points.size[other], wanted)  # later rows at a point cannot be wanted
     within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     row = points.rows[np.repeat(points.start[other], size) + within]
-    center = np.repeat(center, size)
-    order = np.lexsort((row, np.repeat(distance, size), center))
-    center, row = center[order], row[order]
-    first = np.flatnonzero(np.r_[True, center[1:] != center[:-1]])
+    asked = np.repeat(asked, size)
+    order = np.lexsort((row, np.repeat(distance, size), asked))
+    asked, row = asked[order], row[order]
+    first = np.flatnonzero(np.r_[True, asked[1:] != asked[:-1]])
     return row[first[:, np.newaxis] + np.arange(wanted)]
 
 
@@ -146,7 +153,9 @@ def _plane(annotations: Annotations) -> np.ndarray:
 def _define_flags() -> None:
     flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
     flags.DEFINE_string("output", None, "CSV to write.", required=True)
-    flags.DEFINE_integer("num_neighbors", 8, "K, neighbors per sample.", lower_bound=1)
+    flags.DEFINE_integer(
+        "num_neighbors", DataConfig().num_neighbors, "K, neighbors per sample.", lower_bound=1
+    )
     flags.DEFINE_bool("overwrite", False, "Allow --output to be the input itself.")
 
 

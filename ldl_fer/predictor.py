@@ -27,7 +27,7 @@ from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judg
 from ldl_fer.faces import FaceDetector
 from ldl_fer.footage import VIDEOS
 from ldl_fer.seen_pictures import Answer, Picture, Seen, ahead, crop_of, known_of, pixels_of
-from ldl_fer.temperature import scaled
+from ldl_fer.temperature_scaling import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
 
 DETECT, WHOLE = FACES = ("detect", "whole")

@@ -5,10 +5,7 @@ The folder (its layout: `ldl_fer.manifest`) is written under a name that ends in
 nothing ever reads it, and it may be deleted.
 """
 
-import dataclasses
 import os
-import shutil
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -25,7 +22,9 @@ from ldl_fer.errors import InputError
 from ldl_fer.examples import SCHEMA_VERSION, encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
 from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
+from ldl_fer.neighbors import with_neighbors
 from ldl_fer.pixels import picture_bytes
+from ldl_fer.record_folder import whole_folder
 from ldl_fer.shards import ShardWriter
 from ldl_fer.told_paths import told
 
@@ -65,21 +64,18 @@ def write_records(
       The manifest, as `read_manifest(output_dir)` returns it.
 
     Raises:
-      InputError: for pictures that cannot be read (all of them, with their rows), an `image_dir`
-        that is not there, or an `output_dir` that is taken. Nothing is left behind.
+      InputError: for no rows, pictures that cannot be read (all of them, with their rows), an
+        `image_dir` that is not there, or an `output_dir` that is taken. Nothing is left behind.
       ValueError: for neighbors of another shape, outside [0, N), repeated or the row itself.
     """
-    image_dir, output_dir = Path(image_dir), Path(output_dir).resolve()
+    image_dir, output_dir = Path(image_dir), Path(output_dir)
     neighbors = _checked_neighbors(neighbors, len(annotations))
     if not image_dir.is_dir():
-        raise InputError(f"{image_dir}: no such folder of images. Check --image_dir.")
-    _check_free(output_dir, overwrite)
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{output_dir.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}"
-    partial = output_dir.with_name(unique)
-    partial.mkdir()
+        raise InputError(
+            f"{image_dir}: no such folder of images. Name the one that the paths start from."
+        )
     workers = workers or os.cpu_count() or 1
-    try:
+    with whole_folder(output_dir, overwrite) as partial:
         with ThreadPoolExecutor(workers) as pool, ShardWriter(partial, shard_bytes) as shards:
             images = _in_order(
                 pool,
@@ -109,21 +105,17 @@ def write_records(
             },
             created_by=f"ldl_fer {__version__}",
         )
-        _with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
+        with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
         (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         write_checksums(partial)
         read_manifest(partial)
-        _move_into_place(partial, output_dir, overwrite)
-    except BaseException:  # ^C too
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return manifest
 
 
 def _checked_neighbors(neighbors: np.ndarray, count: int) -> np.ndarray:
     neighbors = np.asarray(neighbors)
     if not count:
-        raise InputError("the annotations have no rows: there is nothing to write")
+        raise InputError("there are no rows, so nothing to write. Check the annotation CSV.")
     if neighbors.ndim != 2 or len(neighbors) != count:
         raise ValueError(f"neighbors have shape {neighbors.shape}, not ({count}, K)")
     if neighbors.size and not 0 <= neighbors.min() <= neighbors.max() < count:
@@ -132,32 +124,6 @@ def _checked_neighbors(neighbors: np.ndarray, count: int) -> np.ndarray:
     if (with_own[:, 1:] == with_own[:, :-1]).any():
         raise ValueError("neighbors name a row itself, or a row twice")
     return neighbors
-
-
-def _check_free(output_dir: Path, overwrite: bool) -> None:
-    if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
-        return
-    if not (output_dir / MANIFEST).is_file():
-        raise InputError(f"{output_dir}: exists and is not a folder of records. Name another one.")
-    if not overwrite:
-        raise InputError(
-            f"{output_dir}: holds records already. Name another folder or --overwrite."
-        )
-
-
-def _move_into_place(partial: Path, output_dir: Path, overwrite: bool) -> None:
-    former = partial.with_name(f"{partial.name}-former")
-    if overwrite and output_dir.exists():
-        output_dir.rename(former)
-    try:
-        partial.rename(output_dir)
-    except BaseException as error:
-        if former.exists():
-            former.rename(output_dir)
-        if isinstance(error, OSError):
-            raise InputError(f"{output_dir}: cannot be made ({error.strerror}).") from error
-        raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _load(path: Path, image_size: int | None) -> tuple[bytes, bool] | Exception:
@@ -223,13 +189,7 @@ def _write_samples(
         raise InputError(
             f"{image_dir}: {len(problems)} of {len(annotations)} pictures cannot be read:\n  "
             + "\n  ".join(lines)
-            + "\nCheck --image_dir, replace these files or remove their rows. Nothing was written."
+            + "\nCheck the image folder, replace these files or remove their rows. Nothing was "
+            "written."
         )
     return copied
-
-
-def _with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:
-    table = annotations.table.drop(columns="knn", errors="ignore")
-    if neighbors.shape[1]:
-        table = table.assign(knn=[";".join(map(str, row)) for row in neighbors.tolist()])
-    return dataclasses.replace(annotations, table=table)

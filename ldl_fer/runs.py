@@ -9,6 +9,7 @@ best.weights.h5        the network at the best epoch; last.weights.h5 at the las
 best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
 samples.csv            per training sample: lambda and the target distribution, at the end
 result.json            what evaluate.py found
+temperature.json       what `python -m ldl_fer.temperature` fitted
 saved_model/           what `python -m ldl_fer.export` wrote
 """
 
@@ -16,11 +17,7 @@ import dataclasses
 import errno
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +26,9 @@ import tensorflow as tf
 from ldl_fer.backbones import build_network
 from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
+from ldl_fer.environment import environment
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
-from ldl_fer.told_paths import told
 
 
 class Run:
@@ -95,7 +92,7 @@ class Run:
         """Makes the folder and writes config.json and environment.json."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.config_file, config.to_json())
-        write_whole(self.folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        write_whole(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
     def config(self) -> Config:
         """The run's settings.
@@ -179,31 +176,3 @@ def load_network(
             "a lower --learning_rate."
         )
     return network, config
-
-
-def _environment() -> dict:
-    import cv2
-    import numpy
-    import pandas
-    import sklearn
-
-    modules = (tf, numpy, pandas, sklearn, cv2)
-    return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *map(told, sys.argv[1:])],
-        "git_commit": _git_commit(),
-        "python": platform.python_version(),
-        "versions": {module.__name__: module.__version__ for module in modules},
-        "devices": [device.name for device in tf.config.list_logical_devices()],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-
-
-def _git_commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

@@ -1,11 +1,8 @@
-"""Temperature scaling: one number that makes a trained network's confidence mean what it says.
+"""Fits one number that makes a trained network's confidence mean what it says.
 
-  p = softmax(z / T), T minimizes the mean of -log p(label) over validation data
-
-(Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017.) T > 1
-flattens distributions, T < 1 sharpens them; the order of the classes, so the accuracy, stays. The
-result is as good as the labels it is fitted on: where validation labels are wrong (a part held out
-of a noisy training set), the network counts as overconfident and T comes out too large.
+See `ldl_fer.temperature_scaling` for the formula. The result is as good as the labels it is fitted
+on: where validation labels are wrong (a part held out of a noisy training set), the network counts
+as overconfident and the temperature comes out too large.
 
 The temperature is kept as temperature.json in the run folder, where `python -m ldl_fer.predict`
 and the exports find it. Run it after training:
@@ -19,69 +16,15 @@ from typing import Any, cast
 
 import numpy as np
 from absl import flags
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax, xlogy
 
 from ldl_fer import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
-from ldl_fer.metrics import classification_metrics
 from ldl_fer.settings import TRUST_HELP
+from ldl_fer.temperature_scaling import BOUNDS, confidence_quality, fit, scaled
 from ldl_fer.told_paths import told
 
-FILE = "temperature.json"
-BOUNDS = (0.05, 20.0)  # of T
-_SMALLEST = 1e-45  # float32's: less is 0 in an export's probabilities
-
-
-def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Distributions at another temperature: softmax(log p / T) (Guo et al., 2017).
-
-    log p is the logits z less a number per row, which softmax does not see: the result is
-    softmax(z / T) without a need for z.
-
-    Args:
-      probabilities: [N, C], >= 0, rows sum to 1.
-      temperature: T > 0; 1 changes nothing.
-
-    Returns:
-      [N, C] float64, rows sum to 1.
-
-    Raises:
-      ValueError: T is not above 0.
-    """
-    if not 0.0 < temperature < np.inf:
-        raise ValueError(f"a temperature is above 0, not {temperature}")
-    log_probabilities = np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
-    return softmax(log_probabilities / temperature, axis=-1)
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """-sum_j p_j log p_j of distributions [..., C], in nats: [...] in [0, log C]."""
-    return -xlogy(probabilities, probabilities).sum(axis=-1)
-
-
-def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature in `BOUNDS` with the smallest mean -log p(label), searched over log T.
-
-    Args:
-      labels: [N], integers in [0, C).
-      probabilities: [N, C], a network's own, rows sum to 1.
-    """
-    rows = np.arange(len(labels))
-
-    def loss(log_temperature: float) -> float:
-        given = scaled(probabilities, np.exp(log_temperature))[rows, labels]
-        return -np.log(np.maximum(given, np.finfo(float).tiny)).mean()
-
-    found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded", options={"xatol": 1e-5})
-    return float(np.exp(found.x))
-
-
-def calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """`nll` (nats) and `expected_calibration_error` ([0, 1]), see `metrics`."""
-    found = classification_metrics(labels, probabilities)
-    return {name: found[name] for name in ("nll", "expected_calibration_error")}
+TEMPERATURE_FILE = "temperature.json"
 
 
 def fit_run(
@@ -102,8 +45,8 @@ def fit_run(
       trust_model: see `runs.load_network`.
 
     Returns:
-      What was written: `temperature`; `before` and `after`, of `calibration`; `rows`, `data_path`,
-      and `best`, the epoch that the weights are of.
+      What was written: `temperature`; `before` and `after`, of `confidence_quality`; `rows`,
+      `data_path`, and `best`, of `Run.epoch`.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -128,14 +71,14 @@ def fit_run(
     temperature = fit(labels, probabilities)
     content = {
         "temperature": temperature,
-        "before": calibration(labels, probabilities),
-        "after": calibration(labels, scaled(probabilities, temperature)),
+        "before": confidence_quality(labels, probabilities),
+        "after": confidence_quality(labels, scaled(probabilities, temperature)),
         "rows": len(labels),
         "data_path": told(asked[1]),
         "held_out_part": not (data_path or config.data.val_data_path),
         "best": Run(run_dir).epoch("best"),
     }
-    write_whole(Path(run_dir) / FILE, json.dumps(content, indent=2) + "\n")
+    write_whole(Path(run_dir) / TEMPERATURE_FILE, json.dumps(content, indent=2) + "\n")
     return content
 
 
@@ -166,7 +109,7 @@ def is_stale(run_dir: str | Path) -> bool:
     """Whether the run's best epoch is another than the one its temperature was fitted for."""
     from ldl_fer.runs import Run
 
-    file = Path(run_dir) / FILE
+    file = Path(run_dir) / TEMPERATURE_FILE
     return file.exists() and json.loads(file.read_text()).get("best") != Run(run_dir).epoch("best")
 
 
@@ -199,7 +142,7 @@ def main() -> None:
     if not BOUNDS[0] * 1.01 < found["temperature"] < BOUNDS[1] / 1.01:
         print(f"\nwarning: the temperature is at the end of {BOUNDS}: do not trust it. Too few or "
               "too easy validation images?")  # fmt: skip
-    print(f"\n{Path(given.run_dir) / FILE}")
+    print(f"\n{Path(given.run_dir) / TEMPERATURE_FILE}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from ldl_fer.checksums import check_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.model_file import load_saved_model
-from ldl_fer.temperature import FILE, is_stale, read_temperature
+from ldl_fer.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ def _load_run(folder: Path) -> TrainedModel:
     def network(images: np.ndarray) -> np.ndarray:
         return softmax(tf.constant(images)).numpy()
 
-    temperature, notes = read_temperature(folder / FILE), ()
+    temperature, notes = read_temperature(folder / TEMPERATURE_FILE), ()
     if is_stale(folder):
         notes = (
-            f"{folder / FILE} was fitted for another epoch than the weights are now of: fit it "
-            f"again by python -m ldl_fer.temperature --run_dir={folder}",
+            f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
+            f"fit it again by python -m ldl_fer.temperature --run_dir={folder}",
         )
     return TrainedModel(network, tuple(config.data.class_names), size, temperature, notes)
 

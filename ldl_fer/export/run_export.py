@@ -19,7 +19,7 @@ from ldl_fer.export.representative import COUNT, representative_pictures
 from ldl_fer.export.saved_model import SAVED_MODEL
 from ldl_fer.export.tflite import TFLITE, TFLITE_INT8
 from ldl_fer.runs import Run, load_network
-from ldl_fer.temperature import FILE, is_stale, read_temperature
+from ldl_fer.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     dict(zip(FORMAT_NAMES, (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX), strict=True))
@@ -142,7 +142,7 @@ def export_formats(
 
 def temperature_of(run: Run) -> float | None:
     """The run's, unless it was fitted for another epoch than the best one."""
-    file = run.folder / FILE
+    file = run.folder / TEMPERATURE_FILE
     value = read_temperature(file)
     if value is None or not is_stale(run.folder):
         return value
