@@ -54,6 +54,9 @@ def read_batch(
       wanted: how many neighbors to tell of each.
       images: whether to give the images.
       neighbor_images: whether to give the neighbors' images, too.
+
+    Returns:
+      As `batch_spec` tells, of what is wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
     """
     names = ["sample_id", "label"] + ["image"] * images
     if wanted:
@@ -110,6 +113,9 @@ def augment_batch(
       config: which changes.
       first: the part's first row in the whole batch of all replicas.
       total: rows of the whole batch.
+
+    Returns:
+      The batch with other images, of the same shapes and types.
     """
     if is_pooled(batch):
         return augment_pooled(batch, seed, config.augmentation, first, total)

@@ -8,12 +8,12 @@ from scipy.special import softmax
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
+from ldl_fer.evaluation_result import Result, write_result
 from ldl_fer.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.told_paths import told
 
 if TYPE_CHECKING:
     import tensorflow as tf
-from ldl_fer.evaluation_result import Result, write_result
 
 
 def predict(
@@ -88,8 +88,8 @@ def evaluate(
     if bad.any():
         raise InputError(
             f"The network's output is not finite for {bad.sum()} of {len(labels)} images, first "
-            f"for sample {found['sample_ids'][bad][0]}: its training diverged. Choose an earlier "
-            "checkpoint, or train with a smaller --learning_rate."
+            f"for sample {found['sample_ids'][bad][0]}: its training diverged. Try the best "
+            "epoch's (--weights=best), or train with a smaller --learning_rate."
         )
     metrics, rows = classification_metrics(labels, probabilities), 0
     if votes is not None:

@@ -54,13 +54,13 @@ def fit(
             **validated,
         )
 
-    begun, left = state.epochs_done, state.steps - state.steps_done
+    begun, left = state.epochs_done, state.steps_per_epoch - state.steps_done
     if not left:
         with strategy.scope():
             _end_epoch(model, begun, callbacks, *validated.values())
     elif state.steps_done:
         epochs(begun, begun + 1, left)
-    epochs(state.epochs_done, config.optimizer.epochs, state.steps)
+    epochs(state.epochs_done, config.optimizer.epochs, state.steps_per_epoch)
 
 
 def _end_epoch(

@@ -57,7 +57,7 @@ class SaveState(tf.keras.callbacks.Callback):
         self.state.steps_done += 1
         if not math.isfinite(logs["loss"]):
             raise self._gone_wrong(f"the loss is {logs['loss']}")
-        epoch_is_over = self.state.steps_done == self.state.steps
+        epoch_is_over = self.state.steps_done == self.state.steps_per_epoch
         saves = bool(self.signals.noted) or (not epoch_is_over and self._is_due())
         if saves or epoch_is_over:
             self.state.note_metrics()
@@ -94,14 +94,14 @@ class SaveState(tf.keras.callbacks.Callback):
 
     def _epoch(self):
         """The last step's, counted from 1."""
-        return (self.state.step - 1) // self.state.steps + 1
+        return (self.state.step - 1) // self.state.steps_per_epoch + 1
 
     def _gone_wrong(self, what):
         """InputError with the samples of the last batch."""
         step = self.state.step - 1
         ids = sample_ids_of_step(
             tf.constant(step, tf.int64),
-            self.state.steps,
+            self.state.steps_per_epoch,
             len(self.records),
             self.config.optimizer.batch_size,
             self.config.run.seed,

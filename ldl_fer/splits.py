@@ -18,32 +18,49 @@ from ldl_fer.settings import DataConfig
 
 AnyRecords = Records | PooledRecords
 Opener = Callable[..., AnyRecords]  # see `opener`
+Source = tuple[str, str, int, Annotations | None]  # see `training_sources`
 
 
 def training_records(
-    data: DataConfig, seed: int, opened: Opener | None = None
+    data: DataConfig, seed: int, open_set: Opener | None = None
 ) -> tuple[AnyRecords, AnyRecords]:
     """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
 
     Args:
       data: paths, image size, K.
       seed: of the split, where the validation set is a part of the training CSV.
-      opened: of `opener`; None: `open_records`.
+      open_set: of `opener`; None: `open_records`.
 
     Raises:
       InputError: a path is missing, or data cannot be used.
     """
-    opened = opened or open_records
+    first, second = training_sources(data, seed)
+    open_set = open_set or open_records
+    return open_set(data, *first), open_set(data, *second)
+
+
+def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
+    """Where the training set and the set to choose the epoch on are; none is opened.
+
+    Args:
+      data, seed: as `training_records` takes them.
+
+    Returns:
+      For each: path, image folder, K, and the annotations if they are a part of what the path has.
+
+    Raises:
+      InputError: a path is missing, or no part can be held out.
+    """
     if not data.train_data_path:
         raise InputError(
             "no training data: give --train_data_path=annotations.csv --train_image_dir=images, "
             "or --train_data_path=FOLDER of shards. `make demo` needs no data."
         )
     if data.val_data_path:
-        paths = data.train_data_path, data.train_image_dir
-        training = opened(data, *paths, data.num_neighbors)
-        validation = opened(data, data.val_data_path, data.val_image_dir, 0)
-        return training, validation
+        return (
+            (data.train_data_path, data.train_image_dir, data.num_neighbors, None),
+            (data.val_data_path, data.val_image_dir, 0, None),
+        )
     if data.select_on_test:
         raise InputError("--select_on_test needs the test set as --val_data_path.")
     if not data.train_data_path.endswith(".csv"):
@@ -60,7 +77,7 @@ def training_records(
     )
     first, second = split_annotations(annotations, data.validation_fraction, seed)
     paths = data.train_data_path, data.train_image_dir
-    return opened(data, *paths, data.num_neighbors, first), opened(data, *paths, 0, second)
+    return (*paths, data.num_neighbors, first), (*paths, 0, second)
 
 
 def opener(network: tf.keras.Model, frozen: bool) -> Opener:

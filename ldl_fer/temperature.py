@@ -12,7 +12,6 @@ and the exports find it. Run it after training:
 
 import json
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from absl import flags
@@ -55,15 +54,13 @@ def fit_run(
     from ldl_fer.evaluation import predict
     from ldl_fer.pipeline import ordered_dataset
     from ldl_fer.runs import Run, load_network
-    from ldl_fer.splits import opener, training_records
+    from ldl_fer.splits import Source, opener, training_sources
 
     network, config = load_network(run_dir, trust_model=trust_model)
-    if data_path:
-        asked: Any = config.data, data_path, image_dir, 0
-    else:  # What the training would open, without opening its training set.
-        training, seed = config.training_data, config.run.seed
-        _, asked = training_records(training, seed, lambda *asked: cast(Any, asked))
-    records = opener(network, config.network.frozen)(*asked)
+    source: Source = (data_path, image_dir, 0, None)
+    if not data_path:
+        _, source = training_sources(config.training_data, config.run.seed)
+    records = opener(network, config.network.frozen)(config.data, *source)
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]
     if not np.isfinite(probabilities).all():
@@ -74,7 +71,7 @@ def fit_run(
         "before": confidence_quality(labels, probabilities),
         "after": confidence_quality(labels, scaled(probabilities, temperature)),
         "rows": len(labels),
-        "data_path": told(asked[1]),
+        "data_path": told(source[0]),
         "held_out_part": not (data_path or config.data.val_data_path),
         "best": Run(run_dir).epoch("best"),
     }

@@ -77,8 +77,8 @@ def _train(
     with strategy.scope():
         classes = len(config.data.class_names)
         network = build_network(config.network, config.data.image_size, classes, config.run.seed)
-    opened = opener(network, config.network.frozen)
-    training, validation = training_records(config.training_data, config.run.seed, opened)
+    open_set = opener(network, config.network.frozen)
+    training, validation = training_records(config.training_data, config.run.seed, open_set)
     check_size(config, strategy, training)
     if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())

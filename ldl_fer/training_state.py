@@ -14,16 +14,20 @@ class TrainingState:
 
     Attributes:
       epochs_done: number of finished epochs, validation included.
-      steps_done: number of steps done in the epoch after those, 0 to `steps`.
-      steps: number of steps in an epoch.
+      steps_done: number of steps done in the epoch after those, 0 to `steps_per_epoch`.
+      steps_per_epoch: number of steps in an epoch.
     """
 
-    def __init__(self, model: Classifier, steps: int, batch_size: int, folder: Path) -> None:
+    def __init__(
+        self, model: Classifier, steps_per_epoch: int, batch_size: int, folder: Path
+    ) -> None:
         """Takes a compiled model, the steps of an epoch, their size, and where to save."""
-        self.steps, self.batch_size = steps, batch_size
+        self.steps_per_epoch, self.batch_size = steps_per_epoch, batch_size
         self.epochs_done = self.steps_done = 0
         self._metrics = [value for metric in model.metrics for value in metric.variables]
-        self._place = tf.Variable([0, 0, steps, batch_size], trainable=False, dtype=tf.int64)
+        self._place = tf.Variable(
+            [0, 0, steps_per_epoch, batch_size], trainable=False, dtype=tf.int64
+        )
         self._means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._metrics]
         objects = tf.train.Checkpoint(place=self._place, means=self._means, **model.parts())
         self.checkpoints = Checkpoints(folder, objects)
@@ -31,7 +35,7 @@ class TrainingState:
     @property
     def step(self) -> int:
         """Number of steps done in all."""
-        return self.epochs_done * self.steps + self.steps_done
+        return self.epochs_done * self.steps_per_epoch + self.steps_done
 
     def restore(self, folder: Path) -> None:
         """Takes the state of the newest whole checkpoint of a folder, if there is one.
@@ -43,17 +47,19 @@ class TrainingState:
         if self.checkpoints.restore(folder) is None:
             return
         epochs, within, *batches = (int(value) for value in self._place.numpy())
-        if within and batches != [self.steps, self.batch_size]:
+        if within and batches != [self.steps_per_epoch, self.batch_size]:
             raise InputError(
                 f"{folder} was left within an epoch of {batches[0]} batches of {batches[1]}; now "
-                f"there are {self.steps} of {self.batch_size}. Finish it with the same "
+                f"there are {self.steps_per_epoch} of {self.batch_size}. Finish it with the same "
                 "--batch_size, data and number of devices."
             )
         self.epochs_done, self.steps_done = epochs, within
 
     def save(self) -> None:
         """Writes a checkpoint of where the training stands, as `Checkpoints.save`."""
-        self._place.assign([self.epochs_done, self.steps_done, self.steps, self.batch_size])
+        self._place.assign(
+            [self.epochs_done, self.steps_done, self.steps_per_epoch, self.batch_size]
+        )
         self.checkpoints.save(self.step)
 
     def note_metrics(self) -> None:

@@ -65,8 +65,10 @@ def _square_input(model: tf.keras.Model, path: Path, image_size: int) -> tf.kera
         raise InputError(f"{path} takes inputs of shape {shape}, not color images [H, W, 3].")
     sides = shape[1:] if first else shape[:2]
     if any(side not in (None, image_size) for side in sides):
+        fixed = {side for side in sides if side is not None}
+        cure = f"Set --image_size={min(fixed)}." if len(fixed) == 1 else "Pictures are square here."
         raise InputError(
-            f"{path} takes images of {sides[0]} x {sides[1]} pixels. Set --image_size={sides[0]}."
+            f"{path} takes images of {sides[0] or 'any'} x {sides[1] or 'any'} pixels. {cure}"
         )
     if "channels_first" not in json.dumps(model.get_config(), default=str):
         return _with_permuted_input(model, image_size) if first else model

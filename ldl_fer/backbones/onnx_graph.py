@@ -18,6 +18,8 @@ _FLATTENED = ("Flatten", "Reshape", "Squeeze")
 
 @dataclasses.dataclass(frozen=True)
 class Node:
+    """One operation of an ONNX file: its kind, name, names of inputs and output, attributes."""
+
     op: str
     name: str
     inputs: tuple[str, ...]

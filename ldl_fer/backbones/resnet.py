@@ -4,22 +4,22 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from ldl_fer.backbones.input_size import check_size
 from ldl_fer.errors import InputError
 
 layers = tf.keras.layers
 
-_SMALLEST = 32
 # What the ImageNet weights were trained on: 0-255 minus these means, here in RGB order.
 _CAFFE_MEANS = (123.68, 116.779, 103.939)
 
 
 def resnet18(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]."""
+    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]; InputError below 32 pixels."""
     return _basic_resnet((2, 2, 2, 2), image_size)
 
 
 def resnet34(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]."""
+    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]; InputError below 32 pixels."""
     return _basic_resnet((3, 4, 6, 3), image_size)
 
 
@@ -51,7 +51,7 @@ def resnet152(image_size: int, weights: str = "none") -> tf.keras.Model:
 
 
 def _basic_resnet(blocks: tuple[int, ...], image_size: int) -> tf.keras.Model:
-    _check(image_size)
+    check_size(image_size, "a ResNet")
     images = tf.keras.Input([image_size, image_size, 3])
     x = _convolution(images, 64, 7, 2, "conv1")
     x = layers.ReLU(name="conv1_relu")(x)
@@ -86,7 +86,7 @@ def _convolution(x: tf.Tensor, filters: int, size: int, stride: int, name: str) 
 def _bottleneck_resnet(
     application: Callable[..., tf.keras.Model], image_size: int, weights: str
 ) -> tf.keras.Model:
-    _check(image_size)
+    check_size(image_size, "a ResNet")
     images = tf.keras.Input([image_size, image_size, 3])
     # x = 127.5 x' + 127.5. The weights' blue-green-red order is met by turning the first kernel.
     caffe = layers.Rescaling(127.5, [127.5 - mean for mean in _CAFFE_MEANS], name="caffe_pixels")
@@ -109,10 +109,3 @@ def _bottleneck_resnet(
     kernel = model.get_layer("conv1_conv").kernel
     kernel.assign(tf.reverse(kernel, axis=[2]))
     return tf.keras.Model(images, model.output, name="backbone")
-
-
-def _check(image_size: int) -> None:
-    if image_size < _SMALLEST:
-        raise InputError(
-            f"--image_size={image_size} is too small for a ResNet; {_SMALLEST} is the least."
-        )

@@ -2,11 +2,10 @@
 
 import tensorflow as tf
 
-from ldl_fer.errors import InputError
+from ldl_fer.backbones.input_size import check_size
 
 layers = tf.keras.layers
 
-_SMALLEST = 32
 _STEM = 16
 _WIDTHS = (24, 48, 96, 160)
 
@@ -20,10 +19,7 @@ def small_cnn(image_size: int) -> tf.keras.Model:
     Raises:
       InputError: an image below 32 pixels.
     """
-    if image_size < _SMALLEST:
-        raise InputError(
-            f"--image_size={image_size} is too small for small_cnn; {_SMALLEST} is the least."
-        )
+    check_size(image_size, "small_cnn")
     images = tf.keras.Input([image_size, image_size, 3])
     x = layers.ReLU(name="stem_relu")(_normalized(images, _STEM, 3, 2, "stem"))
     for index, filters in enumerate(_WIDTHS, start=1):
