@@ -13,6 +13,7 @@ from ldl_fer import equations
 from ldl_fer.backbones import trained_part
 from ldl_fer.confusion import Confusion
 from ldl_fer.micro_batches import pass_in_parts
+from ldl_fer.replicas import is_alone, sum_over_replicas
 
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 
@@ -143,7 +144,10 @@ class Classifier(tf.keras.Model):
             gradients, rows = self._pass(batch, size)
         # What is only reported, not differentiated, could else be computed from updated variables.
         with tf.control_dependencies(tf.nest.flatten(rows)):
-            self.optimizer.apply_gradients(zip(gradients, self.optimized_variables, strict=True))
+            self.optimizer.apply_gradients(
+                zip(gradients, self.optimized_variables, strict=True),
+                skip_gradients_aggregation=is_alone(),  # see `sum_over_replicas`
+            )
         self.after_step(batch, rows)
         for name, mean in self.means.items():
             mean.update_state(rows[name])
@@ -174,7 +178,7 @@ class Classifier(tf.keras.Model):
     def _global_size(self, batch):
         """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
         size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, size)
+        return sum_over_replicas(size)
 
     def _scaled(self, loss):
         if isinstance(self.optimizer, LossScaleOptimizer):
@@ -190,6 +194,6 @@ class Classifier(tf.keras.Model):
         """Means since the last reset over all replicas; Keras' own are one machine's alone."""
         metrics = [metric for metric in self.metrics if metric.name in names]
         sums = tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
-        sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        sums = sum_over_replicas(sums)
         means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
         return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer import equations
+from ldl_fer.replicas import sum_over_replicas
 
 NO_CLASS = -1  # Label of a row that the centers do not count.
 
@@ -171,8 +172,7 @@ class ClassCenters(tf.keras.layers.Layer):
         """
         classes = self.centers.shape[0]
         sums, counts = equations.center_direction(features, self(labels), weight, labels, classes)
-        replica = tf.distribute.get_replica_context()
-        sums, counts = replica.all_reduce(tf.distribute.ReduceOp.SUM, [sums, counts])
+        sums, counts = sum_over_replicas([sums, counts])
         step = sums / (counts[:, tf.newaxis] + 1.0)
         if self.divide_by_rows:
             step /= tf.reduce_sum(counts)

@@ -53,6 +53,7 @@ ORDER = [
     *("prepared_records", "pooled_maps_cache", "pooled_records"),
     *("bad_images", "splits", "augmentation", "batches", "pipeline"),
     *(
+        "replicas",
         "bank",
         "layers",
         "micro_batches",
