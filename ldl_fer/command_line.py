@@ -33,6 +33,8 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
         except flags.Error as error:
             _complain(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
             sys.exit(USER_MISTAKE)
+        except SystemExit:  # absl ends by 1 when it has printed what --help asks for
+            sys.exit(0)
 
     def guarded(argv: list[str]) -> int | None:
         if argv[1:] and not positional:

@@ -57,3 +57,8 @@ def ended(positional, *arguments):
 )
 def test_exit_code_and_words(given, code, out, error):
     assert ended(*given) == (code, out, error)
+
+
+def test_help_succeeds():
+    code, out, error = ended("", "--help")
+    assert (code, error) == (0, "") and "--do:" in out
