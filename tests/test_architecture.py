@@ -16,6 +16,7 @@ ORDER = [
         "told_paths",
         "checksums",
         "settings",
+        "setting_checks",
         "config",
         "presets",
         "config_flags",
