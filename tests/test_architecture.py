@@ -58,6 +58,7 @@ ORDER = [
         "classifier",
         "neighbor_pass",
         "center_rows",
+        "target_construction",
         "model",
         "optimizers",
     ),
