@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer import equations
+from ldl_fer.config import fields
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = -1.3
@@ -962,6 +963,12 @@ def test_unknown_kernels_are_refused():
         equations.local_similarity(np.zeros((1, 2)), np.zeros((1, 1, 2)), 0.5, "cauchy")
     with pytest.raises(ValueError, match="cauchy"):
         equations.center_separation(np.zeros((2, 3)), "cauchy")
+
+
+def test_settings_offer_every_kernel():
+    choices = {name: field.metadata["choices"] for name, field in fields("method").items()}
+    assert choices["similarity_kernel"] == KERNELS
+    assert choices["separation_kernel"] == SEPARATIONS
 
 
 # ------------------------------------------------------------ numbers recorded from released code
