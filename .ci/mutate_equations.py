@@ -1,6 +1,6 @@
 """Breaks ldl_fer/equations.py in every small way and demands that a test turns red each time.
 
-  .venv/bin/python .ci/mutate_equations.py [--jobs N]
+  .venv/bin/python .ci/mutate_equations.py [--jobs=N] [--only=FUNCTION] ...
 
 One mutant per changed operator, sign, constant, function, axis, branch and shape. Each takes the
 place of the functions of `ldl_fer.equations` in a process forked after pytest has collected
@@ -8,7 +8,8 @@ tests/test_equations.py, which then runs until its first failure. The golden fil
 tests must hold on their own. The working tree is not touched.
 
 Exit code 0: every mutant died, except those that EQUIVALENT argues away. 1: one survived, or an
-entry of EQUIVALENT no longer stands for a survivor. 2: the tests fail on the unbroken module.
+entry of EQUIVALENT no longer stands for a survivor. 2: the tests fail on the unbroken module, or it
+has an operator or a function of TensorFlow that the tables below know nothing to put in place of.
 """
 
 import argparse
@@ -87,6 +88,7 @@ OPERATORS = {
     ast.Mult: ast.Div,
     ast.Div: ast.Mult,
     ast.Pow: ast.Mult,
+    ast.MatMult: ast.Mult,
 }
 COMPARISONS = {
     ast.Eq: ast.NotEq,
@@ -97,12 +99,15 @@ COMPARISONS = {
     ast.GtE: ast.Gt,
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
 }
 FUNCTIONS = {
     "tf.exp": "tf.math.log",
     "tf.math.log": "tf.exp",
     "tf.reduce_sum": "tf.reduce_mean",
     "tf.reduce_mean": "tf.reduce_sum",
+    "tf.equal": "tf.not_equal",
     "tf.maximum": "tf.minimum",
     "tf.minimum": "tf.maximum",
     "tf.abs": "tf.square",
@@ -115,6 +120,11 @@ FUNCTIONS = {
     "tf.math.divide_no_nan": "tf.math.divide",
     "tf.math.squared_difference": "tf.subtract",
     "tf.math.unsorted_segment_sum": "tf.math.unsorted_segment_mean",
+}
+# Broken by their arguments: the first in place of the call, two exchanged, one left out.
+WITHOUT_PARTNER = {
+    *("tf.cast", "tf.shape", "tf.stop_gradient", "tf.where", "tf.einsum"),
+    *("tf.linalg.diag", "tf.linalg.diag_part", "tf.linalg.band_part", "tf.debugging.assert_shapes"),
 }
 
 
@@ -153,19 +163,45 @@ def mutants(source: str) -> Iterator[Mutant]:
             setattr(parent, field, before)
 
 
+def unknown(source: str) -> list[str]:
+    """What a module uses and nothing is known to put in place of: "line: what it is"."""
+    found = []
+    for node in _below(ast.parse(source)):
+        match node:
+            case ast.Call(called):
+                name = ast.unparse(called)
+                if name.startswith("tf.") and name not in {*FUNCTIONS, *WITHOUT_PARTNER}:
+                    found.append((node.lineno, f"{name}: give it a partner in FUNCTIONS"))
+            case ast.BinOp(_, operator, _) if type(operator) not in OPERATORS:
+                found.append((node.lineno, f"{_line(node)}: give it a partner in OPERATORS"))
+            case ast.Compare(_, operators, _) if {*map(type, operators)} - COMPARISONS.keys():
+                found.append((node.lineno, f"{_line(node)}: give it a partner in COMPARISONS"))
+    return [f"{line}: {what}" for line, what in sorted(found)]
+
+
 def _sites(node: ast.AST, statement: ast.stmt) -> Iterator[tuple]:
     """(parent, field, place in the field's list or None, changed child, statement) below a node."""
+    for field, place, child in _children(node):
+        own = child if isinstance(child, ast.stmt) else statement
+        for change in _changes(child):
+            yield node, field, place, change, own
+        yield from _sites(child, own)
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    for _, _, child in _children(node):
+        yield child
+        yield from _below(child)
+
+
+def _children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
+    """(field, place in the field's list or None, child), but for what is free to change."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list"):
             continue
-        children = enumerate(value) if isinstance(value, list) else [(None, value)]
-        for place, child in children:
-            if not isinstance(child, ast.AST) or isinstance(child, ast.JoinedStr):
-                continue  # the text of an error is free
-            own = child if isinstance(child, ast.stmt) else statement
-            for change in _changes(child):
-                yield node, field, place, change, own
-            yield from _sites(child, own)
+        for place, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+                yield field, place, child  # a JoinedStr is the text of an error
 
 
 def _line(node: ast.AST) -> str:
@@ -176,14 +212,20 @@ def _line(node: ast.AST) -> str:
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.BinOp(left, operator, right):
-            if type(operator) in OPERATORS:
+            if type(operator) in OPERATORS:  # else `unknown` tells
                 yield ast.BinOp(left, OPERATORS[type(operator)](), right)
             yield left
             yield right
         case ast.UnaryOp(_, operand):
             yield operand
-        case ast.Compare(left, [operator], right):
-            yield ast.Compare(left, [COMPARISONS[type(operator)]()], right)
+        case ast.Compare(left, operators, right):
+            for place, operator in enumerate(operators):
+                if type(operator) in COMPARISONS:
+                    other = COMPARISONS[type(operator)]()
+                    changed = [*operators[:place], other, *operators[place + 1 :]]
+                    yield ast.Compare(left, changed, right)
+        case ast.BoolOp(operator, values):
+            yield ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values)
         case ast.IfExp(_, body, orelse):
             yield body
             yield orelse
@@ -195,7 +237,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(not value)
         case ast.Constant(str(value)):
             yield ast.Constant(f"{value}_")
-        case ast.Constant(value):
+        case ast.Constant(int() | float() as value):
             yield ast.Constant(value + 1)
             yield ast.Constant(value - 1)
         case ast.Subscript(value, ast.Tuple(items)):
@@ -209,7 +251,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             for place, item in enumerate(items):
                 negated = [*items[:place], ast.UnaryOp(ast.USub(), item), *items[place + 1 :]]
                 yield ast.Return(ast.Tuple(negated, ast.Load()))
-        case ast.Return(value) if not isinstance(value, ast.UnaryOp):
+        case ast.Return(ast.expr() as value) if not isinstance(value, ast.UnaryOp):
             yield ast.Return(ast.UnaryOp(ast.USub(), value))
         case ast.Expr() | ast.Raise():
             yield ast.Pass()
@@ -222,11 +264,15 @@ def _changes_of_call(call: ast.Call) -> Iterator[ast.AST]:
     if name in FUNCTIONS:
         other = ast.parse(FUNCTIONS[name], mode="eval").body
         yield ast.Call(other, call.args, call.keywords)
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
     if name == "tf.where":
-        condition, here, there = call.args
-        yield ast.Call(call.func, [condition, there, here], call.keywords)
-        yield here
-    yield call.args[0]
+        named = {keyword.arg: keyword.value for keyword in call.keywords}
+        named |= dict(zip(("condition", "x", "y"), call.args, strict=False))
+        if len(named) == 3:
+            yield ast.Call(call.func, [named["condition"], named["y"], named["x"]], [])
+            yield named["x"]
+        arguments = [named["condition"]]
+    yield from arguments[:1]
     for place in range(len(call.keywords)):
         kept = call.keywords[:place] + call.keywords[place + 1 :]
         yield ast.Call(call.func, call.args, kept)
@@ -288,11 +334,21 @@ def _out_of_time(*_):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
-    jobs = parser.parse_args().jobs
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="FUNCTION", help="one of its functions"
+    )
+    given = parser.parse_args()
 
     source = Path(equations.__file__).read_text()
+    if problems := unknown(source):
+        print("nothing is known to put in place of", *problems, sep="\n  ")
+        return 2
     broken = list(mutants(source))
-    loop = MutantLoop([("", source), *((m.function, m.source) for m in broken)], jobs)
+    chosen = set(given.only) or {m.function for m in broken} | {key[0] for key in EQUIVALENT}
+    broken = [mutant for mutant in broken if mutant.function in chosen]
+    if absent := set(given.only) - {mutant.function for mutant in broken}:
+        parser.error(f"ldl_fer/equations.py has no function {', '.join(sorted(absent))}")
+    loop = MutantLoop([("", source), *((m.function, m.source) for m in broken)], given.jobs)
     options = ["-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal", "--capture=no"]
     tests = ROOT / "tests" / "test_equations.py"
     code = pytest.main([*options, "--golden=/absent", f"--rootdir={ROOT}", str(tests)], [loop])
@@ -303,11 +359,13 @@ def main() -> int:
     if whole:
         print(f"the tests fail on the module as it is: {whole}")
         return 2
-    return report(broken, first_failures)
+    return report(broken, first_failures, {key for key in EQUIVALENT if key[0] in chosen})
 
 
-def report(broken: list[Mutant], first_failures: list[str | None]) -> int:
-    """Prints the table mutant -> test; 1 if a mutant got away, else 0."""
+def report(
+    broken: list[Mutant], first_failures: list[str | None], argued: set[tuple[str, str]]
+) -> int:
+    """Prints the table mutant -> test; 1 if one got away or an entry argued is stale, else 0."""
     survivors, equivalent = [], set()
     for mutant, test in zip(broken, first_failures, strict=True):
         if test is None and mutant.key in EQUIVALENT:
@@ -319,7 +377,7 @@ def report(broken: list[Mutant], first_failures: list[str | None]) -> int:
         else:
             verdict = test
         print(f"{mutant.line:4} {mutant.statement}\n{'':5}{mutant.change}\n{'':5}{verdict}")
-    stale = EQUIVALENT.keys() - equivalent
+    stale = argued - equivalent
     for key in sorted(stale):
         print(f"EQUIVALENT holds {key}, which is no surviving mutant")
     print(f"{len(broken)} mutants, {len(equivalent)} equivalent, {len(survivors)} survive")

@@ -11,7 +11,9 @@ class NeighborBank(tf.keras.layers.Layer):
     """Latest features and probabilities of all N samples; neighbors are looked up, not recomputed.
 
     A step reads the rows of its neighbors and writes its own, so a row is as old as the sample's
-    last visit: one epoch at most. Rows never written are zeros, and told apart by that.
+    last visit: less than two epochs, as a sample may come first in one and last in the next, and
+    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). Rows
+    never written are zeros, and told apart by that.
 
     Attributes:
       features: [N, V] float16; rounding to 11 bits halves the memory.

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from ldl_fer import face_plots, plots
+from ldl_fer import neighbor_plot, plots
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
 from ldl_fer.pipeline import batch_of_samples
@@ -71,7 +71,7 @@ def neighbor_figure(
     features, _ = model(batch["image"], training=False)
     neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
     made = model.construct(batch, features, neighbors, training=False)
-    return face_plots.neighbors(
+    return neighbor_plot.neighbors(
         batch["image"].numpy(),
         batch["neighbor_image"].numpy(),
         [class_names[label] for label in batch["label"]],

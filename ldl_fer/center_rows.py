@@ -1,10 +1,12 @@
-"""What the class centers see of a batch."""
+"""What the class centers see of a batch, and its loss by sample."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from ldl_fer.layers import NO_CLASS
+from ldl_fer import equations
+from ldl_fer.layers import NO_CLASS, ClassCenters
 from ldl_fer.neighbor_pass import Neighbors
 
 
@@ -16,9 +18,28 @@ class CenterRows(NamedTuple):
     center_weights: tf.Tensor  # [B, R], 1 - lambda
 
     @classmethod
-    def own(cls, features: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> "CenterRows":
-        """A row per sample: [B, V], [B], [B] -> R = 1."""
-        return cls(*(values[:, tf.newaxis] for values in (features, labels, weights)))
+    def of_batch(
+        cls,
+        batch: dict[str, tf.Tensor],
+        features: tf.Tensor,
+        neighbors: Neighbors | None,
+        uncertainty: Callable[[tf.Tensor], tf.Tensor],
+    ) -> "CenterRows":
+        """A row for each sample and, unless None, for each of its neighbors.
+
+        Args:
+          batch: `label`, `sample_id` [B]; with neighbors also `neighbors`, `neighbor_labels`
+            [B, K] of `batches.batch_spec`.
+          features: [B, V], the batch's own.
+          neighbors: what the network says of the neighbors.
+          uncertainty: sample_ids -> lambda.
+        """
+        weights = 1.0 - uncertainty(batch["sample_id"])
+        own = cls(*(values[:, tf.newaxis] for values in (features, batch["label"], weights)))
+        if neighbors is None:
+            return own
+        weights = 1.0 - uncertainty(batch["neighbors"])
+        return own.with_neighbors(neighbors, batch["neighbor_labels"], weights)
 
     def with_neighbors(
         self, neighbors: Neighbors, labels: tf.Tensor, weights: tf.Tensor
@@ -43,3 +64,14 @@ class CenterRows(NamedTuple):
         features, labels, weights = self
         flat = tf.reshape(features, [-1, features.shape[-1]])
         return flat, tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
+
+    def loss(self, centers: ClassCenters, separation: bool) -> tf.Tensor:
+        """Eq. 10, [B]: the mean over the R rows of each sample, and the centers' separation if so.
+
+        Rows of neighbors not seen yet are among the R, with a weight and so a loss of 0: until the
+        bank is full, the mean is less than that over the rows seen.
+        """
+        features, labels, weights = self.flat()
+        loss = equations.center_loss(features, centers(labels), weights)
+        loss = tf.reduce_mean(tf.reshape(loss, tf.shape(self.center_labels)), axis=1)
+        return loss + centers.separation() if separation else loss

@@ -6,9 +6,10 @@ flag.
 
 import dataclasses
 import json
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from ldl_fer.errors import InputError
+from ldl_fer.setting_checks import check_method, check_setting
 from ldl_fer.settings import (
     AugmentationConfig,
     ComparatorConfig,
@@ -20,35 +21,7 @@ from ldl_fer.settings import (
 )
 from ldl_fer.told_paths import expanded, told_values
 
-_POSITIVE = {
-    *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
-    *("head_units", "erase_aspect"),
-}
-_RANGES = {"erase_area", "erase_aspect"}
-_ANY_SIGN = {"uncertainty_init", "calibration_floor"}
-_SHARES = {
-    "validation_fraction",
-    "erase_probability",
-    "erase_area",
-    "fixed_uncertainty",
-    "uncertainty_momentum",
-    "dropout",
-    "bank_device_share",
-    "smoothing",
-    "scn_high_share",
-    "scn_rank_weight",
-}
 _NOT_KEPT = ("trust_model",)
-_KINDS = {
-    bool: "true or false",
-    int: "a whole number below 2147483648",
-    float: "a finite number",
-    str: "text without NUL",
-    tuple[int, ...]: "a list of whole numbers",
-    tuple[float, ...]: "a list of finite numbers",
-    tuple[str, ...]: "a list of names",
-    float | None: "a finite number or none",
-}
 GROUPS = {
     "data": DataConfig,
     "augmentation": AugmentationConfig,
@@ -93,19 +66,19 @@ class Config:
         """A copy with the named settings changed, whatever their group.
 
         Raises:
-          InputError: for an unknown name, or a value that is out of range or not among a setting's
-            choices.
+          InputError: for an unknown name, a value that is out of range or not among a setting's
+            choices, or values that do not go together.
         """
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            _check(name, value, group)
+            check_setting(name, value, kinds(group)[name], fields(group)[name].metadata["choices"])
             value = expanded(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
-        return dataclasses.replace(
-            self,
-            **{g: dataclasses.replace(getattr(self, g), **c) for g, c in changed.items()},
-        )
+        groups = {g: dataclasses.replace(getattr(self, g), **c) for g, c in changed.items()}
+        replaced = dataclasses.replace(self, **groups)
+        check_method(replaced.method)
+        return replaced
 
     def to_json(self) -> str:
         """The settings as indented JSON; `from_json` reads it back, in the same folder.
@@ -140,33 +113,14 @@ class Config:
         return cls().replace(**settings)
 
 
-def checkpoint_interval(text: str) -> tuple[int, float]:
-    """(steps, minutes) of --checkpoint_every; 0 for what it does not name.
-
-    Raises:
-      InputError: it is not a number of steps, a number of minutes with an m behind, or both.
-    """
-    steps, minutes = 0, 0.0
-    for part in text.split(","):
-        number = part.strip()
-        try:
-            if number.endswith("m"):
-                minutes = float(number.removesuffix("m"))
-            else:
-                steps = int(number)
-        except ValueError:
-            minutes = -1
-    if not (steps >= 0 and 0 <= minutes < float("inf")):
-        raise InputError(
-            f"checkpoint_every is a number of steps as 500, of minutes as 10m, or both as 500,10m; "
-            f"not {text!r}"
-        )
-    return steps, minutes
-
-
 def fields(group: str) -> dict[str, dataclasses.Field]:
     """Name -> field of a group's settings."""
     return {f.name: f for f in dataclasses.fields(GROUPS[group])}
+
+
+def kinds(group: str) -> dict[str, Any]:
+    """Name -> declared type of a group's settings, a key of `setting_checks.KINDS`."""
+    return get_type_hints(GROUPS[group])
 
 
 def _group_of(name: str) -> str:
@@ -174,39 +128,3 @@ def _group_of(name: str) -> str:
         if name in fields(group):
             return group
     raise InputError(f"there is no setting {name!r}")
-
-
-def _check(name: str, value: Any, group: str) -> None:
-    choices = fields(group)[name].metadata["choices"]
-    kind = get_type_hints(GROUPS[group])[name]
-    if not _is_of(value, kind):
-        raise InputError(f"{name} is {_KINDS[kind]}, not {value!r}")
-    if name in _RANGES and not (len(value) == 2 and value[0] <= value[1]):
-        raise InputError(f"{name} is two numbers, the smaller first, not {value!r}")
-    if name == "class_names" and (len(value) < 2 or len(set(value)) < len(value)):
-        raise InputError(f"class_names are two or more names, none twice, not {value!r}")
-    if choices and value not in choices:
-        raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
-    if name == "checkpoint_every":
-        checkpoint_interval(value)
-    numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_of(v, float)]
-    if name in _POSITIVE and min(numbers) <= 0:
-        raise InputError(f"{name} must be above 0, not {value}")
-    if name not in _ANY_SIGN and min(numbers, default=0) < 0:
-        raise InputError(f"{name} must not be negative, as {value} is")
-    if name in _SHARES and max(numbers) > 1:
-        raise InputError(f"{name} must not be above 1, as {value} is")
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    """Whether a value is of a setting's declared kind; numbers are finite."""
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_is_of(v, get_args(kind)[0]) for v in value)
-    if get_args(kind):  # float | None
-        return any(_is_of(value, one) for one in get_args(kind))
-    if kind is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and abs(value) < 1e300  # neither NaN nor infinite
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
-    return isinstance(value, kind) and "\0" not in str(value)

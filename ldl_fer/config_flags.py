@@ -4,13 +4,27 @@ A flag left alone keeps the preset's value.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 
-from ldl_fer.config import GROUPS, Config, fields
+from ldl_fer.config import GROUPS, Config, fields, kinds
 from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS, replaced
+from ldl_fer.setting_checks import KINDS
+
+# absl counts a flag as that of the module that defines it, unless that one disclaims it: then as
+# that of the command that called `define_flags`, whose --help shows it.
+flags.disclaim_key_flags()
+
+_NONE = "none"  # a flag's value None would say that it was left alone
+
+
+class _NumberOrNone(flags.ArgumentParser):
+    syntactic_help = "a number or none"
+
+    def parse(self, argument: Any) -> float | str:
+        return _NONE if argument in ("", _NONE) else float(argument)
 
 
 def define_flags(*groups: str, preset: str = "paper") -> None:
@@ -27,11 +41,8 @@ def define_flags(*groups: str, preset: str = "paper") -> None:
         "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
     )
     for group in groups or GROUPS:
-        for setting in dataclasses.fields(GROUPS[group]):
+        for setting in fields(group).values():
             _define_flag(group, setting)
-
-
-flags.disclaim_key_flags()
 
 
 def _define_flag(group: str, setting: dataclasses.Field) -> None:
@@ -51,22 +62,21 @@ def _define_flag(group: str, setting: dataclasses.Field) -> None:
         flags.DEFINE_list(setting.name, None, text)
     elif isinstance(setting.default, int):
         flags.DEFINE_integer(setting.name, None, text)
-    elif isinstance(setting.default, float) or setting.default is None:
+    elif isinstance(setting.default, float):
         flags.DEFINE_float(setting.name, None, text)
+    elif setting.default is None:
+        serializer = flags.ArgumentSerializer()
+        flags.DEFINE(_NumberOrNone(), setting.name, None, text, serializer=serializer)
     else:
         flags.DEFINE_string(setting.name, None, text)
 
 
 def _as_flag(value: Any) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in value) or "none"
-    return (
-        "none"
-        if value in ("", None)
-        else str(value).lower()
-        if value in (True, False)
-        else str(value)
-    )
+        return ",".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in value) or _NONE
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _NONE if value in ("", None) else str(value)
 
 
 def config_from_flags(base: Config | None = None) -> Config:
@@ -78,15 +88,16 @@ def config_from_flags(base: Config | None = None) -> Config:
     config = base or PRESETS[flags.FLAGS.preset]
     given = {}
     for group in GROUPS:
-        for name, setting in fields(group).items():
+        for name, kind in kinds(group).items():
             value = flags.FLAGS[name].value if name in flags.FLAGS else None
             if value is None:
                 continue
             if isinstance(value, list):
-                kind = {"decay_epochs": int, "class_names": str}.get(name, float)
                 try:
-                    value = tuple(kind(item) for item in value)
+                    value = tuple(get_args(kind)[0](item) for item in value)
                 except ValueError as error:
-                    raise InputError(f"--{name}: {error}") from error
-            given[setting.name] = value
+                    raise InputError(
+                        f"--{name} is {KINDS[kind]}, comma separated, not {','.join(value)!r}"
+                    ) from error
+            given[name] = None if kind == float | None and value == _NONE else value
     return replaced(config, given)

@@ -17,9 +17,11 @@ import pandas as pd
 from absl import flags
 
 from ldl_fer import command_line, face_plots, plots
+from ldl_fer.annotation_checks import LABEL, PATH
 from ldl_fer.annotations import read_annotations
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
+from ldl_fer.label_list import CLEAN_LABEL
 from ldl_fer.noise import add_noise
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run
@@ -96,22 +98,19 @@ def flip_auc(run: Run) -> float:
     from ldl_fer.metrics import flip_detection
 
     samples = pd.read_csv(run.samples)
-    flipped = samples["expression"] != samples["clean_expression"]
+    flipped = samples[LABEL] != samples[CLEAN_LABEL]
     return flip_detection(samples["uncertainty"], flipped)["roc_auc"]
 
 
 def picture_uncertain(run: Run, image_dir: Path) -> Path:
     """Writes a picture of the training faces with the highest lambda; returns its path."""
     samples = pd.read_csv(run.samples).nlargest(PICTURED, "uncertainty")
-    images = [cv2.imread(str(image_dir / p))[..., ::-1] for p in samples["subDirectory_filePath"]]
+    images = [cv2.imread(str(image_dir / p))[..., ::-1] for p in samples[PATH]]
+    rows = zip(samples[LABEL], samples[CLEAN_LABEL], samples["uncertainty"], strict=True)
     titles = [
-        f"{CLASS_NAMES[row.expression]}, $\\lambda$ {row.uncertainty:.2f}\n"
-        + (
-            "kept"
-            if row.expression == row.clean_expression
-            else f"flipped from {CLASS_NAMES[row.clean_expression]}"
-        )
-        for row in samples.itertuples()
+        f"{CLASS_NAMES[label]}, $\\lambda$ {uncertainty:.2f}\n"
+        + ("kept" if label == clean else f"flipped from {CLASS_NAMES[clean]}")
+        for label, clean, uncertainty in rows
     ]
     path = run.folder / "highest_uncertainty.png"
     plots.save_figure(face_plots.faces(images, titles), path)

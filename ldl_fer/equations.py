@@ -17,7 +17,7 @@
 No state, flags, layers or replicas here. Per-sample values come out; the model reduces them.
 Letters: B batch, K neighbors, C classes, V feature size, M any number of rows.
 Where the authors' released code computes something else, the difference is an argument, and
-`ldl_fer.config` says which preset uses which.
+`ldl_fer.presets` says which preset uses which.
 """
 
 import tensorflow as tf
@@ -251,11 +251,12 @@ def center_direction(
       features: [M, V].
       own_centers: [M, V], the center of each row's class.
       weight: [M] in [0, 1], 1 - lambda.
-      labels: [M], integers in [0, C).
+      labels: [M], integers in [0, C), or below 0 for a row that counts nowhere: the segment sums
+        drop it.
       classes: C.
 
     Returns:
-      sums [C, V], and counts [C] in the type of `weight`, which add up to M.
+      sums [C, V], and counts [C] in the type of `weight`, which add up to the rows that count.
     """
     tf.debugging.assert_shapes(
         [(features, ("M", "V")), (own_centers, ("M", "V")), (weight, ("M",)), (labels, ("M",))]

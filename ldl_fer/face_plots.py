@@ -1,4 +1,4 @@
-"""Figures of faces: a grid, neighbors with their contributions, distributions, lambda.
+"""Figures of faces: a grid, distributions, lambda. That of neighbors: `ldl_fer.neighbor_plot`.
 
 Images are uint8 RGB, [H, W, 3] each, of any size.
 """
@@ -9,9 +9,25 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_FACE = 1.5  # inches
-_GIVEN, _TARGET, _REFERENCE, _AGGREGATED = "#9aa0a6", "#1f77b4", "#f28e2b", "#9ecae1"
-_COLORS = (_TARGET, _REFERENCE, "#59a14f")
+FACE = 1.5  # inches that a picture has in width and height
+_GIVEN, TARGET, _REFERENCE, _AGGREGATED = "#9aa0a6", "#1f77b4", "#f28e2b", "#9ecae1"
+_COLORS = (TARGET, _REFERENCE, "#59a14f")
+_SERIES_COLORS = {
+    "given label": _GIVEN,
+    "aggregated distribution": _AGGREGATED,
+    "target distribution": TARGET,
+    "prediction": TARGET,
+}
+
+
+def show_face(axes: Axes, image: np.ndarray, title: str, weight: str = "normal") -> None:
+    """Puts an image, [H, W, 3] uint8, into its axes under a caption, without ticks or frame."""
+    axes.imshow(image, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title(title, fontsize=9, pad=3, weight=weight)
 
 
 def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8) -> Figure:
@@ -27,76 +43,14 @@ def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     lines = max(title.count("\n") + 1 for title in titles)
-    height = _FACE + 0.17 * lines
-    figure = Figure(figsize=(columns * _FACE, rows * height + 0.1), layout="constrained")
+    height = FACE + 0.17 * lines
+    figure = Figure(figsize=(columns * FACE, rows * height + 0.1), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(images) :]:
         axes.axis("off")
     for axes, image, title in zip(grid, images, titles, strict=False):
-        _show(axes, image, title)
+        show_face(axes, image, title)
     return figure
-
-
-def neighbors(
-    images: Sequence[np.ndarray] | np.ndarray,
-    neighbor_images: Sequence[Sequence[np.ndarray]] | np.ndarray,
-    labels: Sequence[str],
-    neighbor_labels: Sequence[Sequence[str]],
-    contribution: np.ndarray,
-    calibration: np.ndarray,
-    local_similarity: np.ndarray,
-) -> Figure:
-    """Each sample followed by its neighbors, as Figure 4 of the paper: one row per sample.
-
-    Under a neighbor: a bar of its contribution c = zeta s (Eq. 4), full width being 1, with the
-    local similarity s, its upper bound, in a pale color behind it, and the three numbers.
-
-    Args:
-      images: [B, H, W, 3] uint8.
-      neighbor_images: [B, K, H, W, 3] uint8.
-      labels: B captions of the samples: their labels, perhaps with lambda.
-      neighbor_labels: B times K captions.
-      contribution: [B, K] in [0, 1], c.
-      calibration: [B, K] in [0, 1], zeta.
-      local_similarity: [B, K] in [0, 1], s.
-    """
-    contribution = np.asarray(contribution)
-    rows, count = contribution.shape
-    if len(images) != rows or np.shape(neighbor_images)[:2] != (rows, count):
-        raise ValueError(
-            f"{len(images)} images, neighbors {np.shape(neighbor_images)[:2]}, "
-            f"contributions {contribution.shape}"
-        )
-    figure = Figure(
-        figsize=((count + 1) * _FACE, rows * (_FACE + 0.75) + 0.3), layout="constrained"
-    )
-    figure.suptitle(
-        r"contribution $c = \zeta s$ (bar), local similarity $s$ (pale bar), "
-        r"calibration $\zeta$",
-        fontsize=10,
-    )
-    grid = figure.subplots(2 * rows, count + 1, squeeze=False, height_ratios=[6, 1] * rows)
-    for i in range(rows):
-        _show(grid[2 * i, 0], images[i], labels[i], weight="bold")
-        _frame(grid[2 * i, 0])
-        grid[2 * i + 1, 0].axis("off")
-        for k in range(count):
-            _show(grid[2 * i, k + 1], neighbor_images[i][k], neighbor_labels[i][k])
-            _contribution_bar(
-                grid[2 * i + 1, k + 1],
-                contribution[i, k],
-                float(calibration[i][k]),
-                float(local_similarity[i][k]),
-            )
-    return figure
-
-
-_SERIES_COLORS = {
-    "given label": _GIVEN,
-    "aggregated distribution": _AGGREGATED,
-    "target distribution": _TARGET,
-    "prediction": _TARGET,
-}
 
 
 def faces_with_bars(
@@ -131,7 +85,7 @@ def faces_with_bars(
             face.axis("off")
             bars.axis("off")
             continue
-        _show(face, images[i], titles[i] if titles is not None else "")
+        show_face(face, images[i], titles[i] if titles is not None else "")
         for j, (name, values) in enumerate(series.items()):
             offset = (j - (len(series) - 1) / 2) * thick
             color = _SERIES_COLORS.get(name, _REFERENCE)
@@ -159,7 +113,7 @@ def uncertainty(
       extremes: heading -> images [H, W, 3] uint8 and their captions; a row of faces each.
     """
     width = max([len(images) for images, _ in extremes.values()] + [5])
-    figure = Figure(figsize=(width * _FACE, 3.0 + 2.25 * len(extremes)), layout="constrained")
+    figure = Figure(figsize=(width * FACE, 3.0 + 2.25 * len(extremes)), layout="constrained")
     parts = figure.subfigures(1 + len(extremes), 1, height_ratios=[3.0] + [2.25] * len(extremes))
     axes = np.ravel(parts)[0].subplots()
     edges = np.linspace(0.0, 1.0, 21)
@@ -183,38 +137,5 @@ def uncertainty(
         for axes in row[len(images) :]:
             axes.axis("off")
         for axes, image, caption in zip(row, images, captions, strict=False):
-            _show(axes, image, caption)
+            show_face(axes, image, caption)
     return figure
-
-
-def _show(axes: Axes, image: np.ndarray, title: str, weight: str = "normal") -> None:
-    axes.imshow(image, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.set_title(title, fontsize=9, pad=3, weight=weight)
-
-
-def _frame(axes: Axes) -> None:
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=_TARGET, linewidth=2.5)
-
-
-def _contribution_bar(
-    axes: Axes, contribution: float, calibration: float, similarity: float
-) -> None:
-    axes.barh(0, 1.0, color="#f1f3f4")
-    axes.barh(0, similarity, color="#c6dbef")
-    axes.barh(0, contribution, color=_TARGET)
-    axes.set_xlim(0.0, 1.0)
-    axes.axis("off")
-    axes.text(
-        0.5,
-        -0.25,
-        f"$c$ {contribution:.2f}\n$\\zeta$ {calibration:.2f}  $s$ {similarity:.2f}",
-        transform=axes.transAxes,
-        ha="center",
-        va="top",
-        fontsize=8,
-    )

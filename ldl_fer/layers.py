@@ -8,6 +8,7 @@ from ldl_fer import equations
 from ldl_fer.replicas import sum_over_replicas
 
 NO_CLASS = -1  # Label of a row that the centers do not count.
+_HIDDEN = (512, 256)  # Units of g's first two layers.
 
 
 class SampleUncertainty(tf.keras.layers.Layer):
@@ -71,19 +72,19 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
                 return tf.keras.layers.LayerNormalization(name=name)
             return tf.keras.layers.BatchNormalization(name=name, synchronized=sync_batch_norm)
 
-        self.dense1 = tf.keras.layers.Dense(512, name="dense1")
+        self.dense1 = tf.keras.layers.Dense(_HIDDEN[0], name="dense1")
         self.norm1 = norm("norm1")
-        self.dense2 = tf.keras.layers.Dense(256, name="dense2")
+        self.dense2 = tf.keras.layers.Dense(_HIDDEN[1], name="dense2")
         self.norm2 = norm("norm2")
         self.dense3 = tf.keras.layers.Dense(1, name="dense3")
 
     def build(self, input_shape: tf.TensorShape) -> None:
         size = input_shape[-1]
         self.dense1.build([None, 2 * size])
-        self.norm1.build([None, None, 512])
-        self.dense2.build([None, None, 512])
-        self.norm2.build([None, None, 256])
-        self.dense3.build([None, None, 256])
+        self.norm1.build([None, None, _HIDDEN[0]])
+        self.dense2.build([None, None, _HIDDEN[0]])
+        self.norm2.build([None, None, _HIDDEN[1]])
+        self.dense3.build([None, None, _HIDDEN[1]])
         super().build(input_shape)
 
     def call(

@@ -1,6 +1,6 @@
 """LDLVA as a Keras model: it wires the equations to what remembers and learns."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,16 +11,7 @@ from ldl_fer.classifier import Classifier
 from ldl_fer.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
 from ldl_fer.neighbor_pass import NeighborPass, Neighbors, mixes_images
 from ldl_fer.settings import MethodConfig
-
-
-class Construction(NamedTuple):
-    """A target distribution and what it was made from."""
-
-    calibration: tf.Tensor  # [B, K], zeta
-    contribution: tf.Tensor  # [B, K], c
-    aggregated: tf.Tensor  # [B, C], d~
-    uncertainty: tf.Tensor  # [B], lambda
-    target: tf.Tensor  # [B, C], d
+from ldl_fer.target_construction import Construction, construct_targets
 
 
 class LDLVA(Classifier):
@@ -138,20 +129,17 @@ class LDLVA(Classifier):
           neighbors: what the network says of the neighbors.
           training: mode of the calibrator's normalization.
         """
-        similarity = batch["local_similarity"] * neighbors.seen
-        label = self.labels(batch)
+        logit = None
         if self.method.adaptive_similarity:
             logit = self.calibrator(features, neighbors.features, training=training)
-            calibration = equations.calibration_score(logit, self.method.calibration_floor)
-        else:
-            calibration = tf.ones_like(similarity)
-        contribution = equations.contribution_degree(calibration, similarity)
-        aggregated = equations.aggregated_distribution(
-            contribution, neighbors.probabilities, fallback=label
+        return construct_targets(
+            self.labels(batch),
+            batch["local_similarity"],
+            logit,
+            neighbors,
+            self.sample_uncertainty(batch["sample_id"]),
+            self.method.calibration_floor,
         )
-        uncertainty = self.sample_uncertainty(batch["sample_id"])
-        target = equations.target_distribution(label, aggregated, uncertainty)
-        return Construction(calibration, contribution, aggregated, uncertainty, target)
 
     def sample_uncertainty(self, sample_ids: tf.Tensor) -> tf.Tensor:
         """lambda of the samples: trained, fixed, or 0 where labels are taken as given."""
@@ -182,18 +170,15 @@ class LDLVA(Classifier):
         if known is not None:
             target = self.construct(batch, features, known, training=True).target
         classification = self.cross_entropy(batch, target, logits, self.method.log_epsilon)
-        center_rows = self._center_rows(batch, features, known)
-        pull = self._center_loss(center_rows)
-        rows = {
-            "features": features,
-            "logits": logits,
-            "classification_loss": classification,
-            "center_loss": pull,
-            "loss": equations.total_loss(classification, pull, self.method.gamma),
-        }
+        pull = tf.zeros_like(classification)
+        rows = {"features": features, "logits": logits, "classification_loss": classification}
         if self.method.discriminative_loss:
+            others = known if self.method.center_rows == "main_and_neighbors" else None
+            center_rows = CenterRows.of_batch(batch, features, others, self.sample_uncertainty)
+            pull = center_rows.loss(self.centers, self.method.separation_in_loss)
             rows |= center_rows._asdict()
-        return rows
+        total = equations.total_loss(classification, pull, self.method.gamma)
+        return rows | {"center_loss": pull, "loss": total}
 
     def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
         """Moves lambda and centers, and writes the bank."""
@@ -207,24 +192,3 @@ class LDLVA(Classifier):
         if self.bank is not None:
             probabilities = tf.nn.softmax(rows["logits"])
             self.bank.write(batch["sample_id"], rows["features"], probabilities)
-
-    def _center_rows(self, batch, features, neighbors):
-        """What the centers see of each sample: itself, and its neighbors if the method says so."""
-        weights = 1.0 - self.sample_uncertainty(batch["sample_id"])
-        own = CenterRows.own(features, batch["label"], weights)
-        if neighbors is None or self.method.center_rows == "main":
-            return own
-        weights = 1.0 - self.sample_uncertainty(batch["neighbors"])
-        return own.with_neighbors(neighbors, batch["neighbor_labels"], weights)
-
-    def _center_loss(self, rows):
-        """[B]: Eq. 10, averaged over the rows of each sample."""
-        size = tf.shape(rows.center_labels)
-        if not self.method.discriminative_loss:
-            return tf.zeros(size[0])
-        features, labels, weights = rows.flat()
-        loss = equations.center_loss(features, self.centers(labels), weights)
-        loss = tf.reduce_mean(tf.reshape(loss, size), axis=1)
-        if self.method.separation_in_loss:
-            loss += self.centers.separation()
-        return loss

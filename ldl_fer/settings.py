@@ -110,14 +110,20 @@ class MethodConfig:
     calibration_normalization: str = _setting(
         "layer", "Normalization inside g (Eq. 3).", ("layer", "batch")
     )
-    calibration_floor: float | None = _setting(None, "Lower bound of g's logit; none if empty.")
+    calibration_floor: float | None = _setting(
+        None, "Lower bound of g's logit: a number, or none (empty, too) for no bound."
+    )
     uncertainty_form: str = _setting(
         "direct",
         "direct: lambda is the variable, projected to [0, 1]; "
         "logit: 1 - lambda = sigmoid(variable).",
         ("direct", "logit"),
     )
-    uncertainty_init: float = _setting(0.0, "First value of that variable.")
+    uncertainty_init: float = _setting(
+        0.0,
+        "First value of the variable of --uncertainty_form, for every sample; within [0, 1] where "
+        "lambda is the variable.",
+    )
     log_epsilon: float = _setting(0.0, "Added to probabilities inside the logarithm of Eq. 1.")
     class_weights: str = _setting(
         "none",
@@ -207,7 +213,7 @@ class NetworkConfig:
         "Leave the pretrained mobilefacenet as it is and train a head on its pooled maps (2,304 "
         "numbers a face, computed once): whole tables in minutes on a CPU.",
     )
-    head_units: int = _setting(512, "Features of that head.")
+    head_units: int = _setting(512, "Features of the head that --frozen trains.")
     dropout: float = _setting(
         0.0, "Dropout between the features and the logits; with --frozen, before the features."
     )

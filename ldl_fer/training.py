@@ -10,7 +10,7 @@ from ldl_fer.addons import TQDMProgressBar
 from ldl_fer.backbones import build_network, standardize
 from ldl_fer.classifier import Classifier
 from ldl_fer.compiled_model import build_model
-from ldl_fer.config import Config, checkpoint_interval
+from ldl_fer.config import Config
 from ldl_fer.construction import construct_samples
 from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
@@ -21,6 +21,7 @@ from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run, load_network
 from ldl_fer.safeguards import SaveState
+from ldl_fer.setting_checks import checkpoint_interval
 from ldl_fer.splits import AnyRecords, opener, training_records
 from ldl_fer.stop_signals import StopSignals
 from ldl_fer.training_checks import (

@@ -15,7 +15,8 @@ def pytest_addoption(parser):
     parser.addoption(
         "--golden",
         default=str(SHARED / "golden"),
-        help="Folder of released_*.npz files, DESIGN.md section 6.",
+        help="Folder of released_*.npz files: steps of the released code, recorded with a tiny "
+        "network; tests/test_released_parity.py reads them.",
     )
     parser.addoption(
         "--kills",

@@ -2,7 +2,11 @@
 
 import functools
 import re
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -27,3 +31,28 @@ def test_demo_trains_both_and_leaves_what_it_names(tmp_path, monkeypatch):
     assert run == str(tmp_path / "checkpoints/demo")
     assert "serving_bytes" in tf.saved_model.load(export).signatures
     assert (tmp_path / "checkpoints/demo_cross_entropy/result.json").exists()
+
+
+def test_flips_are_found_and_pictured_by_lambda(tmp_path, monkeypatch):
+    """Two flipped faces of four, told from the others by lambda but for one pair."""
+    run = SimpleNamespace(samples=tmp_path / "samples.csv", folder=tmp_path)
+    pd.DataFrame(
+        {
+            "subDirectory_filePath": [f"{i}.png" for i in range(4)],
+            "expression": [0, 1, 2, 3],
+            "clean_expression": [0, 6, 2, 4],
+            "uncertainty": [0.1, 0.9, 0.5, 0.3],
+        }
+    ).to_csv(run.samples, index=False)
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros([8, 8, 3], np.uint8))
+    # Pairs of a flipped and a kept face that lambda puts in order: 3 of 4.
+    assert demo.flip_auc(run) == pytest.approx(0.75)
+    drawn = []
+    monkeypatch.setattr(demo.plots, "save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(demo, "PICTURED", 2)
+    assert demo.picture_uncertain(run, tmp_path) == tmp_path / "highest_uncertainty.png"
+    assert [axes.get_title() for axes in drawn[0].axes] == [
+        "Happy, $\\lambda$ 0.90\nflipped from Anger",
+        "Sad, $\\lambda$ 0.50\nkept",
+    ]

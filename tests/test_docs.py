@@ -42,6 +42,32 @@ def missing(text):
     return wrong
 
 
+def module_of(dotted):
+    parts = dotted.split(".")
+    heads = [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+    return next((head for head in heads if head in MODULES), None)
+
+
+def callers(function):
+    """Modules that call a function of ldl_fer.equations, but for that module itself."""
+    for module, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+        names = {ast.unparse(called) for called in calls}
+        if module != "equations" and names & {function, f"equations.{function}"}:
+            yield module
+
+
+def test_called_by_names_every_module_that_calls():
+    text = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    rows = [line.split(" | ") for line in text.splitlines() if "`equations." in line]
+    assert len(rows) > 10
+    for row in rows:
+        function = re.search(r"`equations\.(\w+)`", row[-2])[1]
+        told = {module_of(name) for name in re.findall(r"`([\w.]+)`", row[-1])}
+        assert told == set(callers(function)), function
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_names_exist(path):
     assert missing(path.read_text(encoding="utf-8")) == []

@@ -5,7 +5,9 @@ The references are written from the formulas of the paper and of the released co
 a test here turns red each time.
 """
 
+import inspect
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,9 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer import equations
+from ldl_fer.config import fields
 
+ROOT = Path(__file__).resolve().parents[1]
 FLOOR = -1.3
 KERNELS = ("gaussian", "laplace")
 SEPARATIONS = ("ordered_sqrt", "unordered")
@@ -496,6 +500,15 @@ def test_classes_without_a_row_do_not_move():
     check(counts, [0, 0, 2, 0], atol=0)
 
 
+def test_rows_without_a_class_count_nowhere():
+    features, own_centers = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 0.0], [9.0, 9.0]])
+    sums, counts = equations.center_direction(
+        features, own_centers, np.array([0.5, 1.0]), np.array([1, -1]), 2
+    )
+    check(sums, [[0, 0], [-0.5, -1]], atol=0)  # -0.5 (1, 2)
+    check(counts, [0, 1], atol=0)
+
+
 def test_empty_batch():
     """A replica may get no row of the last batch."""
     nothing, zero, scalar = np.zeros((0, 3)), np.zeros((0, 4)), np.zeros(0)
@@ -852,14 +865,34 @@ def test_compiled_refuses_sizes_that_do_not_match():
 SIGNATURES = {
     "classification_loss": ["BC", "BC"],
     "local_similarity": ["B2", "BK2", 0.5],
+    "calibration_score": ["BK"],
     "contribution_degree": ["BK", "BK"],
     "aggregated_distribution": ["BK", "BKC", "BC"],
     "target_distribution": ["BC", "BC", "B"],
     "uncertainty_gradient": ["BC", "BC", "BC"],
     "center_loss": ["MV", "MV", "M"],
+    "center_separation": ["CV"],
     "center_direction": ["MV", "MV", "M", "M", 3],
+    "total_loss": ["B", "B", 0.1],
 }
 AXES = {"B": 4, "K": 5, "C": 3, "V": 6, "M": 8, "2": 2}
+PUBLIC = [
+    name
+    for name, value in vars(equations).items()
+    if inspect.isfunction(value) and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_function_is_in_every_table(name):
+    """CONTRIBUTING.md, "To add an equation"."""
+    documents = ROOT / "docs" / "equations.md", ROOT / "README.md"
+    table, readme = (document.read_text(encoding="utf-8") for document in documents)
+    assert name in SIGNATURES
+    assert f"equations.{name}(" in inspect.getsource(everything)
+    assert re.search(rf"^\| *[\d-]+ *\| {name} ", equations.__doc__, re.M)
+    assert f"| `equations.{name}`" in table.partition("\n## ")[0]
+    assert f"{name}`" in readme.partition("\n## The equations")[2]
 
 
 def arguments_of(name):
@@ -899,18 +932,9 @@ def test_shapes_that_do_not_match_are_refused(name, place, axis, size):
         getattr(equations, name)(*arguments)
 
 
-def test_ranks_of_single_arguments_are_refused():
+def test_points_that_are_not_in_a_plane_are_refused():
     with pytest.raises(ValueError):
-        equations.local_similarity(np.zeros((4, 3)), np.zeros((4, 5, 3)), 0.5)  # not a plane
-    for shape in ((4,), (4, 5, 1)):
-        with pytest.raises(ValueError):
-            equations.calibration_score(np.zeros(shape))
-        with pytest.raises(ValueError):
-            equations.center_separation(np.zeros(shape))
-    with pytest.raises(ValueError):
-        equations.total_loss(tf.zeros([4, 1]), tf.zeros([4]), 0.1)  # would broadcast to [4, 4]
-    with pytest.raises(ValueError):
-        equations.total_loss(tf.zeros([4]), tf.zeros([3]), 0.1)
+        equations.local_similarity(np.zeros((4, 3)), np.zeros((4, 5, 3)), 0.5)
 
 
 def test_a_nan_contribution_is_not_hidden_by_the_fallback():
@@ -939,6 +963,12 @@ def test_unknown_kernels_are_refused():
         equations.local_similarity(np.zeros((1, 2)), np.zeros((1, 1, 2)), 0.5, "cauchy")
     with pytest.raises(ValueError, match="cauchy"):
         equations.center_separation(np.zeros((2, 3)), "cauchy")
+
+
+def test_settings_offer_every_kernel():
+    choices = {name: field.metadata["choices"] for name, field in fields("method").items()}
+    assert choices["similarity_kernel"] == KERNELS
+    assert choices["separation_kernel"] == SEPARATIONS
 
 
 # ------------------------------------------------------------ numbers recorded from released code

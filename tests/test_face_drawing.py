@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ldl_fer.drawn_faces import PROTOTYPES, face_geometry
 from ldl_fer.face_drawing import FaceGeometry, draw_face
+from ldl_fer.face_latents import LATENT_PROTOTYPES, face_geometry
 from ldl_fer.settings import CLASS_NAMES
 
 HAPPY = CLASS_NAMES.index("Happy")
@@ -31,7 +31,7 @@ def test_the_latent_reaches_the_picture(axis, rows):
 
 
 def test_nuisance_makes_every_picture_of_one_latent_differ():
-    geometry = face_geometry(PROTOTYPES[HAPPY])
+    geometry = face_geometry(LATENT_PROTOTYPES[HAPPY])
     pictures = [draw_face(geometry, generator(seed), 24) for seed in range(5)]
     for i in range(5):
         for j in range(i):
@@ -47,7 +47,7 @@ def test_extreme_geometry_is_drawn():
 
 
 def test_the_same_generator_state_draws_the_same_picture():
-    geometry = face_geometry(PROTOTYPES[HAPPY])
+    geometry = face_geometry(LATENT_PROTOTYPES[HAPPY])
     first, again = (draw_face(geometry, generator(3), 24) for _ in range(2))
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)

@@ -230,3 +230,39 @@ def test_every_variable_is_in_the_checkpoint(tmp_path):
     for made in (first, second):
         made.train_step(batch(3))
     assert same(state(first), state(second))
+
+
+# Wiring: a setting changes the step to what its formula says.
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_gamma_weighs_the_center_loss(gamma):
+    logs = {name: float(value) for name, value in model(gamma=gamma).train_step(batch()).items()}
+    assert logs["center_loss"] > 0.1
+    # L = L_cls + gamma L_D
+    expected = logs["classification_loss"] + gamma * logs["center_loss"]
+    assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("floor", [None, 0.25])
+def test_the_floor_bounds_the_calibration(floor):
+    made, data = model(calibration_floor=floor), batch()
+    features = tf.random.stateless_normal([BATCH, 12], [1, 1])
+    neighbors = made.neighbor_pass(data["neighbor_image"])
+    parts = made.construct(data, features, neighbors, training=False)
+    logit = made.calibrator(features, neighbors.features).numpy()
+    assert logit.min() < 0.25 < logit.max()
+    # zeta = sigmoid(max(g, floor))
+    logit = logit if floor is None else np.maximum(logit, floor)
+    np.testing.assert_allclose(parts.calibration, 1 / (1 + np.exp(-logit)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.5])
+def test_log_epsilon_is_in_the_classification_loss(epsilon):
+    made, twin, data = model(log_epsilon=epsilon, label_distribution=False), network(), batch()
+    _, logits = twin(data["image"], training=True)
+    likely = tf.nn.softmax(logits).numpy()[np.arange(BATCH), data["label"]]
+    logs = made.train_step(data)
+    # -log(f_y + epsilon), averaged over the batch
+    expected = np.mean(-np.log(likely + epsilon))
+    np.testing.assert_allclose(logs["classification_loss"], expected, rtol=1e-4)

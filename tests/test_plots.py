@@ -59,33 +59,6 @@ def test_faces_shows_each_image_above_nothing_else():
             face_plots.faces(images[:count], titles)
 
 
-def test_neighbors_puts_each_bar_under_its_image():
-    images, others = _images(2), _images(2, 3, seed=1)
-    random = np.random.default_rng(2)
-    similarity, calibration = random.uniform(0, 1, [2, 2, 3])
-    contribution = similarity * calibration
-    labels = [["a", "b", "c"], ["d", "e", "f"]]
-    figure = face_plots.neighbors(
-        images, others, ["A", "B"], labels, contribution, calibration, similarity
-    )
-    expected = [images[0], *others[0], images[1], *others[1]]
-    for shown, image in zip(_pictures(figure), expected, strict=True):
-        np.testing.assert_array_equal(shown, image)
-    assert _titles(figure) == ["A", "a", "b", "c", "B", "d", "e", "f"]
-    bars = [axes for axes in figure.axes if axes.patches and not axes.images]
-    widths = [[patch.get_width() for patch in axes.patches] for axes in bars]
-    for found, s, c in zip(widths, similarity.ravel(), contribution.ravel(), strict=True):
-        assert found == pytest.approx([1.0, s, c])  # frame, pale bar, bar: the last lies on top
-    text = bars[4].texts[0].get_text()
-    assert f"$c$ {contribution[1, 1]:.2f}" in text
-    assert f"$\\zeta$ {calibration[1, 1]:.2f}" in text
-    assert f"$s$ {similarity[1, 1]:.2f}" in text
-    with pytest.raises(ValueError, match="neighbors"):
-        face_plots.neighbors(
-            images, others[:1], ["A", "B"], labels, contribution, calibration, similarity
-        )
-
-
 def test_uncertainty_histogram_is_by_share_of_each_group():
     images = _images(3)
     groups = {"kept": np.array([0.0, 0.01, 0.01, 1.0]), "flipped": np.array([1.0])}

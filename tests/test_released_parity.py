@@ -1,6 +1,11 @@
-"""The released code's numbers, step by step, from its recorded files (DESIGN.md section 6).
+"""The released code's numbers, step by step, from recorded files.
 
 pytest tests/test_released_parity.py --golden=DIR     any folder of such files
+
+A file holds three steps of the released code on random inputs, with the network of `build_network`:
+labels [N], class_weights [C] where used, hparams (learning rates and constants in the order of
+`build_model`), init/* and step1/* to step3/* with the variables as `state` names them, the inputs
+as `batch_of` reads them, and what the step computed from them, as the test compares it.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ldl_fer.drawn_faces import PROTOTYPES, SPREAD
+from ldl_fer.face_latents import LATENT_PROTOTYPES, SPREAD
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
 from ldl_fer.settings import CLASS_NAMES
@@ -57,7 +57,7 @@ def make_up_set(
             bar.update(written)
     shares = np.array(AFFECTNET_COUNTS) / sum(AFFECTNET_COUNTS)
     labels = random.choice(len(CLASS_NAMES), size=rows, p=shares)
-    plane = PROTOTYPES[labels, :2] + random.normal(0.0, SPREAD, [rows, 2])
+    plane = LATENT_PROTOTYPES[labels, :2] + random.normal(0.0, SPREAD, [rows, 2])
     plane = np.clip(plane, -1.0, 1.0).round(4)
     table = pd.DataFrame(
         {

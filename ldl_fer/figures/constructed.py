@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ldl_fer import face_plots
+from ldl_fer import face_plots, neighbor_plot
 from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.config import Config
@@ -65,7 +65,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
         p = probabilities[sample]
         return f"{names[labels[sample]]}\n$f$: {names[p.argmax()]} {p.max():.2f}"
 
-    return face_plots.neighbors(
+    return neighbor_plot.neighbors(
         pictures(training, ids),
         [pictures(training, row) for row in neighbors],
         [caption(row, names) for _, row in table.iterrows()],

@@ -1,0 +1,45 @@
+"""Eq. 3-6 in order, by loops: what each part makes of a label and its neighbors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ldl_fer.neighbor_pass import Neighbors
+from ldl_fer.target_construction import construct_targets
+
+BATCH, NEIGHBORS, CLASSES = 4, 3, 5
+SEEN = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], np.float32)
+
+
+@pytest.mark.parametrize("floor", [None, -0.2])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_target_is_equations_3_to_6(calibrated, floor):
+    random = np.random.default_rng(0)
+    label = np.eye(CLASSES, dtype=np.float32)[[0, 2, 4, 1]]
+    similarity, logit = random.uniform(size=[2, BATCH, NEIGHBORS]).astype(np.float32)
+    logit = 4 * logit - 2
+    uncertainty = np.array([0.0, 0.3, 1.0, 0.8], np.float32)
+    f = random.dirichlet(np.ones(CLASSES), [BATCH, NEIGHBORS]).astype(np.float32)
+    made = construct_targets(
+        tf.constant(label),
+        tf.constant(similarity),
+        tf.constant(logit) if calibrated else None,
+        Neighbors(tf.zeros([BATCH, NEIGHBORS, 2]), tf.constant(f), tf.constant(SEEN)),
+        tf.constant(uncertainty),
+        floor,
+    )
+    for i in range(BATCH):
+        c = []
+        for k in range(NEIGHBORS):
+            # zeta = sigmoid(max(g, floor)), c = zeta s; a neighbor not seen contributes nothing
+            g = logit[i, k] if floor is None else max(logit[i, k], floor)
+            zeta = 1 / (1 + np.exp(-g)) if calibrated else 1.0
+            np.testing.assert_allclose(made.calibration[i, k], zeta, rtol=1e-5)
+            c.append(zeta * similarity[i, k] * SEEN[i, k])
+        np.testing.assert_allclose(made.contribution[i], c, rtol=1e-5)
+        # d~ = sum_k c_k f(x^k) / sum_k c_k, or the label; d = (1 - lambda) l + lambda d~
+        aggregated = sum(c[k] * f[i, k] for k in range(NEIGHBORS)) / sum(c) if any(c) else label[i]
+        np.testing.assert_allclose(made.aggregated[i], aggregated, rtol=1e-5, atol=1e-7)
+        mixed = (1 - uncertainty[i]) * label[i] + uncertainty[i] * aggregated
+        np.testing.assert_allclose(made.target[i], mixed, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(made.uncertainty, uncertainty)
