@@ -1,5 +1,8 @@
 """The model as a whole: what a step changes and what it leaves alone."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -266,3 +269,15 @@ def test_log_epsilon_is_in_the_classification_loss(epsilon):
     # -log(f_y + epsilon), averaged over the batch
     expected = np.mean(-np.log(likely + epsilon))
     np.testing.assert_allclose(logs["classification_loss"], expected, rtol=1e-4)
+
+
+def test_no_graph_of_a_step_outlives_its_model():
+    """As `all_reduce` would have it; many trainings in one process would fill the memory."""
+    made, data = model(neighbors="bank"), batch()
+    step = tf.function(made.train_step)
+    step(data)
+    graph = weakref.ref(step.get_concrete_function(data).graph)
+    assert graph() is not None
+    del made, step
+    gc.collect()
+    assert graph() is None
