@@ -23,7 +23,7 @@ class LDLVA(Classifier):
       neighbor_pass: runs them, see `ldl_fer.neighbor_pass`.
     """
 
-    LOSSES = ("loss", "classification_loss", "center_loss")
+    LOSSES = ("loss", "classification_loss", "discriminative_loss")
 
     def __init__(
         self,
@@ -170,15 +170,15 @@ class LDLVA(Classifier):
         if known is not None:
             target = self.construct(batch, features, known, training=True).target
         classification = self.cross_entropy(batch, target, logits, self.method.log_epsilon)
-        pull = tf.zeros_like(classification)
+        discriminative = tf.zeros_like(classification)
         rows = {"features": features, "logits": logits, "classification_loss": classification}
         if self.method.discriminative_loss:
             others = known if self.method.center_rows == "main_and_neighbors" else None
             center_rows = CenterRows.of_batch(batch, features, others, self.sample_uncertainty)
-            pull = center_rows.loss(self.centers, self.method.separation_in_loss)
+            discriminative = center_rows.loss(self.centers, self.method.separation_in_loss)
             rows |= center_rows._asdict()
-        total = equations.total_loss(classification, pull, self.method.gamma)
-        return rows | {"center_loss": pull, "loss": total}
+        total = equations.total_loss(classification, discriminative, self.method.gamma)
+        return rows | {"discriminative_loss": discriminative, "loss": total}
 
     def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
         """Moves lambda and centers, and writes the bank."""

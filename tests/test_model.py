@@ -239,11 +239,11 @@ def test_every_variable_is_in_the_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.3])
-def test_gamma_weighs_the_center_loss(gamma):
+def test_gamma_weighs_the_discriminative_loss(gamma):
     logs = {name: float(value) for name, value in model(gamma=gamma).train_step(batch()).items()}
-    assert logs["center_loss"] > 0.1
+    assert logs["discriminative_loss"] > 0.1
     # L = L_cls + gamma L_D
-    expected = logs["classification_loss"] + gamma * logs["center_loss"]
+    expected = logs["classification_loss"] + gamma * logs["discriminative_loss"]
     assert logs["loss"] == pytest.approx(expected, rel=1e-5)
 
 

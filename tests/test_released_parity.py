@@ -109,7 +109,7 @@ def test_walks_the_recorded_steps(path, compiled):
         logs = train_step(batch)
         for ours, theirs in (
             ("classification_loss", "classification_loss"),
-            ("center_loss", "center_loss"),
+            ("discriminative_loss", "center_loss"),
             ("loss", "total_loss"),
         ):
             close(logs[ours], golden[f"step{step}/{theirs}"], f"step {step} {theirs}")

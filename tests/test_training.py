@@ -86,7 +86,7 @@ def test_the_run_folder_is_complete(run, faces):
     assert run.config() == config_of(faces, faces / "run")
     log = pd.read_csv(run.log)
     assert log["epoch"].tolist() == [0, 1]
-    assert {"loss", "classification_loss", "center_loss", "val_accuracy", "lr"} <= set(log)
+    assert {"loss", "classification_loss", "discriminative_loss", "val_accuracy", "lr"} <= set(log)
     best = run.epoch("best")
     assert best["validation_accuracy"] == pytest.approx(log["val_accuracy"].max())
     environment = json.loads((run.folder / "environment.json").read_text())
