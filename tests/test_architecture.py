@@ -12,6 +12,7 @@ ORDER = [
     *(
         "ldl_fer",
         "errors",
+        "extras",
         "files",
         "told_paths",
         "checksums",
@@ -35,7 +36,7 @@ ORDER = [
     "affect.command_flags",
     *("label_list", "noise_draws", "noise_kinds", "noise_sources", "noise"),
     *("face_pen", "face_drawing", "drawn_faces"),
-    "equations",
+    *("equations", "saved_networks"),
     *("model_file.keras_layers", "model_file.code_object", "model_file.bytecode"),
     *("model_file.weight_stores", "model_file.graph_operations", "model_file"),
     *("model_file.onnx_network", "serving"),

@@ -20,9 +20,9 @@ from ldl_fer.affect.model_interface import (
 from ldl_fer.affect.model_spec import ModelSpec, make_spec, read_spec
 from ldl_fer.checksums import check_checksums, sha256
 from ldl_fer.errors import InputError
+from ldl_fer.saved_networks import EXTRA
 
 SPEC_FILE = "affect.json"  # in a SavedModel's assets.extra
-_EXTRA = "assets.extra"
 
 
 class AffectModel:
@@ -151,7 +151,7 @@ def load_named_model(
 def spec_file_of(path: str | Path) -> Path | None:
     """Where the spec of a model lies without being named; None if it has none."""
     path = Path(path)
-    folders = (path / "saved_model" / _EXTRA, path / _EXTRA) if path.is_dir() else ()
+    folders = (path / "saved_model" / EXTRA, path / EXTRA) if path.is_dir() else ()
     places = [folder / SPEC_FILE for folder in folders] or [path.with_suffix(".json")]
     return next((place for place in places if place.is_file()), None)
 
@@ -161,14 +161,14 @@ def _refuse_classifier(path: Path) -> None:
     if spec_file_of(path):
         return
     best = path / "best.json"
-    exports = (path / _EXTRA, path / "saved_model" / _EXTRA)
+    exports = (path / EXTRA, path / "saved_model" / EXTRA)
     if (path / "config.json").exists() and (path / "best.weights.h5").exists():
         if best.exists() and "validation_ccc" in best.read_text():
             return
         kind = "a run of train.py"
     elif any((folder / "labels.txt").exists() for folder in exports):
         kind = "an exported classifier"
-        path = path if (path / _EXTRA).exists() else path / "saved_model"
+        path = path if (path / EXTRA).exists() else path / "saved_model"
     else:
         return
     raise InputError(

@@ -14,15 +14,33 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.evaluation import evaluate_run
-from ldl_fer.experiments.cross_validation import cross_validated
+from ldl_fer.experiments.cross_validation import check_cross_validation, cross_validated
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import Experiment
 from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
 from ldl_fer.experiments.planned import EPOCHS, Planned
+from ldl_fer.extras import extra_package
 from ldl_fer.files import claimed, write_whole
 from ldl_fer.runs import load_network
 from ldl_fer.told_paths import told
 from ldl_fer.training import train
+
+
+def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
+    """Whether the runs can be measured, before time is spent on training them.
+
+    Raises:
+      InputError: as `cross_validated`, where the experiment needs it; cleanlab is not installed.
+    """
+    outside = [one for one in planned if _is_cross_validated(experiment, one)]
+    if outside:
+        extra_package("cleanlab", f"the experiment `{experiment.name}`")
+    for one in outside:
+        check_cross_validation(one.config)
+
+
+def _is_cross_validated(experiment: Experiment, one: Planned) -> bool:
+    return experiment.measure == "uncertainty" and one.config.comparator.method == "cross_entropy"
 
 
 def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
@@ -34,7 +52,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
       progress: whether to show it: epochs of all runs, with the time left.
     """
     tf.get_logger().setLevel("ERROR")  # It counts that every run traces functions anew.
-    waiting = [one for one in planned if not one.record.exists()]
+    waiting = [one for one in planned if not _is_done(one)]
     epochs = sum(one.config.optimizer.epochs for one in waiting)
     with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
         while waiting:
@@ -43,7 +61,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
                 with claimed(one.lock) as mine:
                     if not mine:
                         postponed.append(one)
-                    elif one.record.exists():  # by another process
+                    elif _is_done(one):  # by another process
                         bar.update(one.config.optimizer.epochs)
                     else:
                         bar.set_postfix_str(str(one))
@@ -54,6 +72,14 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
                 bar.set_postfix_str(f"{len(waiting)} runs are at work elsewhere")
                 time.sleep(5)
             waiting = postponed
+
+
+def _is_done(one: Planned) -> bool:
+    """Whether it is; then its training state, large and of no use any more, goes."""
+    done = one.record.exists()
+    if done:
+        shutil.rmtree(one.run.state, ignore_errors=True)
+    return done
 
 
 def _run(one: Planned, bar: tqdm) -> None:
@@ -67,10 +93,10 @@ def _run(one: Planned, bar: tqdm) -> None:
             folder = one.result(dataset, epoch)
             data = str(path), one.test_image_dir
             evaluate_run(run.folder, *data, epoch, folder, progress=False, network=network)
-    shutil.rmtree(run.state)
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
     record = {"seconds": round(seconds, 1), "commit": commit}
     write_whole(one.record, json.dumps(record) + "\n")
+    assert _is_done(one)
 
 
 class _Epochs(tf.keras.callbacks.Callback):
@@ -102,8 +128,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
         if not one.record.exists():
             continue
         outside = None
-        plain = one.config.comparator.method == "cross_entropy"
-        if experiment.measure == "uncertainty" and plain:
+        if _is_cross_validated(experiment, one):
             outside = cross_validated(one.config, sets.folder)
         finished = Finished(
             one.variant,

@@ -26,7 +26,6 @@ _PLACES = {
     "Exported": "run_export",
     "export_formats": "run_export",
     "export_run": "run_export",
-    "TOLERANCE": "saved_model",
     "export_saved_model": "saved_model",
 }
 __all__ = ["FORMAT_NAMES", "check_request", *_PLACES]
