@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 
 import cv2
@@ -63,6 +64,14 @@ def test_held_out_rows_are_in_the_file_and_not_among_the_samples(run):
     assert training.rows.tolist() == list(range(24))
     content = np.frombuffer(training.picture(29), np.uint8)
     assert cv2.imdecode(content, cv2.IMREAD_COLOR).shape == (24, 24, 3)
+
+
+def test_a_pipe_among_the_pictures_does_not_make_it_wait(tmp_path):
+    run = make_run(tmp_path)
+    (tmp_path / "images/face3.png").unlink()
+    os.mkfifo(tmp_path / "images/face3.png")
+    with pytest.raises(OSError, match="it is a pipe or device"):
+        training_set(run.folder).picture(3)
 
 
 def test_shards_serve_as_well(tmp_path):

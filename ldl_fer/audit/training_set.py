@@ -9,6 +9,7 @@ import pandas as pd
 
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.pixels import picture_bytes
 from ldl_fer.records import Records
 from ldl_fer.runs import Run
 
@@ -21,7 +22,8 @@ class TrainingSet:
       annotations: all M rows.
       samples: N rows of the run's samples.csv.
       rows: [N] which row of `annotations` each of them is.
-      picture: row -> the bytes of its picture file; OSError where it cannot be read.
+      picture: row -> the bytes of its picture file; OSError or ValueError where it cannot be
+        read.
       name: of the annotation file, without its ending.
     """
 
@@ -64,7 +66,7 @@ def training_set(
         names = table.paths
 
         def picture(row: int) -> bytes:
-            return (folder / names[row]).read_bytes()
+            return picture_bytes(folder / names[row])
 
     else:
         records = Records(path)

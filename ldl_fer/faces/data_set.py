@@ -25,13 +25,10 @@ from ldl_fer.faces.detector import FaceDetector
 from ldl_fer.faces.journal import journaled
 from ldl_fer.faces.picture import ALL, LARGEST, SKIPPED, WHICH, PictureAligner
 from ldl_fer.files import same_file, write_whole
+from ldl_fer.pixels import PICTURE_ENDINGS
 
 ON_NO_FACE = SKIP, KEEP, FAIL = ("skip", "keep", "fail")
 IMAGES, JOURNAL = "images", "faces.jsonl"
-_SUFFIXES = {
-    *(".bmp", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-}
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as in TEMPLATE
 _FACE_COLUMNS = ["x", "y", "width", "height", "score"]
 _FACE_COLUMNS += [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
@@ -193,7 +190,7 @@ def _pictures(image_dir: Path, output_dir: Path) -> list[str]:
     own, found = output_dir.resolve(), []
     for folder, folders, names in os.walk(image_dir):
         folders[:] = [name for name in folders if Path(folder, name).resolve() != own]
-        files = [Path(folder, name) for name in names if Path(name).suffix.lower() in _SUFFIXES]
+        files = [Path(folder, n) for n in names if Path(n).suffix.lower() in PICTURE_ENDINGS]
         found += [file.relative_to(image_dir).as_posix() for file in files]
     if not found:
         raise InputError(f"{image_dir}: no pictures in this folder. Check --image_dir.")

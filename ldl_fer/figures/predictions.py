@@ -10,7 +10,7 @@ from ldl_fer import face_plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.figures.faces import drawn, vote_shares
 from ldl_fer.pictures import read_pictures
-from ldl_fer.pixels import decoded_image
+from ldl_fer.pixels import decoded_image, picture_bytes
 from ldl_fer.runs import load_network
 
 
@@ -44,5 +44,5 @@ def predictions(
         f"given {names[label]}\npredicted {names[p.argmax()]} {p.max():.2f}"
         for label, p in zip(labels, predicted, strict=True)
     ]
-    shown = [decoded_image(path.read_bytes()) for path in paths]
+    shown = [decoded_image(picture_bytes(path)) for path in paths]
     return face_plots.faces_with_bars(shown, series, names, titles)
