@@ -20,7 +20,7 @@ def extra_package(name: str, asker: str) -> ModuleType:
     """
     try:
         return importlib.import_module(name)
-    except (ImportError, AttributeError) as error:  # onnx 1.19 beside an older ml_dtypes: the latter
+    except (ImportError, AttributeError) as error:  # the latter: onnx 1.19 with an old ml_dtypes
         raise InputError(
             f"{asker} needs the package {name}, which cannot be imported ({error}): {INSTALL}."
         ) from error

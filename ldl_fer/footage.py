@@ -64,8 +64,8 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
 
     Args:
       inputs: files of any ending; folders, searched with all below them for the endings in
-        `PICTURE_ENDINGS` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders whose
-        name begins with a dot are not searched for.
+        `PICTURE_ENDINGS` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders
+        whose name begins with a dot are not searched for.
 
     Raises:
       InputError: a folder or glob that nothing is found in, or a path that does not exist.

@@ -10,7 +10,6 @@ from tqdm import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.pixels import PICTURE_ENDINGS, decoded_image, picture_bytes, resized
 
-
 _NOT_THERE = "Name the folder that the paths start from"
 _DAMAGED = "Replace it or leave it out"
 

@@ -1,4 +1,4 @@
-"""What saved networks have in common, of whichever kind: beside what they lie, how near they are."""
+"""What all networks that are handed on have in common, of whichever kind."""
 
 from typing import TYPE_CHECKING
 

@@ -11,7 +11,7 @@ SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
     *("outputs", "columns", "tanh", "output_scale"),
 )
-_NOT_OF_A_REGRESSOR = (  # settings of those groups that `train_regressor` does not look at
+UNUSED = (  # flags of the settings' groups that `train_regressor` does not look at
     *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
     *("jit", "pictures", "uncertainty_learning_rate", "uncertainty_momentum"),
 )
@@ -23,8 +23,6 @@ def define_command_flags(command: str | None) -> None:
     """Those of the command; of none, if there is none."""
     if command == "train":
         define_flags("data", "augmentation", "network", "optimizer", "run")
-        for name in _NOT_OF_A_REGRESSOR:
-            delattr(flags.FLAGS, name)
         flags.DEFINE_string("test_data_path", "", "CSV (or shards) to measure the result on.")
         flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.")
         return

@@ -34,7 +34,6 @@ from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS
 from ldl_fer.told_paths import told
 
-
 _FILLED_IN = {  # flags of train.py that a run of an experiment has from elsewhere
     "method": "what experiments vary; choose methods by --only",
     "run_dir": "made up for each run; say by --runs_dir where they go",
