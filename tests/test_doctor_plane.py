@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_up_split import made_up_split
 
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE
 from ldl_fer.doctor import plane as plane_checks
+from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE
 from ldl_fer.doctor.plane import check_plane, unusual_distances
 
 LABELS = np.tile(np.arange(7), 60)
