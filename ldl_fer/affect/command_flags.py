@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from ldl_fer.affect.filling import BATCH_SIZE
 from ldl_fer.affect.model_spec import CHANNELS, LAYOUTS
 from ldl_fer.config_flags import define_flags
 from ldl_fer.settings import CLASS_NAMES, TRUST_HELP
@@ -32,7 +33,7 @@ def define_command_flags(command: str | None) -> None:
     flags.DEFINE_string("image_dir", None, "Folder that its paths start from.", required=True)
     flags.DEFINE_string("output", None, "CSV to write.", required=True)
     flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
-    flags.DEFINE_integer("batch_size", 64, "Pictures per call of the model.", 1)
+    flags.DEFINE_integer("batch_size", BATCH_SIZE, "Pictures per call of the model.", 1)
     if command == "prototypes":
         flags.DEFINE_string(
             "classifier", None, "Run folder of train.py, or exported SavedModel.", required=True

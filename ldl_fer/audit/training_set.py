@@ -12,6 +12,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.pixels import picture_bytes
 from ldl_fer.records import Records
 from ldl_fer.runs import Run
+from ldl_fer.samples_csv import read_samples
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def training_set(
         def picture(row: int) -> bytes:
             return records.examples(np.array([row]), ["image"])["image"].numpy()[0]
 
-    samples = pd.read_csv(run.samples, dtype={"subDirectory_filePath": str})
+    samples = read_samples(run.samples)
     rows = samples.get("source_row", samples["sample_id"]).to_numpy()
     _check_rows(path, run, table, samples, rows)
     return TrainingSet(table, samples, rows, picture, path.stem)

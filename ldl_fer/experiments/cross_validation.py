@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from ldl_fer.annotations import read_annotations
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
@@ -69,7 +70,7 @@ def check_cross_validation(config: Config) -> None:
     _check_frozen(config)
     data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
     training, _ = training_records(data, config.run.seed, _annotations_alone)
-    _check_counts(training.labels, config)
+    _check_counts(cast(Annotations, training).labels, config)
 
 
 def _annotations_alone(data, path, image_dir, neighbors, annotations=None):

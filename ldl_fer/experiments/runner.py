@@ -22,6 +22,7 @@ from ldl_fer.experiments.planned import EPOCHS, Planned
 from ldl_fer.extras import extra_package
 from ldl_fer.files import claimed, write_whole
 from ldl_fer.runs import load_network
+from ldl_fer.samples_csv import read_samples
 from ldl_fer.told_paths import told
 from ldl_fer.training import train
 
@@ -132,7 +133,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
             outside = cross_validated(one.config, sets.folder)
         finished = Finished(
             one.variant,
-            pd.read_csv(one.run.samples),
+            read_samples(one.run.samples),
             {
                 dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
                 for dataset in one.tests

@@ -20,6 +20,7 @@ from typing import Any
 
 from ldl_fer.errors import InputError
 
+COUNT = 200  # representative pictures, at most
 FORMAT_NAMES = ("saved_model", "tflite", "tflite_int8", "onnx")
 _PLACES = {
     "FORMATS": "run_export",
