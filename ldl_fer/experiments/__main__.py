@@ -93,7 +93,8 @@ def main(names: list[str]) -> None:
         chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
     waiting = [] if given.summarize else chosen
     check_measure(experiment, waiting + [one for one in planned if one.record.exists()])
-    run_all(waiting, experiment.name, progress=bool(waiting))
+    if waiting:
+        run_all(waiting, experiment.name)
     runs = measured(experiment, planned, sets)
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")

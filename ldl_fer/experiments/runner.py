@@ -53,7 +53,12 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
       progress: whether to show it: epochs of all runs, with the time left.
     """
     tf.get_logger().setLevel("ERROR")  # It counts that every run traces functions anew.
-    waiting = [one for one in planned if not _is_done(one)]
+    waiting = []
+    for one in planned:
+        if one.record.exists():
+            _drop_state(one)  # a kill may have left it
+        else:
+            waiting.append(one)
     epochs = sum(one.config.optimizer.epochs for one in waiting)
     with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
         while waiting:
@@ -62,7 +67,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
                 with claimed(one.lock) as mine:
                     if not mine:
                         postponed.append(one)
-                    elif _is_done(one):  # by another process
+                    elif one.record.exists():  # by another process
                         bar.update(one.config.optimizer.epochs)
                     else:
                         bar.set_postfix_str(str(one))
@@ -73,14 +78,6 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
                 bar.set_postfix_str(f"{len(waiting)} runs are at work elsewhere")
                 time.sleep(5)
             waiting = postponed
-
-
-def _is_done(one: Planned) -> bool:
-    """Whether it is; then its training state, large and of no use any more, goes."""
-    done = one.record.exists()
-    if done:
-        shutil.rmtree(one.run.state, ignore_errors=True)
-    return done
 
 
 def _run(one: Planned, bar: tqdm) -> None:
@@ -97,7 +94,12 @@ def _run(one: Planned, bar: tqdm) -> None:
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
     record = {"seconds": round(seconds, 1), "commit": commit}
     write_whole(one.record, json.dumps(record) + "\n")
-    assert _is_done(one)
+    _drop_state(one)
+
+
+def _drop_state(one: Planned) -> None:
+    """Deletes what a training goes on from, large and of no use once its record is there."""
+    shutil.rmtree(one.run.state, ignore_errors=True)
 
 
 class _Epochs(tf.keras.callbacks.Callback):
