@@ -22,7 +22,7 @@ from ldl_fer.annotations import read_annotations
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.label_list import CLEAN_LABEL
-from ldl_fer.noise import add_noise
+from ldl_fer.noisy_labels import add_noise
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run
 from ldl_fer.settings import CLASS_NAMES

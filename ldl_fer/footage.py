@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.pixels import decoded_image
+from ldl_fer.pixels import PICTURE_ENDINGS, decoded_image, picture_bytes
 
 # FFmpeg would write of every damaged video on its own; a shot tells of it.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-PICTURES = {*(".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2", ".pgm")}
 VIDEOS = {*(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")}
 _MISSED = 0.02  # part of the frames that a video's header may promise too much
 _SLOWEST, _FASTEST = 1.0, 240.0  # frames per second that are believed
@@ -35,7 +34,7 @@ class Source:
     Attributes:
       path: as the user wrote it, or below the folder they named.
       name: the path below that folder, or the file's name; what results are called by.
-      is_video: by the file's ending.
+      is_video: by the file's ending; nothing but a file is one.
     """
 
     path: Path
@@ -65,8 +64,8 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
 
     Args:
       inputs: files of any ending; folders, searched with all below them for the endings in
-        `PICTURES` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders whose
-        name begins with a dot are not searched for.
+        `PICTURE_ENDINGS` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders
+        whose name begins with a dot are not searched for.
 
     Raises:
       InputError: a folder or glob that nothing is found in, or a path that does not exist.
@@ -85,7 +84,9 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
             files = _below(path) if path.is_dir() else [path]
             for file in files:
                 name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-                found.setdefault(file.resolve(), Source(file, name, _ending(file) in VIDEOS))
+                # A pipe or device would make OpenCV wait; asked for its pixels, it is refused.
+                is_video = _ending(file) in VIDEOS and file.is_file()
+                found.setdefault(file.resolve(), Source(file, name, is_video))
     return list(found.values())
 
 
@@ -104,17 +105,17 @@ def shots(sources: Sequence[Source], every: int = 1) -> Iterator[Shot]:
         if source.is_video:
             yield from _frames(source, every)
         else:
-            yield Shot(source, functools.partial(read_picture, source.path))
+            yield Shot(source, functools.partial(decoded_picture, source.path))
 
 
-def read_picture(path: str | Path) -> np.ndarray:
+def decoded_picture(path: str | Path) -> np.ndarray:
     """A picture file as RGB uint8 [H, W, 3], upright.
 
     Raises:
-      OSError: it cannot be read.
+      OSError: it cannot be read, or is a pipe or device.
       ValueError: it cannot be decoded; the text says why.
     """
-    return decoded_image(Path(path).read_bytes())
+    return decoded_image(picture_bytes(path))
 
 
 def frame_rate(path: str | Path) -> float:
@@ -128,7 +129,7 @@ def _ending(path: Path) -> str:
 
 
 def _below(folder: Path) -> list[Path]:
-    endings = PICTURES | VIDEOS
+    endings = {*PICTURE_ENDINGS} | VIDEOS
     files = sorted(
         file
         for file in folder.rglob("*")

@@ -39,7 +39,7 @@ Labels from a list with a line `file label` per row, as SCN and EAC use, instead
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,80 +51,17 @@ from ldl_fer.checksums import sha256
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
 from ldl_fer.label_list import (
-    CLEAN_LABEL,
     RAF_DB_ORDER,
     apply_label_list,
     class_numbers,
     order_warning,
     read_label_list,
-    relabeled,
 )
 from ldl_fer.noise_kinds import KINDS
-from ldl_fer.noise_sources import pair_numbers, parse_pairs, read_confusion
+from ldl_fer.noise_sources import parse_pairs, read_confusion
+from ldl_fer.noisy_labels import add_noise, noise_report
 from ldl_fer.settings import CLASS_NAMES
 from ldl_fer.told_paths import told_values
-
-
-def add_noise(
-    annotations: Annotations,
-    kind: str,
-    rate: float | None,
-    seed: int,
-    pairs: Mapping[str, str] | None = None,
-    confusion: np.ndarray | None = None,
-) -> Annotations:
-    """The annotations with noisy `expression` and the clean one in `clean_expression`.
-
-    A `clean_expression` that is already there is kept.
-
-    Args:
-      annotations: N rows, C classes.
-      kind: a name in `noise_kinds.KINDS`.
-      rate: part of the rows, in [0, 1]; None for one_vote, and for confusion's own rate.
-      seed: >= 0.
-      pairs: for kind pair, class name -> name of the class it becomes; None: the next class.
-      confusion: for kind confusion, [C, C], true class by row.
-
-    Raises:
-      InputError: an unknown kind, a rate or seed out of range, pairs or a confusion given to
-        another kind, and as the kind's function.
-    """
-    if kind not in KINDS:
-        raise InputError(f"{kind!r} is no kind of noise; there are: {', '.join(KINDS)}.")
-    flip, source = KINDS[kind]
-    given = {"pairs": pairs, "confusion": confusion}
-    for name, value in given.items():
-        if value is not None and name != source:
-            raise InputError(f"kind {kind} does not use --{name}; leave it out.")
-    if source == "pairs" and pairs is not None:
-        given["pairs"] = pair_numbers(pairs, annotations.class_names)
-    if source == "votes":
-        given["votes"] = annotations.votes
-    sources = [given[source]] if source else []
-    noisy = flip(annotations.labels, rate, len(annotations.class_names), seed, *sources)
-    return relabeled(annotations, noisy)
-
-
-def noise_report(before: Annotations, after: Annotations) -> dict:
-    """What noise did to the labels, ready for JSON.
-
-    Returns:
-      rows: N; changed: rows whose label differs from `before`; rate_realized: changed / N;
-      rate_total: part of the rows that differ from `clean_expression`; class_names: C names;
-      counts: [C][C], rows of a class before (first index) and after (second).
-    """
-    classes = len(before.class_names)
-    pairs = before.labels * classes + after.labels
-    clean = after.table[CLEAN_LABEL].to_numpy()
-    changed = int((before.labels != after.labels).sum())
-    return {
-        "rows": len(before),
-        "changed": changed,
-        "rate_realized": changed / len(before),
-        "rate_total": float(np.mean(clean != after.labels)),
-        "class_names": list(before.class_names),
-        "counts": np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist(),
-    }
 
 
 def _define_flags() -> None:
@@ -158,62 +95,76 @@ def _file(path: str) -> dict:
     return {"file": str(path), "sha256": sha256(path)}
 
 
+def _check_flags(given: flags.FlagValues) -> None:
+    """Refuses flags that the other way of making noise has."""
+    kind_flags = ("kind", "rate", "seed", "pairs", "confusion")
+    list_flags = ("label_order", "first_label", "keep_unlisted", "skip_unmatched")
+    for name in kind_flags if given.label_list else list_flags:
+        if given[name].present:
+            other = "does not go with --label_list" if given.label_list else "needs --label_list"
+            raise InputError(f"--{name} {other}; leave it out. See --help.")
+
+
+def _by_kind(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict, str]:
+    """Noise of a kind: the noisy annotations, what the record says of it, and the rate asked."""
+    kind, rate, names = given.kind or "symmetric", given.rate, annotations.class_names
+    pairs = None if given.pairs is None else parse_pairs(given.pairs)
+    confusion = given.confusion and read_confusion(given.confusion, names)
+    noisy = add_noise(annotations, kind, rate, given.seed, pairs, confusion)
+    made = {"kind": kind, "seed": given.seed, "rate_asked": rate}
+    if kind == "pair":
+        pairs = pairs or dict(zip(names, (*names[1:], names[0]), strict=True))
+        paired = class_numbers(list(pairs), names, "--pairs")
+        made |= {"pairs": pairs, "rate_rows": int(np.isin(annotations.labels, paired).sum())}
+    if kind == "confusion":
+        made |= {"confusion": _file(given.confusion), "confusion_matrix": confusion.tolist()}
+    asked = "" if rate is None else f", asked {rate:.2%}"
+    if asked and given.pairs:
+        asked += f" of the {made['rate_rows']} rows whose class has a pair"
+    return noisy, made, asked
+
+
+def _by_list(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict]:
+    """Labels of a list: the annotations with them, and what the record says of it."""
+    if given.label_order is None or given.first_label is None:
+        raise InputError(
+            "--label_list needs --label_order and --first_label: what its numbers mean, such "
+            f"as --label_order={','.join(RAF_DB_ORDER)} --first_label=1 for RAF-DB's own."
+        )
+    positions = read_label_list(
+        given.label_list,
+        annotations,
+        len(given.label_order),
+        given.first_label,
+        given.keep_unlisted,
+        given.skip_unmatched,
+    )
+    noisy = apply_label_list(annotations, positions, given.label_order)
+    warning = order_warning(annotations, positions, given.label_order)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    return noisy, {
+        "kind": "label_list",
+        "label_list": _file(given.label_list),
+        "label_order": list(given.label_order),
+        "first_label": given.first_label,
+        "rows_unlisted": int((positions < 0).sum()),
+    }
+
+
 def main() -> None:
     given = flags.FLAGS
     output = Path(given.output)
-    kind_flags = ("kind", "rate", "pairs", "confusion")
-    list_flags = ("label_order", "first_label", "keep_unlisted", "skip_unmatched")
-    for name in kind_flags if given.label_list else list_flags:
-        if getattr(given, name) not in (None, False):
-            other = "does not go with --label_list" if given.label_list else "needs --label_list"
-            raise InputError(f"--{name} {other}; leave it out. See --help.")
+    _check_flags(given)
     _check_files((given.annotations, given.confusion, given.label_list), output)
     annotations = read_annotations(
         given.annotations, class_names=given.class_names, min_rows=1, plane=False
     )
     read = {"input": str(given.annotations), "input_sha256": sha256(given.annotations)}
-    kind, rate, asked = given.kind or "symmetric", given.rate, ""
     if given.label_list:
-        if given.label_order is None or given.first_label is None:
-            raise InputError(
-                "--label_list needs --label_order and --first_label: what its numbers mean, such "
-                f"as --label_order={','.join(RAF_DB_ORDER)} --first_label=1 for RAF-DB's own."
-            )
-        positions = read_label_list(
-            given.label_list,
-            annotations,
-            len(given.label_order),
-            given.first_label,
-            given.keep_unlisted,
-            given.skip_unmatched,
-        )
-        noisy = apply_label_list(annotations, positions, given.label_order)
-        warning = order_warning(annotations, positions, given.label_order)
-        if warning:
-            print(f"warning: {warning}", file=sys.stderr)
-        made = {
-            "kind": "label_list",
-            "label_list": _file(given.label_list),
-            "label_order": list(given.label_order),
-            "first_label": given.first_label,
-            "rows_unlisted": int((positions < 0).sum()),
-        }
+        (noisy, made), asked = _by_list(annotations, given), ""
     else:
-        pairs = None if given.pairs is None else parse_pairs(given.pairs)
-        confusion = given.confusion and read_confusion(given.confusion, annotations.class_names)
-        noisy = add_noise(annotations, kind, rate, given.seed, pairs, confusion)
-        made = {"kind": kind, "seed": given.seed, "rate_asked": rate}
-        if kind == "pair":
-            names = annotations.class_names
-            pairs = pairs or dict(zip(names, (*names[1:], names[0]), strict=True))
-            paired = class_numbers(list(pairs), names, "--pairs")
-            made |= {"pairs": pairs, "rate_rows": int(np.isin(annotations.labels, paired).sum())}
-        if kind == "confusion":
-            made |= {"confusion": _file(given.confusion), "confusion_matrix": confusion.tolist()}
-        if rate is not None:
-            asked = f", asked {rate:.2%}"
-            if given.pairs:
-                asked += f" of the {made['rate_rows']} rows whose class has a pair"
+        noisy, made, asked = _by_kind(annotations, given)
     noisy.write(output)
     report = noise_report(annotations, noisy)
     written = {"output": str(output), "output_sha256": sha256(output)}

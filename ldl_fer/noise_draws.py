@@ -8,7 +8,19 @@ from ldl_fer.errors import InputError
 def seeded(
     labels: np.ndarray, num_classes: int, seed: int
 ) -> tuple[np.ndarray, np.random.Generator]:
-    """The labels as int32 and the random numbers, after a check of the arguments of all kinds."""
+    """What all kinds of noise begin with: the labels and the random numbers, arguments checked.
+
+    Args:
+      labels: integers [N] in [0, C).
+      num_classes: C, at least 2.
+      seed: >= 0.
+
+    Returns:
+      The labels as int32 [N], and a generator of that seed.
+
+    Raises:
+      InputError: a label, the number of classes or the seed is out of range.
+    """
     labels = np.asarray(labels)
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be at least 0.")
@@ -22,7 +34,11 @@ def seeded(
 
 
 def share(rate: float | None, rows: int) -> int:
-    """round(rate rows)."""
+    """How many of some rows change: round(rate rows), in [0, rows].
+
+    Raises:
+      InputError: there is no rate, or it is not in [0, 1].
+    """
     if rate is None:
         raise InputError("this kind of noise needs a rate, such as --rate=0.3.")
     if not 0.0 <= rate <= 1.0:
@@ -31,24 +47,8 @@ def share(rate: float | None, rows: int) -> int:
 
 
 def shares(parts: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """parts / totals, 0 where the total is 0."""
+    """parts / totals, 0 where the total is 0; float arrays of one shape, and so the result."""
     return np.divide(parts, totals, out=np.zeros_like(parts), where=totals > 0)
-
-
-def checked_votes(votes: np.ndarray | None, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """A float64 copy [N, C] of the votes."""
-    if votes is None:
-        raise InputError(
-            "this kind of noise needs human votes: a column votes_<class in lower case> for each "
-            f"of the {num_classes} classes."
-        )
-    votes = np.array(votes, np.float64)
-    if votes.shape != (len(labels), num_classes):
-        raise InputError(
-            f"the votes have shape {list(votes.shape)}; {len(labels)} rows of {num_classes} "
-            f"classes need [{len(labels)}, {num_classes}]."
-        )
-    return votes
 
 
 def draw_rows(
@@ -58,6 +58,18 @@ def draw_rows(
 
     Pareto sampling (Rosen, On sampling with probability proportional to size, J. Stat. Plan.
     Inference 62, 1997): of the odds of uniform numbers over the odds of the chances, the smallest.
+
+    Args:
+      weights: [N], >= 0; rows of weight 0 are not drawn.
+      count: how many.
+      random: where the draws are from.
+      what: what the rows of a weight above 0 do, for the message.
+
+    Returns:
+      Row numbers, integers [count], none twice.
+
+    Raises:
+      InputError: fewer rows than that have a weight above 0.
     """
     possible = np.count_nonzero(weights)
     if possible < count:
@@ -85,7 +97,11 @@ def _chances(weights: np.ndarray, count: int) -> np.ndarray:
 
 
 def draw_classes(weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A class per row of `weights` [M, C], in proportion to them; 0 for a row of zeros."""
+    """A class per row of `weights` [M, C], >= 0, in proportion to them; 0 for a row of zeros.
+
+    Returns:
+      Integers [M] in [0, C).
+    """
     bounds = np.cumsum(weights, axis=1)
     points = random.random(len(weights)) * bounds[:, -1]
     return (bounds > points[:, None]).argmax(axis=1)

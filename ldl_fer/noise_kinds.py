@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.noise_draws import checked_votes, draw_classes, draw_rows, seeded, share, shares
+from ldl_fer.noise_draws import draw_classes, draw_rows, seeded, share, shares
+from ldl_fer.vote_noise import draw_one_vote, flip_by_votes
 
 
 def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int) -> np.ndarray:
@@ -123,60 +124,6 @@ def flip_by_confusion(
     noisy = labels.copy()
     noisy[rows] = draw_classes(elsewhere[labels[rows]], random)
     return noisy
-
-
-def flip_by_votes(
-    labels: np.ndarray, rate: float, num_classes: int, seed: int, votes: np.ndarray | None
-) -> np.ndarray:
-    """Changes the labels that humans doubt, to what they saw instead: instance-dependent noise.
-
-    The chance that a row changes is min(1, s (1 - q)): q is the part of its votes that its label
-    has, s scales the expected changes to the number asked. The new class is drawn in proportion
-    to the votes for the other classes. Rows without votes never change.
-
-    Args:
-      labels, rate, num_classes, seed: as `flip_symmetric`.
-      votes: [N, C], >= 0, counts or shares.
-
-    Returns:
-      Int32 [N]; exactly round(rate N) rows differ from `labels`.
-
-    Raises:
-      InputError: as `flip_symmetric`; no votes; fewer rows than asked have votes for another class.
-    """
-    labels, random = seeded(labels, num_classes, seed)
-    others = checked_votes(votes, labels, num_classes)
-    total = others.sum(axis=1)
-    others[np.arange(len(labels)), labels] = 0.0
-    weights = shares(others.sum(axis=1), total)
-    what = "have votes for another class than their label"
-    rows = draw_rows(weights, share(rate, len(labels)), random, what)
-    noisy = labels.copy()
-    noisy[rows] = draw_classes(others[rows], random)
-    return noisy
-
-
-def draw_one_vote(
-    labels: np.ndarray, rate: None, num_classes: int, seed: int, votes: np.ndarray | None
-) -> np.ndarray:
-    """Labels as a single human would have given them: one vote a row, drawn from its votes.
-
-    Args:
-      labels, num_classes, seed: as `flip_symmetric`.
-      rate: None; how many rows change is up to the votes.
-      votes: [N, C], >= 0, counts or shares.
-
-    Returns:
-      Int32 [N]; rows without votes keep their label.
-
-    Raises:
-      InputError: as `flip_symmetric`; there is a rate, or there are no votes.
-    """
-    labels, random = seeded(labels, num_classes, seed)
-    if rate is not None:
-        raise InputError(f"one_vote takes no rate, the votes decide; leave out --rate={rate}.")
-    votes = checked_votes(votes, labels, num_classes)
-    return np.where(votes.any(axis=1), draw_classes(votes, random), labels).astype(np.int32)
 
 
 class Kind(NamedTuple):

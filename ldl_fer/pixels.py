@@ -8,6 +8,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+# Of files that are taken for pictures where a folder is searched, in lower case.
+PICTURE_ENDINGS = (
+    *(".bmp", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
+    *(".tif", ".tiff", ".webp"),
+)
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 _PNG = b"\x89PNG"
 _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
@@ -121,7 +126,14 @@ def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
 
 
 def to_8_bits(picture: np.ndarray) -> np.ndarray:
-    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are."""
+    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are.
+
+    Args:
+      picture: [H, W] or [H, W, channels], uint8 or uint16.
+
+    Returns:
+      Of the same shape, uint8.
+    """
     if picture.dtype == np.uint8:
         return picture
     return cv2.convertScaleAbs(picture, alpha=1 / 257)  # No copy in between: it may be large.

@@ -19,6 +19,7 @@ from ldl_fer.backbones import frozen_part
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.images import stored_image
+from ldl_fer.pictures import named_when_unreadable
 from ldl_fer.pixels import picture_bytes
 
 VIEWS = 2  # the picture, and the mirrored one
@@ -132,10 +133,8 @@ def _pool(paths, size, backbone, file, progress):
 
 def _picture(path, size):
     """[size, size, 3], uint8, as a record would hold it."""
-    try:
+    with named_when_unreadable(path, "Replace it or drop its row"):
         content, _ = stored_image(picture_bytes(path), size)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}. Replace it or drop its row.") from error
     return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
 
 

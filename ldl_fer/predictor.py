@@ -13,7 +13,6 @@ for answer in predictor.stream(paths):  # many pictures: faces of several share 
 import functools
 import math
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 
 from ldl_fer.affect.foreign_model import load_affect_model
+from ldl_fer.answer_queue import answered
 from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.faces import FaceDetector
@@ -32,8 +32,7 @@ from ldl_fer.trained_model import TrainedModel, load_model
 
 DETECT, WHOLE = FACES = ("detect", "whole")
 BATCH_SIZE = 32
-_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
-_HELD_ANSWERS = 1024
+_NOT_SEEN = (OSError, ValueError, cv2.error)  # raised of a picture that cannot be looked at
 
 
 class Predictor:
@@ -64,7 +63,7 @@ class Predictor:
         Args:
           model: a run folder, or a folder that `python -m ldl_fer.export` wrote.
           detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
-          faces: "detect", or "whole": every picture is one face's crop already, as in data sets.
+          faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `ldl_fer.affect` loads, or what it loads
             (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
           temperature: T; None: what was fitted for the model, 1 if nothing was.
@@ -84,6 +83,10 @@ class Predictor:
             raise InputError(f"batch_size is at least 1, not {batch_size}.")
         if temperature is not None and not 0.0 < temperature < math.inf:
             raise InputError(f"a temperature is above 0, not {temperature}.")
+        if faces == WHOLE and detector is not None:
+            raise InputError(
+                "--faces=whole has no use for a detector: leave out --detector, or --faces=whole."
+            )
         self._detector: FaceDetector | None = None
         if faces == DETECT:
             if detector is None or isinstance(detector, (str, Path)):
@@ -125,8 +128,8 @@ class Predictor:
                 raise InputError(f"{name}a video, not a picture. Use python -m ldl_fer.predict.")
         try:
             seen = self._see(image)
-        except (OSError, ValueError) as error:
-            raise InputError(name + (getattr(error, "strerror", None) or str(error))) from error
+        except _NOT_SEEN as error:
+            raise InputError(name + _reason(error)) from error
         return self._predict(seen.known, seen.crops)
 
     def stream(
@@ -143,23 +146,9 @@ class Predictor:
           keep_images: whether answers hold their pictures.
           threads: that decode and detect; None: one for each processor.
         """
-        waiting, known, crops, held = deque(), [], [], 0
         see = functools.partial(self._see_or_tell, keep_images)
-        for seen in ahead(see, items, threads or os.cpu_count() or 1):
-            waiting.append((seen.answer, len(seen.known)))
-            known += seen.known
-            crops += seen.crops
-            held += 0 if seen.answer.image is None else seen.answer.image.nbytes
-            rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
-            if len(crops) < self._batch_size and not rushed:
-                continue
-            ready = len(crops) if rushed else len(crops) // self._batch_size * self._batch_size
-            predictions = self._predict(known[:ready], crops[:ready])
-            known, crops = known[ready:], crops[ready:]
-            for answer in _hand_out(waiting, deque(predictions)):
-                held -= 0 if answer.image is None else answer.image.nbytes
-                yield answer
-        yield from _hand_out(waiting, deque(self._predict(known, crops)))
+        seen = ahead(see, items, threads or os.cpu_count() or 1)
+        return answered(seen, self._predict, self._batch_size)
 
     def probabilities(self, crops: np.ndarray) -> np.ndarray:
         """Calibrated distributions of face crops.
@@ -181,9 +170,8 @@ class Predictor:
         of_network, *of_affect = (np.stack(sort) for sort in zip(*crops, strict=True))
         distributions = self.probabilities(of_network)
         if self._affect:
-            for facts, (valence, arousal) in zip(
-                known, self._affect.predict(*of_affect).tolist(), strict=True
-            ):
+            places = self._affect.predict(*of_affect).tolist()
+            for facts, (valence, arousal) in zip(known, places, strict=True):
                 facts |= {"valence": valence, "arousal": arousal}
         return [self._judge(p, **facts) for p, facts in zip(distributions, known, strict=True)]
 
@@ -191,8 +179,7 @@ class Predictor:
         image = pixels_of(item)
         height, width = image.shape[:2]
         seen = Seen(Answer(item, image if keep_image else None, (width, height)))
-        faces = self._detector.detect(image) if self._detector else [None]
-        for face in faces:
+        for face in self._detector.detect(image) if self._detector else [None]:
             seen.known.append(known_of(face, width, height))
             crop = crop_of(image, face, self.image_size)
             if self._gray:
@@ -204,18 +191,9 @@ class Predictor:
     def _see_or_tell(self, keep_image: bool, item: Picture) -> Seen:
         try:
             return self._see(item, keep_image)
-        except OSError as error:
-            return Seen(Answer(item, error=error.strerror or str(error)))
-        except (ValueError, cv2.error) as error:
-            return Seen(Answer(item, error=str(error)))
+        except _NOT_SEEN as error:
+            return Seen(Answer(item, error=_reason(error)))
 
 
-def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
-    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
-    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
-        answer, count = waiting.popleft()
-        while len(answer.faces) < count:
-            answer.faces.append(predictions.popleft())
-        yield answer
-    if predictions:
-        waiting[0][0].faces.extend(predictions)
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

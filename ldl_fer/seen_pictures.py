@@ -11,7 +11,7 @@ import numpy as np
 
 from ldl_fer.face_prediction import FacePrediction
 from ldl_fer.faces import Face, aligned
-from ldl_fer.footage import Shot, read_picture
+from ldl_fer.footage import Shot, decoded_picture
 from ldl_fer.pixels import resized
 
 _END: Any = object()
@@ -64,7 +64,7 @@ def pixels_of(item: Picture) -> np.ndarray:
     """
     if isinstance(item, Shot):
         return item.load()
-    image = read_picture(item) if isinstance(item, (str, Path)) else item
+    image = decoded_picture(item) if isinstance(item, (str, Path)) else item
     if not isinstance(image, np.ndarray):
         raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:

@@ -11,7 +11,7 @@ WEIGHTS = np.array([[0, 1, 0], [0, 0, 1], [0, 0, -1]], np.float32)  # color -> c
 BIAS = np.array([9, 0, 0], np.float32)
 
 
-def onnx_model(onnx, path, size=SIZE, batch="N", weights=WEIGHTS, bias=BIAS):
+def onnx_model(onnx, path, size=SIZE, batch="N", weights=WEIGHTS, bias=BIAS, channels=3):
     """NCHW float, output "scores" [N, columns]."""
     value = onnx.helper.make_tensor_value_info
     float_ = onnx.TensorProto.FLOAT
@@ -22,7 +22,7 @@ def onnx_model(onnx, path, size=SIZE, batch="N", weights=WEIGHTS, bias=BIAS):
             onnx.helper.make_node("Gemm", ["colors", "weights", "bias"], ["scores"]),
         ],
         "made_up",
-        [value("images", float_, [batch, 3, size, size])],
+        [value("images", float_, [batch, channels, size, size])],
         [value("scores", float_, [batch, len(bias)])],
         [
             onnx.numpy_helper.from_array(x, name)

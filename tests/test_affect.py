@@ -109,4 +109,8 @@ def test_help_shows_the_flags_of_the_command_it_is_asked_of():
     shown = {name: affect(name, "--help").stdout for name in ("predict", "train", "prototypes")}
     assert all("python -m ldl_fer.affect train" in text for text in shown.values())
     assert "--columns" in shown["predict"] and "--columns:" not in shown["train"]
+    refused = affect("train", "--jit", "--num_neighbors=4", "--nopictures", "--seed=1")
+    assert refused.returncode == 2
+    words = "error: train does not use --num_neighbors, --jit, --pictures; leave it out."
+    assert words in refused.stderr
     assert "--frozen" in shown["train"] and "--classifier:" in shown["prototypes"]

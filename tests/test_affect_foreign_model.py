@@ -111,3 +111,48 @@ def test_answers_that_are_no_numbers_are_refused(onnx, tmp_path):
     path = onnx_model(onnx, tmp_path / "m.onnx", bias=np.array([0, np.nan, 0], np.float32))
     with pytest.raises(InputError, match="not finite"):
         load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED)).outputs(faces(2)[0])
+
+
+def test_a_wrong_layout_of_a_model_of_any_size_is_told(onnx, tmp_path):
+    """The file's axes have no sizes: only the runtime finds out."""
+    path = onnx_model(onnx, tmp_path / "m.onnx", size="S", channels="C")
+    spec = {"image_size": 8, "columns": (1, 2), **SCALED}
+    images, wanted = faces(3, size=8)
+    close(load_affect_model(path, ModelSpec(layout="NCHW", **spec)), images, wanted)
+    words = r"m.onnx cannot take float32 images of shape \(3, 8, 8, 3\), NHWC.*Are --layout"
+    with pytest.raises(InputError, match=words):
+        load_affect_model(path, ModelSpec(layout="NHWC", **spec)).outputs(images)
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+def test_what_tensorflow_says_of_wrong_images_is_told(kind, tmp_path):
+    images = tf.keras.Input([None, None, None])
+    means = tf.keras.layers.Reshape([3])(tf.keras.layers.GlobalAveragePooling2D()(images))
+    kernel = tf.keras.initializers.Constant(WEIGHTS[:, 1:].tolist())
+    scores = tf.keras.layers.Dense(2, kernel_initializer=kernel, use_bias=False)(means)
+    path = tmp_path / ("m" if kind == "saved_model" else "m.keras")
+    tf.keras.Model(images, scores).save(path)
+    spec = {"image_size": 8, **SCALED}
+    pictures, wanted = faces(3, size=8)
+    close(load_affect_model(path, ModelSpec(layout="NHWC", **spec)), pictures, wanted)
+    with pytest.raises(InputError, match=f"{path.name} cannot take float32.*--layout"):
+        load_affect_model(path, ModelSpec(layout="NCHW", **spec)).outputs(pictures)
+
+
+def test_an_output_whose_first_axis_is_not_the_batch_is_refused(tmp_path):
+    spec = ModelSpec(columns=(0, 1), **SCALED)
+    network = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)])
+    def transposed(images):
+        return {"va": tf.transpose(tf.reduce_mean(images, [1, 2])[:, :2])}
+
+    network.transposed = transposed
+    tf.saved_model.save(network, str(tmp_path / "m"), {"serving_default": transposed})
+    model, (images, _) = load_affect_model(tmp_path / "m", spec), faces(4)
+    words = r"m answers va \(2, 4\) of 4 images: the first axis is not that of the images"
+    with pytest.raises(InputError, match=words):
+        model.outputs(images)
+    with pytest.raises(InputError, match=r"va \(2, 3\) of 3"):  # 6 numbers for 3 images: no luck
+        model.outputs(images[:3])
+    assert model.outputs(images[:1]).shape == (1, 2)

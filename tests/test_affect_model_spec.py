@@ -43,6 +43,9 @@ def test_json_there_and_back_and_flags_over_it(tmp_path):
         ({"scale": "1/0"}, "scale is '1/0'"),
         ({"std": 0}, "must not be 0"),
         ({"columns": [1]}, "2 values"),
+        ({"columns": [0.9, 1]}, "whole numbers"),
+        ({"image_size": "225/2"}, "whole numbers"),
+        ({"image_size": float("inf")}, "whole numbers"),
         ({"outputs": ["a", "b", "c"]}, "1 or 2 values"),
         ({"tanh": "yes"}, "true or false"),
         ({"image_size": 0}, "at least 1 pixel"),
@@ -60,3 +63,12 @@ def test_a_file_that_is_no_object_is_refused(text, tmp_path):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(InputError, match="s.json"):
         read_spec(tmp_path / "s.json")
+
+
+def test_the_example_of_an_object_is_one(tmp_path):
+    (tmp_path / "s.json").write_text("[1]")
+    with pytest.raises(InputError) as caught:
+        read_spec(tmp_path / "s.json")
+    example = str(caught.value).partition("such as ")[2].removesuffix(".")
+    (tmp_path / "s.json").write_text(example)
+    assert read_spec(tmp_path / "s.json").image_size == 112

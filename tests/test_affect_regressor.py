@@ -102,6 +102,10 @@ def test_rows_without_values_are_left_out(drawn, tmp_path, capsys):
     counts = table["expression"][1::2].value_counts()
     # a tenth of the rows of classes that have ten at least
     assert found["validation"]["rows"] == round(0.1 * counts[counts >= 10].sum())
+    capsys.readouterr()
+    test = str(tmp_path / "half.csv"), str(drawn / "images")
+    train_regressor(config_of(drawn, tmp_path / "quiet", **data), *test, progress=False)
+    assert capsys.readouterr().out == ""
     table[["valence", "arousal"]] = np.nan
     table.to_csv(tmp_path / "half.csv", index=False)
     with pytest.raises(InputError, match="0 rows have valence and arousal"):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 
 import cv2
@@ -34,27 +35,15 @@ def page_data(run, folder, **settings):
 
 
 def test_scores_by_formula():
-    samples = pd.DataFrame({"expression": [0, 2], "uncertainty": [0.25, 1.0]})
-    for part, rows in {
-        "probability": [[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]],
-        "target": [[1, 0, 0], [0.2, 0.3, 0.5]],
-    }.items():
-        samples[[f"{part}_a", f"{part}_b", f"{part}_c"]] = rows
+    samples = pd.DataFrame({"expression": [0, 2]})
+    samples[[f"probability_{name}" for name in "abc"]] = [[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]
     names = ("A", "B", "C")
-    # 1 - p_y; max p - p_y; lambda; 1 - d_y
-    expected = {
-        "probability": [0.5, 0.9],
-        "margin": [0.0, 0.7],
-        "uncertainty": [0.25, 1.0],
-        "target": [0.0, 0.5],
-    }
-    for ranking, scores in expected.items():
+    # 1 - p_y; max p - p_y
+    for ranking, scores in {"probability": [0.5, 0.9], "margin": [0.0, 0.7]}.items():
         np.testing.assert_allclose(suspicion(samples, names, ranking), scores, rtol=1e-12)
     assert suggested_labels(samples, names).tolist() == [0, 1]
     with pytest.raises(ValueError, match="by loss"):
         suspicion(samples, names, "loss")
-    with pytest.raises(ValueError, match="by target"):
-        suspicion(samples.drop(columns="uncertainty"), names, "target")
 
 
 def test_held_out_rows_are_in_the_file_and_not_among_the_samples(run):
@@ -63,6 +52,14 @@ def test_held_out_rows_are_in_the_file_and_not_among_the_samples(run):
     assert training.rows.tolist() == list(range(24))
     content = np.frombuffer(training.picture(29), np.uint8)
     assert cv2.imdecode(content, cv2.IMREAD_COLOR).shape == (24, 24, 3)
+
+
+def test_a_pipe_among_the_pictures_does_not_make_it_wait(tmp_path):
+    run = make_run(tmp_path)
+    (tmp_path / "images/face3.png").unlink()
+    os.mkfifo(tmp_path / "images/face3.png")
+    with pytest.raises(OSError, match="it is a pipe or device"):
+        training_set(run.folder).picture(3)
 
 
 def test_shards_serve_as_well(tmp_path):

@@ -9,7 +9,12 @@ from sklearn.model_selection import StratifiedKFold
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import cross_validation
-from ldl_fer.experiments.cross_validation import FOLDS, INVERSE_PENALTY, cross_validated
+from ldl_fer.experiments.cross_validation import (
+    FOLDS,
+    INVERSE_PENALTY,
+    check_cross_validation,
+    cross_validated,
+)
 from ldl_fer.presets import PRESETS
 
 NAMES = ("A", "B", "C")
@@ -39,8 +44,11 @@ def test_each_fold_is_predicted_by_the_others():
 
 
 def test_another_backbone_is_refused(tmp_path):
-    with pytest.raises(InputError, match="uncertainty.*--preset=frozen --pretrained=FILE.onnx"):
+    words = "uncertainty.*--preset=frozen --pretrained=FILE.onnx"
+    with pytest.raises(InputError, match=words):
         cross_validated(PRESETS["small"], tmp_path)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(PRESETS["small"])
 
 
 @pytest.fixture(scope="module")
@@ -103,5 +111,22 @@ def test_a_class_with_fewer_samples_than_folds_is_named(faces, tmp_path):
     few[few == 5] = 0
     few[:4] = 5
     config = faces.config("unused", train_data_path=with_labels(faces, "few", few))
-    with pytest.raises(InputError, match="few.csv has 4 samples of Disgust; 5 folds need 5"):
+    words = "few.csv has 4 samples of Disgust; 5 folds need 5"
+    with pytest.raises(InputError, match=words):
         cross_validated(config, tmp_path, progress=False)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(config)
+
+
+def test_the_check_counts_what_is_trained_on_and_looks_at_no_picture(faces, tmp_path):
+    """35 rows, 5 of each class: enough, unless a part is held out to choose the epoch."""
+    table = read_annotations(faces.folder / "drawn/train.csv").table.head(35)
+    table = table.assign(expression=np.arange(35) % 7)
+    Annotations(table).write(tmp_path / "even.csv")
+    settings = {"train_data_path": str(tmp_path / "even.csv"), "train_image_dir": "nowhere"}
+    config = faces.config("unused", **settings)
+    assert config.data.val_data_path
+    check_cross_validation(config)
+    part = config.replace(val_data_path="", validation_fraction=0.2)
+    with pytest.raises(InputError, match="even.csv has 4 samples"):
+        check_cross_validation(part)

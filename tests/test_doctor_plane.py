@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_split import made_up_split
 
+from ldl_fer.doctor import plane as plane_checks
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE
 from ldl_fer.doctor.plane import check_plane, unusual_distances
 
@@ -96,3 +97,16 @@ def test_neighbors_no_better_than_chance_are_doubted():
 
 def test_neighbors_are_looked_at_in_the_training_set_only():
     assert not of_check(check_plane([made_up_split(LABELS, name="test")]), "neighbors")
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_bars_are_shown_if_they_are_wanted(monkeypatch, progress):
+    asked, real = [], plane_checks.nearest_neighbors
+
+    def nearest(points, k, shown):
+        asked.append((k, shown))
+        return real(points, k, shown)
+
+    monkeypatch.setattr(plane_checks, "nearest_neighbors", nearest)
+    check_plane([made_up_split(LABELS, np.zeros([len(LABELS), 2]))], 3, progress)
+    assert asked == [(3, progress)]

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,7 +18,7 @@ from ldl_fer.experiments import EXPERIMENTS, runner
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, compared
 from ldl_fer.experiments.planned import plan
-from ldl_fer.experiments.runner import measured, run_all
+from ldl_fer.experiments.runner import check_measure, measured, run_all
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run, load_network
 
@@ -194,6 +195,40 @@ def test_what_is_done_is_not_done_again(sets, tmp_path, trained):
     run_all(planned, "mine", progress=False)
     assert len(trained) == 2
     assert not list((tmp_path / "runs").glob(".*.lock"))
+
+
+def test_a_kill_after_the_record_trains_nothing_again(sets, tmp_path, trained, monkeypatch):
+    """The training's state goes last: without it and a record, all would be trained again."""
+    [one] = plan(ONE, sets, CONFIG, (0,), tmp_path / "runs")
+
+    def killed(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_all([one], "mine", progress=False)
+    assert one.record.exists() and one.run.state.exists()
+    run_all([one], "mine", progress=False)
+    assert len(trained) == 1 and not one.run.state.exists()
+
+
+def test_what_could_not_be_measured_is_refused_before_training(sets, tmp_path, monkeypatch):
+    experiment = dataclasses.replace(TWO, measure="uncertainty")
+    planned = plan(experiment, sets, CONFIG, (0,), tmp_path / "runs")
+    monkeypatch.setattr(runner, "extra_package", lambda name, asker: None)
+    with pytest.raises(InputError, match="--preset=frozen"):
+        check_measure(experiment, planned)
+    check_measure(experiment, planned[1:])  # LDLVA is not cross-validated
+    check_measure(TWO, planned)
+
+
+def test_a_missing_cleanlab_is_told_before_training(sets, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    experiment = dataclasses.replace(TWO, measure="uncertainty")
+    planned = plan(experiment, sets, CONFIG.replace(frozen=True), (0,), tmp_path / "runs")
+    with pytest.raises(InputError, match="cleanlab.*pip install"):
+        check_measure(experiment, planned)
 
 
 def test_a_run_that_failed_is_not_done_and_stands_in_nobodys_way(

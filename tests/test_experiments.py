@@ -134,7 +134,11 @@ def test_mistakes_are_sentences(faces, tmp_path):
     wrong = {
         "name one experiment: noise, inconsistent": [],
         "name one experiment: ": ["table1"],
-        "--method": ["noise", "--method=scn"],
+        "--method is what experiments vary": ["noise", "--method=scn"],
+        "--run_dir is made up for each run; say by --runs_dir": ["noise", "--run_dir=mine"],
+        "--seed is another for each run; name them by --seeds": ["noise", "--seed=0"],
+        "--pictures is of no use here": ["noise", "--nopictures"],
+        "uncertainty` compares with classifiers on pooled maps": ["uncertainty"],
         "must be an annotation CSV": ["noise", f"--train_data_path={faces}"],
         "--seeds": ["noise", "--seeds=0,one"],
         "--only: noise has no LDL; it has cross-entropy, label smoothing": ["noise", "--only=LDL"],

@@ -186,7 +186,7 @@ def test_command_draws_and_says_what_is_missing(run):
 def test_missing_pictures_are_named(run):
     for path in (run.folder.parent / "images").glob("face*.png"):
         path.unlink()
-    with pytest.raises(InputError, match=r"row \d+, face\d+.png, .* by --train_image_dir"):
+    with pytest.raises(InputError, match=r"row \d+: face\d+.png .* by --train_image_dir"):
         draw_figures(run.folder, count=20)
 
 

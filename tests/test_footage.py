@@ -1,5 +1,7 @@
 """Pictures, folders, globs and videos become shots; what is damaged becomes a reason."""
 
+import os
+
 import numpy as np
 import pytest
 from color_model import write_picture, write_video
@@ -50,6 +52,16 @@ def test_every_nth_frame_with_its_time(tmp_path, ending):
     brightness = [shot.load().mean() for shot in found]
     np.testing.assert_allclose(brightness, [0, 80, 160], atol=4)  # lossy
     assert [count_shots(sources, every) for every in (1, 4, 20)] == [11, 3, 1]
+
+
+@pytest.mark.parametrize("name", ["pipe.png", "pipe.mp4"])
+def test_a_pipe_is_told_and_does_not_make_it_wait(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    sources = find_sources([tmp_path / name])
+    assert count_shots(sources) == 1
+    (shot,) = shots(sources)
+    with pytest.raises(OSError, match="it is a pipe or device"):
+        shot.load()
 
 
 def test_pictures_are_rgb_and_upright(tmp_path):

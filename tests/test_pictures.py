@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ldl_fer.errors import InputError
-from ldl_fer.pictures import pictures_in, read_picture, read_pictures
+from ldl_fer.pictures import named_when_unreadable, pictures_in, read_picture, read_pictures
+from ldl_fer.pixels import PICTURE_ENDINGS
 
 
 def _write(path, seed, *shape):
@@ -37,10 +38,32 @@ def test_what_cannot_be_read_is_named(tmp_path):
         read_pictures([tmp_path / "text.png"], 8)
 
 
+def test_a_path_is_told_once_with_its_row_and_the_cure_at_hand(tmp_path):
+    """An OSError of Python holds the path itself."""
+    lost = tmp_path / "none.png"
+    with pytest.raises(InputError) as caught:
+        read_picture(lost, 8, "Drop the row", 3)
+    assert str(caught.value) == (
+        f"row 3: {lost} cannot be read: No such file or directory. Drop the row."
+    )
+    with pytest.raises(InputError) as caught, named_when_unreadable("a.png"):
+        raise ValueError("it is cut short")
+    assert str(caught.value) == "a.png cannot be read: it is cut short. Replace it or leave it out."
+
+
 def test_a_pipe_does_not_make_it_wait(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(InputError, match="pipe.png cannot be read: it is a pipe or device"):
         read_picture(tmp_path / "pipe.png", 8)
+
+
+@pytest.mark.parametrize("ending", PICTURE_ENDINGS)
+def test_what_counts_as_a_picture_can_be_read(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    gray = ending in (".pbm", ".pgm")
+    assert cv2.imwrite(str(path), np.full([8, 8] if gray else [8, 8, 3], 255, np.uint8))
+    assert pictures_in(tmp_path) == [path]
+    assert read_picture(path, 8).min() > 250
 
 
 def test_pictures_of_a_folder(tmp_path):

@@ -164,6 +164,11 @@ def test_a_picture_that_cannot_be_read_is_named_and_nothing_half_made_stays(
 ):
     with pytest.raises(InputError, match="absent.png cannot be read.*Correct the path"):
         pool([*files, files[0].with_name("absent.png")], network, tmp_path / "cache")
+    folder = files[0].with_name("folder.png")
+    folder.mkdir()
+    with pytest.raises(InputError) as caught:
+        pool([folder], network, tmp_path / "cache")
+    assert str(caught.value).count(str(folder)) == 1
     files[2].write_text("no picture")
     with pytest.raises(InputError, match="0-2.png cannot be read.*Replace it or drop its row"):
         pool(files, network, tmp_path / "cache")

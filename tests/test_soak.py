@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ldl_fer.benchmark.soak import told
+from ldl_fer.benchmark.soak import report_of
 
 
 def table(memory, files):
@@ -26,14 +26,14 @@ def test_growth_is_that_of_the_last_two_thirds():
     # Warm-up, then 1 MB per 100 steps: 10 MB per 1,000.
     growing = table([0, 500, 900] + [1000 + i for i in range(6)], [7] * 9)
     growing["memory"] *= 10**6
-    text, flat = told(growing, tolerance=9.9)
+    text, flat = report_of(growing, tolerance=9.9)
     assert "+10.00 MB per 1,000 steps" in text and not flat
-    assert told(growing, tolerance=10.1)[1]
+    assert report_of(growing, tolerance=10.1)[1]
 
 
 def test_flat_memory_passes_and_another_open_file_does_not():
-    assert told(table([10**9] * 9, [9, 9, 9] + [7] * 6), 0.0)[1]
-    text, flat = told(table([10**9] * 9, [7] * 8 + [8]), 0.0)
+    assert report_of(table([10**9] * 9, [9, 9, 9] + [7] * 6), 0.0)[1]
+    text, flat = report_of(table([10**9] * 9, [7] * 8 + [8]), 0.0)
     assert "open files: 7, then 8" in text and not flat
 
 

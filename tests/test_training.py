@@ -14,7 +14,7 @@ from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.export import export_run
-from ldl_fer.noise import add_noise
+from ldl_fer.noisy_labels import add_noise
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run, load_network
 from ldl_fer.splits import training_records

@@ -20,7 +20,8 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
     Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
     Pearson and RMSE come with 95 % bootstrap intervals, which tell of the choice of faces, not of
     another training. An RMSE above the given values' standard deviation is warned of: their mean
-    would do better.
+    would do better. It trains on one device from start to end and finds no neighbors: flags that
+    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) are refused.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
     python -m ldl_fer.affect prototypes --annotations=mine.csv --image_dir=images \\
@@ -43,7 +44,7 @@ import sys
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.affect.command_flags import COMMANDS, SPEC_FLAGS, define_command_flags
+from ldl_fer.affect.command_flags import COMMANDS, SPEC_FLAGS, UNUSED, define_command_flags
 from ldl_fer.affect.filled_csv import check_paths, fill_csv, warn
 from ldl_fer.config_flags import config_from_flags
 from ldl_fer.errors import InputError
@@ -57,6 +58,9 @@ def main(names: list[str]) -> None:
         from ldl_fer.affect.agreement import agreement_table, worse_than_constant
         from ldl_fer.affect.regressor import train_regressor
 
+        unused = [f"--{name}" for name in UNUSED if given[name].value is not None]
+        if unused:
+            raise InputError(f"train does not use {', '.join(unused)}; leave it out.")
         config = config_from_flags()
         found = train_regressor(config, given.test_data_path, given.test_image_dir)
         for name, measured in found.items():

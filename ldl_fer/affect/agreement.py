@@ -21,6 +21,13 @@ def concordance(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
     with means m, variances and covariance s, divided by N as Lin has it. Below Pearson's r where
     the scale or the mean differs. NaN where both are the same constant.
+
+    Args:
+      x, y: floats of one shape, such as [N] or [R, N].
+      axis: along which the N values lie.
+
+    Returns:
+      That shape without the axis.
     """
     mean_x, mean_y = x.mean(axis, keepdims=True), y.mean(axis, keepdims=True)
     covariance = ((x - mean_x) * (y - mean_y)).mean(axis)
@@ -29,13 +36,19 @@ def concordance(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def pearson(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Pearson's correlation s_xy / (s_x s_y), in [-1, 1]; NaN where either is constant."""
+    """Pearson's correlation s_xy / (s_x s_y), in [-1, 1]; NaN where either is constant.
+
+    Args and shapes as of `concordance`.
+    """
     x, y = x - x.mean(axis, keepdims=True), y - y.mean(axis, keepdims=True)
     return _divide((x * y).mean(axis), x.std(axis) * y.std(axis))
 
 
 def rmse(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Root mean squared difference, in the values' own unit (half the width of [-1, 1])."""
+    """Root mean squared difference, in the values' own unit (half the width of [-1, 1]).
+
+    Args and shapes as of `concordance`.
+    """
     return np.sqrt(((x - y) ** 2).mean(axis))
 
 

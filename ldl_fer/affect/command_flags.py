@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from ldl_fer.affect.filling import BATCH_SIZE
 from ldl_fer.affect.model_spec import CHANNELS, LAYOUTS
 from ldl_fer.config_flags import define_flags
 from ldl_fer.settings import CLASS_NAMES, TRUST_HELP
@@ -10,6 +11,10 @@ COMMANDS = ("predict", "train", "prototypes")
 SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
     *("outputs", "columns", "tanh", "output_scale"),
+)
+UNUSED = (  # flags of the settings' groups that `train_regressor` does not look at
+    *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
+    *("jit", "pictures", "uncertainty_learning_rate", "uncertainty_momentum"),
 )
 
 flags.disclaim_key_flags()
@@ -28,7 +33,7 @@ def define_command_flags(command: str | None) -> None:
     flags.DEFINE_string("image_dir", None, "Folder that its paths start from.", required=True)
     flags.DEFINE_string("output", None, "CSV to write.", required=True)
     flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
-    flags.DEFINE_integer("batch_size", 64, "Pictures per call of the model.", 1)
+    flags.DEFINE_integer("batch_size", BATCH_SIZE, "Pictures per call of the model.", 1)
     if command == "prototypes":
         flags.DEFINE_string(
             "classifier", None, "Run folder of train.py, or exported SavedModel.", required=True

@@ -10,13 +10,14 @@ from tqdm import tqdm
 
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
-from ldl_fer.pixels import decoded_image, picture_bytes, resized
+from ldl_fer.pictures import read_picture
 
 BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
 SATURATION = 0.99  # raters hardly ever say more
 MOST_SATURATED = 0.05  # share of rows
 _THREADS = 4
+_CURE = "Replace it, drop the row, or correct --image_dir"
 
 
 class Affect(Protocol):
@@ -166,22 +167,10 @@ def _batches(
     def begun(start):
         chosen = slice(start, start + batch_size)
         pairs = zip(paths[chosen], rows[chosen], strict=True)
-        return [pool.submit(_picture, path, row, size) for path, row in pairs]
+        return [pool.submit(read_picture, path, size, _CURE, row) for path, row in pairs]
 
     starts = range(0, len(paths), batch_size)
     coming = begun(0)
     for start in starts:
         images, coming = coming, begun(start + batch_size)
         yield start, np.stack([image.result() for image in images])
-
-
-def _picture(path: Path, row: int, size: int) -> np.ndarray:
-    """[size, size, 3], uint8 RGB, as a training sees it."""
-    try:
-        return resized(decoded_image(picture_bytes(path)), size)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"row {row}: {path} cannot be read: {reason}. Replace it, drop the row, or correct "
-            "--image_dir."
-        ) from error

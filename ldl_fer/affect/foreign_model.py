@@ -4,6 +4,7 @@ model = load_affect_model("va.onnx", spec)      # or a run folder of `affect tra
 model.predict(images)                           # uint8 RGB [B, H, W, 3] -> float32 [B, 2]
 """
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from ldl_fer.affect.model_interface import (
 from ldl_fer.affect.model_spec import ModelSpec, make_spec, read_spec
 from ldl_fer.checksums import check_checksums, sha256
 from ldl_fer.errors import InputError
+from ldl_fer.saved_networks import EXTRA
 
 SPEC_FILE = "affect.json"  # in a SavedModel's assets.extra
-_EXTRA = "assets.extra"
+_TOLD = 300  # characters of what a runtime says
 
 
 class AffectModel:
@@ -62,7 +64,8 @@ class AffectModel:
           [B, 2] float32, valence and arousal.
 
         Raises:
-          InputError: the outputs are not as the spec says, or not finite.
+          InputError: the network does not take such images, or its outputs are not as the spec
+            says, or not finite.
         """
         if not len(images):
             return np.zeros([0, 2], np.float32)
@@ -93,7 +96,16 @@ class AffectModel:
         missing = size - len(batch)
         if missing:
             batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-        chosen = valence_arousal_of(self._network.run(batch), self._spec, self._path, len(batch))
+        try:
+            found = self._network.run(batch)
+        except Exception as error:  # each runtime has classes of its own
+            reason = textwrap.shorten(str(error) or type(error).__name__, _TOLD)
+            raise InputError(
+                f"{self._path} cannot take {batch.dtype} images of shape {batch.shape}, "
+                f"{self._layout} and {self._spec.channels}. Are --layout, --channels and "
+                f"--image_size right? It says: {reason}"
+            ) from error
+        chosen = valence_arousal_of(found, self._spec, self._path, len(batch))
         values = chosen[: len(chosen) - missing].astype(np.float32) * np.float32(
             self._spec.output_scale
         )
@@ -151,7 +163,7 @@ def load_named_model(
 def spec_file_of(path: str | Path) -> Path | None:
     """Where the spec of a model lies without being named; None if it has none."""
     path = Path(path)
-    folders = (path / "saved_model" / _EXTRA, path / _EXTRA) if path.is_dir() else ()
+    folders = (path / "saved_model" / EXTRA, path / EXTRA) if path.is_dir() else ()
     places = [folder / SPEC_FILE for folder in folders] or [path.with_suffix(".json")]
     return next((place for place in places if place.is_file()), None)
 
@@ -161,14 +173,14 @@ def _refuse_classifier(path: Path) -> None:
     if spec_file_of(path):
         return
     best = path / "best.json"
-    exports = (path / _EXTRA, path / "saved_model" / _EXTRA)
+    exports = (path / EXTRA, path / "saved_model" / EXTRA)
     if (path / "config.json").exists() and (path / "best.weights.h5").exists():
         if best.exists() and "validation_ccc" in best.read_text():
             return
         kind = "a run of train.py"
     elif any((folder / "labels.txt").exists() for folder in exports):
         kind = "an exported classifier"
-        path = path if (path / _EXTRA).exists() else path / "saved_model"
+        path = path if (path / EXTRA).exists() else path / "saved_model"
     else:
         return
     raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.extras import extra_package
 from ldl_fer.model_file import load_keras_model, load_saved_model
 from ldl_fer.model_file.onnx_network import read_onnx
 
@@ -50,13 +51,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
 
 def _onnx(path: Path) -> LoadedModel:
     read_onnx(path)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"{path} needs the package onnxruntime: pip install -r requirements.txt "
-            "-r requirements-extras.txt, in one call."
-        ) from error
+    onnxruntime = extra_package("onnxruntime", str(path))
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a class of its own for each of its codes

@@ -71,6 +71,13 @@ def valence_arousal_of(
     if missing:
         wanted = "outputs" if spec.outputs else "outputs called valence and arousal; say --outputs"
         raise InputError(f"{path} has no {wanted} {', '.join(missing)}: there are {shapes}.")
+    # Of a single image every number is its own, whatever the axes.
+    if count > 1 and any(np.shape(found[name])[:1] != (count,) for name in names):
+        raise InputError(
+            f"{path} answers {shapes} of {count} images: the first axis is not that of the images. "
+            "Save it with outputs [batch, ...], or for a batch of 1; if --layout was given, is it "
+            "right?"
+        )
     tables = [np.asarray(found[name]).reshape(count, -1) for name in names]
     usual = (0, 1) if len(names) == 1 else (0, 0)
     widths = [table.shape[1] for table in tables]

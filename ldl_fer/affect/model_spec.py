@@ -123,7 +123,7 @@ def read_spec(path: str | Path, changes: Mapping[str, Any] | None = None) -> Mod
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(settings, dict):
-        raise InputError(f"{path} must hold an object, such as {{'image_size': 112}}.")
+        raise InputError(f'{path} must hold an object, such as {{"image_size": 112}}.')
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     return make_spec(settings | given, str(path))
 
@@ -139,7 +139,10 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _whole_numbers(value: Any) -> tuple[int, ...]:
-    return tuple(int(item) for item in _listed(value))
+    numbers = _numbers(value)
+    if not all(number.is_integer() for number in numbers):
+        raise ValueError("whole numbers are needed")
+    return tuple(map(int, numbers))
 
 
 def _few(values, *counts):

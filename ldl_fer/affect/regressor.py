@@ -44,8 +44,9 @@ def train_regressor(
     """Trains on one device and leaves a folder.
 
     Args:
-      config: data, augmentation, network, optimizer and run; method and K are not looked at. Rows
-        of a CSV without valence or arousal are left out.
+      config: data, augmentation, network, optimizer and run; method, K and how a classifier's run
+        is distributed and saved are not looked at. Rows of a CSV without valence or arousal are
+        left out.
       test_data_path: annotation CSV, or a folder of shards, on which the best epoch's network is
         measured; empty: none.
       test_image_dir: folder that its paths start from.
@@ -67,7 +68,7 @@ def train_regressor(
     training, validation = training_and_validation(config.data, config.run.seed, opened, progress)
     test = None
     if test_data_path:
-        test = opened_set(opened, config.data, test_data_path, test_image_dir)
+        test = opened_set(opened, config.data, test_data_path, test_image_dir, progress)
     if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
     run.begin(config)

@@ -19,11 +19,11 @@ from ldl_fer.affect.foreign_model import SPEC_FILE, load_affect_model
 from ldl_fer.affect.model_spec import ModelSpec
 from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
+from ldl_fer.saved_networks import EXTRA, TOLERANCE
 from ldl_fer.serving import save_serving
 from ldl_fer.told_paths import told_values
 
 OUTPUT = "valence_arousal"
-TOLERANCE = 1e-5
 
 
 def valence_arousal(network: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
@@ -57,7 +57,7 @@ def save_regressor(
             return {OUTPUT: valence_arousal(network, images)}
 
         save_serving(network, written, size, answer, {"image_size": size})
-        extra = written / "assets.extra"
+        extra = written / EXTRA
         extra.mkdir()
         spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
         (extra / SPEC_FILE).write_text(spec.to_json())

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.annotation_checks import LABEL
-from ldl_fer.audit.suspicion import shares, suspicion
+from ldl_fer.audit.suspicion import suspicion
 from ldl_fer.audit.thumbnails import thumbnails
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.files import write_whole
+from ldl_fer.samples_csv import neighbor_numbers, shares
 
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")
@@ -69,7 +70,7 @@ def _other_neighbors(samples: pd.DataFrame, listed: np.ndarray) -> np.ndarray:
     """Samples that are not listed, but neighbors of some that are."""
     if "neighbors" not in samples:
         return np.zeros(0, int)
-    return np.setdiff1d(_numbers(samples["neighbors"].iloc[listed], int), listed)
+    return np.setdiff1d(neighbor_numbers(samples.iloc[listed], "neighbors", int), listed)
 
 
 def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
@@ -94,10 +95,10 @@ def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
     place = np.full(len(samples), -1)
     place[shown] = np.arange(len(shown))
     part = samples.iloc[shown]
-    places = place[_numbers(part["neighbors"], int)]
+    places = place[neighbor_numbers(part, "neighbors", int)]
     columns = {"neighbors": [row if min(row) >= 0 else [] for row in places.tolist()]}
     for name in ("calibration", "contribution"):
-        columns[name] = _per_mille(_numbers(part[name], float))
+        columns[name] = _per_mille(neighbor_numbers(part, name))
     return columns
 
 
@@ -134,8 +135,3 @@ def _or_null(places: np.ndarray) -> list:
 
 def _per_mille(values: np.ndarray) -> list:
     return np.rint(1000.0 * values).astype(int).tolist()
-
-
-def _numbers(column: pd.Series, kind: type) -> np.ndarray:
-    """Cells of K numbers joined by ';' as [N, K]."""
-    return np.array([cell.split(";") for cell in column.astype(str)], object).astype(kind)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-RANKINGS = ("probability", "margin", "uncertainty", "target")
+from ldl_fer.samples_csv import shares
 
 
 def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str) -> np.ndarray:
@@ -14,30 +14,23 @@ def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str)
       class_names: C names.
       ranking: "probability", 1 - p_y, p being the network's probabilities and y the given label: of
         all scores it finds flipped labels best (results/uncertainty). "margin", max_j p_j - p_y:
-        finds those best whose suggestion is right. "uncertainty", lambda. "target", 1 - d_y of the
-        target distribution (Eq. 6).
+        finds those best whose suggestion is right.
+
+    Returns:
+      [N] float64.
 
     Raises:
-      ValueError: the run has no such score: only LDLVA has the latter two.
+      ValueError: another ranking.
     """
-    rows, labels = np.arange(len(samples)), samples["expression"].to_numpy()
+    probabilities = shares(samples, "probability", class_names)
+    given = probabilities[np.arange(len(samples)), samples["expression"].to_numpy()]
     if ranking == "probability":
-        return 1.0 - shares(samples, "probability", class_names)[rows, labels]
+        return 1.0 - given
     if ranking == "margin":
-        probabilities = shares(samples, "probability", class_names)
-        return probabilities.max(axis=1) - probabilities[rows, labels]
-    if "uncertainty" not in samples or ranking not in RANKINGS:
-        raise ValueError(f"these samples cannot be ranked by {ranking}")
-    if ranking == "uncertainty":
-        return samples["uncertainty"].to_numpy()
-    return 1.0 - shares(samples, "target", class_names)[rows, labels]
+        return probabilities.max(axis=1) - given
+    raise ValueError(f"samples are not ranked by {ranking}, but by probability or margin")
 
 
 def suggested_labels(samples: pd.DataFrame, class_names: tuple[str, ...]) -> np.ndarray:
     """The class that the network holds most probable, int64 [N]."""
     return shares(samples, "probability", class_names).argmax(axis=1)
-
-
-def shares(samples: pd.DataFrame, part: str, class_names: tuple[str, ...]) -> np.ndarray:
-    """Columns `part`_<class> as [N, C]; part is "probability", "aggregated" or "target"."""
-    return samples[[f"{part}_{name.lower()}" for name in class_names]].to_numpy()

@@ -9,8 +9,10 @@ import pandas as pd
 
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.pixels import picture_bytes
 from ldl_fer.records import Records
 from ldl_fer.runs import Run
+from ldl_fer.samples_csv import read_samples
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,7 +23,8 @@ class TrainingSet:
       annotations: all M rows.
       samples: N rows of the run's samples.csv.
       rows: [N] which row of `annotations` each of them is.
-      picture: row -> the bytes of its picture file; OSError where it cannot be read.
+      picture: row -> the bytes of its picture file; OSError or ValueError where it cannot be
+        read.
       name: of the annotation file, without its ending.
     """
 
@@ -64,7 +67,7 @@ def training_set(
         names = table.paths
 
         def picture(row: int) -> bytes:
-            return (folder / names[row]).read_bytes()
+            return picture_bytes(folder / names[row])
 
     else:
         records = Records(path)
@@ -73,7 +76,7 @@ def training_set(
         def picture(row: int) -> bytes:
             return records.examples(np.array([row]), ["image"])["image"].numpy()[0]
 
-    samples = pd.read_csv(run.samples, dtype={"subDirectory_filePath": str})
+    samples = read_samples(run.samples)
     rows = samples.get("source_row", samples["sample_id"]).to_numpy()
     _check_rows(path, run, table, samples, rows)
     return TrainingSet(table, samples, rows, picture, path.stem)

@@ -46,7 +46,8 @@ def main() -> int:
     common = {name: value for name, value in common.items() if value is not None}
     settings = {name: dict(common) for name in NAMES}
     settings["steps_small"] |= {"data": given.data, "image_dir": given.image_dir}
-    settings["size"] |= {"rows": given.rows}
+    if given.rows is not None:
+        settings["size"] |= {"rows": given.rows}
     with contextlib.ExitStack() as stack:
         if given.work_dir:
             folder = Path(given.work_dir)
@@ -76,7 +77,12 @@ def _define_flags() -> None:
         1,
     )
     flags.DEFINE_string("output", "checkpoints/benchmark.json", "Where the JSON goes.")
-    flags.DEFINE_integer("rows", 283901, "Size of the made-up AffectNet of `size`.", 64)
+    flags.DEFINE_integer(
+        "rows",
+        None,
+        "Pictures of the made-up AffectNet of `size`. (default: as many as it has to train on)",
+        64,
+    )
     flags.DEFINE_string(
         "work_dir", None, "Where pictures and records go, and stay. (default: a temporary folder)"
     )

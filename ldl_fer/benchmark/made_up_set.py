@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ldl_fer.datasets.affectnet import READER
 from ldl_fer.face_latents import LATENT_PROTOTYPES, SPREAD
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.records import Records
 from ldl_fer.settings import CLASS_NAMES
 
-AFFECTNET_COUNTS = (74874, 134415, 25459, 14090, 6378, 3803, 24882)  # in the order of CLASS_NAMES
+AFFECTNET_COUNTS = READER.published_counts["train"]  # in the order of CLASS_NAMES
 _DIFFERENT = 256  # pictures; the files repeat them
 _PER_FOLDER = 1000
 _GRIDS = ((4, 50.0), (12, 20.0), (40, 6.0))  # cells a side and deviation of the noise's octaves

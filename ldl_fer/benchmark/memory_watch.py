@@ -15,7 +15,7 @@ PROCESS = Path("/proc/self")  # Linux
 
 
 class MemoryWatch(tf.keras.callbacks.Callback):
-    """Notes them after each epoch, and ends the training after some minutes."""
+    """Notes memory (bytes), open files and threads after each epoch; ends after some minutes."""
 
     def __init__(self, minutes: float, output: str | Path) -> None:
         """Takes how long to train, and the CSV that is written anew after each epoch."""

@@ -23,7 +23,7 @@ class Row:
       unit: the variant it is compared with, or "GB".
       target: what the ratio must not exceed; None: there is no target.
       met: whether it does not; None without a target.
-      per: "step", "image", "call" or "stage".
+      per: "step", "image" or "stage".
     """
 
     section: str

@@ -49,12 +49,12 @@ def main() -> int:
         )
         train(config, watch=watch)
     table = pd.read_csv(given.output)
-    report, flat = told(table, given.tolerance)
+    report, flat = report_of(table, given.tolerance)
     print(report)
     return 0 if flat else 1
 
 
-def told(table: pd.DataFrame, tolerance: float) -> tuple[str, bool]:
+def report_of(table: pd.DataFrame, tolerance: float) -> tuple[str, bool]:
     """What a soak found, for a terminal, and whether all stayed flat.
 
     Args:

@@ -1,18 +1,7 @@
 """Rows per split and class beside the published ones, as text."""
 
-from collections.abc import Sequence
-
 from ldl_fer.datasets.data_set import DataSet
-from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.datasets.reader import Reader
-from ldl_fer.settings import CLASS_NAMES
-
-
-def published(reader: Reader, split: str, class_names: Sequence[str]) -> list[int | None]:
-    """Published rows per class, in the order of any class names; None where none is known."""
-    counts = reader.published_counts.get(split, ())
-    count_of = dict(zip(map(one_name, CLASS_NAMES), counts, strict=False))
-    return [count_of.get(one_name(name)) for name in class_names]
 
 
 def count_table(reader: Reader, data_set: DataSet) -> str:
@@ -21,7 +10,7 @@ def count_table(reader: Reader, data_set: DataSet) -> str:
     columns: list[list[str]] = [["", *names, "all"]]
     differs = False
     for split in data_set.splits:
-        counts, other = data_set.counts(split), published(reader, split, names)
+        counts, other = data_set.counts(split), reader.published(split, names)
         columns.append([split, *(f"{n:,}" for n in counts), f"{sum(counts):,}"])
         if set(other) == {None}:
             continue

@@ -51,7 +51,6 @@ class Reader:
       published_counts: split -> rows per class, in the order of `CLASS_NAMES`; empty: none known.
       options: name -> default of what `rows` takes beside root and splits.
       only_known: a class that is not among the class names is a mistake; else it is left out.
-      class_names: what classes become unless others are asked for.
     """
 
     name: str
@@ -61,7 +60,12 @@ class Reader:
     published_counts: Mapping[str, tuple[int, ...]]
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only_known: bool = False
-    class_names: tuple[str, ...] = CLASS_NAMES
+
+    def published(self, split: str, class_names: Sequence[str]) -> list[int | None]:
+        """Published rows per class, in the order of any class names; None where none is known."""
+        counts = self.published_counts.get(split, ())
+        count_of = dict(zip(map(one_name, CLASS_NAMES), counts, strict=False))
+        return [count_of.get(one_name(name)) for name in class_names]
 
     def read(
         self,
@@ -77,14 +81,14 @@ class Reader:
           root: folder of the download.
           splits: those wanted; empty: all that are there.
           class_names: C names in the order of `expression`, in any spelling that `one_name` knows;
-            None: `class_names` of the reader.
+            None: `CLASS_NAMES`.
           skip_missing: leave out pictures that are listed and not there.
           options: of this reader.
 
         Raises:
           InputError: anything is wrong with the arguments or the files.
         """
-        root, names = Path(root), tuple(class_names or self.class_names)
+        root, names = Path(root), tuple(class_names or CLASS_NAMES)
         if not root.is_dir():
             raise InputError(
                 f"the folder {root} does not exist. Give that of {self.title} as --root."
@@ -115,9 +119,8 @@ class Reader:
         ]
         if problems:
             raise AnnotationError(root, [(None, text) for _, text in problems])
-        tables = {split: part.reset_index(drop=True) for split, part in parts.items()}
         return DataSet(
-            {split: Annotations(part, names) for split, part in tables.items()},
+            {s: Annotations(part.reset_index(drop=True), names) for s, part in parts.items()},
             left_out,
             root if rows.picture is None else None,
             rows.picture,

@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ldl_fer.errors import InputError
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+from ldl_fer.pixels import PICTURE_ENDINGS
 
 
 def found(root: Path, places: Sequence[str]) -> Path | None:
@@ -104,7 +103,7 @@ def pictures_under(folder: Path) -> tuple[list[str], int]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
         for name in files:
-            if name.lower().endswith(PICTURES) and name[0] != ".":
+            if name.lower().endswith(PICTURE_ENDINGS) and name[0] != ".":
                 pictures.append((Path(place) / name).relative_to(folder).as_posix())
             elif name[0] != "." and name != "Thumbs.db":
                 others += 1

@@ -22,6 +22,9 @@ The JSON has all rows of each finding, the report the first few. Nothing is chan
 from absl import flags
 
 from ldl_fer import command_line
+from ldl_fer.doctor.duplicates import CORRELATION
+from ldl_fer.doctor.picture_checks import TINY
+from ldl_fer.doctor.plane import NEIGHBORS
 from ldl_fer.errors import InputError
 from ldl_fer.settings import CLASS_NAMES
 
@@ -56,14 +59,14 @@ def _define_flags() -> None:
         "(the cascade that OpenCV brings along overlooks one face in four of small crops).",
     )
     flags.DEFINE_integer(
-        "num_neighbors", 8, "K, neighbors whose labels are compared.", lower_bound=1
+        "num_neighbors", NEIGHBORS, "K, neighbors whose labels are compared.", lower_bound=1
     )
     flags.DEFINE_integer(
-        "min_side", 32, "Pictures with a shorter side below this are tiny, pixels.", lower_bound=1
+        "min_side", TINY, "Pictures with a shorter side below this are tiny, pixels.", lower_bound=1
     )
     flags.DEFINE_float(
         "correlation",
-        0.95,
+        CORRELATION,
         "Pictures that correlate at least so much are near duplicates, in [0.8, 1]. At 0.93 one "
         "in six pairs is of two people, at 0.95 hardly any.",
         0.8,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ldl_fer.datasets import READERS, Reader
-from ldl_fer.datasets.emotion_words import one_name
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.doctor.split import Split
 
@@ -101,13 +100,11 @@ def check_published(splits: Sequence[Split], data_set: str | None = None) -> lis
 
 
 def published_of(reader: Reader, split: Split) -> np.ndarray | None:
-    """Published counts of a split, int64 [C] in the order of its classes; None: not known."""
-    counts = reader.published_counts.get(split.name)
-    known = {one_name(name): n for name, n in zip(reader.class_names, counts or (), strict=False)}
-    names = [one_name(name) for name in split.class_names]
-    if len(known) != len(names) or set(known) != set(names):
+    """Published counts of a split, int64 [C] in its order; None: not known of all its classes."""
+    counts = reader.published(split.name, split.class_names)
+    if None in counts or len(counts) != len(reader.published_counts.get(split.name, ())):
         return None
-    return np.array([known[name] for name in names], np.int64)
+    return np.array(counts, np.int64)
 
 
 def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) -> Finding:

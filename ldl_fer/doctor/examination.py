@@ -9,7 +9,7 @@ from ldl_fer.doctor.finding import Finding
 from ldl_fer.doctor.label_order import check_label_order
 from ldl_fer.doctor.picture_checks import TINY, check_duplicates, check_pictures
 from ldl_fer.doctor.pictures import look_at
-from ldl_fer.doctor.plane import check_plane
+from ldl_fer.doctor.plane import NEIGHBORS, check_plane
 from ldl_fer.doctor.split import Split
 from ldl_fer.errors import InputError
 from ldl_fer.faces.detector import FaceDetector
@@ -19,7 +19,7 @@ def examine(
     splits: Sequence[Split],
     data_set: str | None = None,
     detector: FaceDetector | None = None,
-    num_neighbors: int = 8,
+    num_neighbors: int = NEIGHBORS,
     min_side: int = TINY,
     correlation: float = CORRELATION,
     progress: bool = True,
@@ -45,7 +45,7 @@ def examine(
         raise InputError(f"there is no data set {data_set!r}; there are {', '.join(READERS)}.")
     findings = check_cells(splits) + check_classes(splits)
     findings += check_published(splits, data_set) + check_label_order(splits, data_set)
-    findings += check_plane(splits, num_neighbors)
+    findings += check_plane(splits, num_neighbors, progress)
     pictures = look_at(splits, detector, progress)
     findings += check_pictures(pictures, min_side)
     return findings + check_duplicates(pictures, correlation, progress)

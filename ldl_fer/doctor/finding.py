@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-NOT_LOOKED_AT, FINE, DOUBTFUL, MISTAKE = LEVELS = ("not looked at", "fine", "doubtful", "mistake")
+NOT_LOOKED_AT, FINE, DOUBTFUL, MISTAKE = ("not looked at", "fine", "doubtful", "mistake")
 
 
 class Row(NamedTuple):

@@ -102,7 +102,7 @@ def _by_plane(split: Split) -> Finding | None:
     best = max(fits, key=fits.__getitem__)
     values = {"split": split.name, "correlations": fits}
     if fits[best] >= _FITS and fits[best] - fits[own] >= _BETTER:
-        return _suspicion(
+        return _other_order(
             split,
             best,
             orders[best],
@@ -140,7 +140,7 @@ def _by_counts(split: Split, data_set: str | None) -> Finding | None:
             order = tuple(int(np.flatnonzero(published == count)[0]) for count in counts)
             titles = [t for t, known in known_orders(split.class_names).items() if known == order]
             evidence = f"the counts are exactly those published of {reader.title}, so read"
-            return _suspicion(split, (*titles, "another")[0], order, evidence, values)
+            return _other_order(split, (*titles, "another")[0], order, evidence, values)
         for title, order in known_orders(split.class_names).items():
             read = counts[np.argsort(order)]  # rows per class if the numbers mean `order`
             other = _difference(read, published)
@@ -149,7 +149,7 @@ def _by_counts(split: Split, data_set: str | None) -> Finding | None:
                     f"so read, the classes have the shares published of {reader.title} but for "
                     f"{other:.1%} of the rows, as given but for {as_given:.1%}"
                 )
-                return _suspicion(split, title, order, evidence, values)
+                return _other_order(split, title, order, evidence, values)
     return None
 
 
@@ -159,7 +159,7 @@ def _difference(counts: np.ndarray, published: np.ndarray) -> float:
     return float(0.5 * np.abs(counts / total - published / published.sum()).sum())
 
 
-def _suspicion(
+def _other_order(
     split: Split, title: str, order: Sequence[int], evidence: str, values: Mapping
 ) -> Finding:
     read_as = [split.class_names[number] for number in order]

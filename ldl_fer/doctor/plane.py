@@ -9,7 +9,9 @@ from ldl_fer.affect.filling import MOST_SATURATED, SATURATION, saturated
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
 from ldl_fer.doctor.split import Split
 from ldl_fer.neighbors import nearest_neighbors
+from ldl_fer.settings import DataConfig
 
+NEIGHBORS = DataConfig().num_neighbors
 UNUSUAL = 4.5  # robust standard deviations; of normal values 1 in 25,000 lies further off
 _NARROWEST = 0.05  # standard deviation that a class is given at least
 _FEWEST = 20  # rows of a class, below which nothing is usual
@@ -21,18 +23,21 @@ _FILL = (
 )
 
 
-def check_plane(splits: Sequence[Split], num_neighbors: int = 8) -> list[Finding]:
+def check_plane(
+    splits: Sequence[Split], num_neighbors: int = NEIGHBORS, progress: bool = True
+) -> list[Finding]:
     """All findings on valence and arousal.
 
     Args:
       splits: the data set's.
       num_neighbors: K of the neighbors whose labels are compared.
+      progress: show a bar where finding them takes longer than two seconds.
     """
     findings = []
     for split in splits:
         findings += _missing(split) + _saturated(split) + _unusual(split)
         if split.name == "train":
-            findings += _agreement(split, num_neighbors)
+            findings += _agreement(split, num_neighbors, progress)
     return findings
 
 
@@ -149,13 +154,13 @@ def _unusual_row(split: Split, row: int, distance: float) -> Row:
     )
 
 
-def _agreement(split: Split, k: int) -> list[Finding]:
+def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
     """How often neighbors have the label of the row, beside rows drawn at random."""
     rows = np.flatnonzero(~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0))
     if len(rows) <= k:
         return []
     labels = split.labels[rows]
-    neighbors = nearest_neighbors(split.valence_arousal[rows], k)
+    neighbors = nearest_neighbors(split.valence_arousal[rows], k, progress)
     same = (labels[neighbors] == labels[:, np.newaxis]).mean(axis=1)
     counts = np.bincount(labels, minlength=len(split.class_names))
     by_class = np.bincount(labels, same, len(counts)) / np.maximum(counts, 1)

@@ -34,11 +34,18 @@ from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS
 from ldl_fer.told_paths import told
 
+_FILLED_IN = {  # flags of train.py that a run of an experiment has from elsewhere
+    "method": "what experiments vary; choose methods by --only",
+    "run_dir": "made up for each run; say by --runs_dir where they go",
+    "seed": "another for each run; name them by --seeds",
+    "pictures": "of no use here, as experiments draw none while training; leave it out",
+}
+
 
 def main(names: list[str]) -> None:
     from ldl_fer.experiments.data import Sets
     from ldl_fer.experiments.planned import plan
-    from ldl_fer.experiments.runner import measured, run_all
+    from ldl_fer.experiments.runner import check_measure, measured, run_all
     from ldl_fer.experiments.summary import summarize, table_of, write_results
 
     given = flags.FLAGS
@@ -46,8 +53,9 @@ def main(names: list[str]) -> None:
     if len(names) != 1 or names[0] not in EXPERIMENTS:
         raise InputError(f"name one experiment: {known}. See --help.")
     experiment = EXPERIMENTS[names[0]]
-    if given.method:
-        raise InputError("--method is what experiments vary; choose methods by --only.")
+    for flag, cure in _FILLED_IN.items():
+        if given[flag].value is not None:
+            raise InputError(f"--{flag} is {cure}.")
     config = config_from_flags().replace(pictures=False)
     for flag, value in (
         ("--train_data_path", config.data.train_data_path),
@@ -83,8 +91,10 @@ def main(names: list[str]) -> None:
                 f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(names)}."
             )
         chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
-    if not given.summarize:
-        run_all(chosen, experiment.name)
+    waiting = [] if given.summarize else chosen
+    check_measure(experiment, waiting + [one for one in planned if one.record.exists()])
+    if waiting:
+        run_all(waiting, experiment.name)
     runs = measured(experiment, planned, sets)
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")

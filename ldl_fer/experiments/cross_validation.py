@@ -1,8 +1,10 @@
 """Predictions for training samples by classifiers that did not see them: what cleanlab asks for."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -11,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
@@ -19,7 +22,7 @@ from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.splits import opener, training_records
 
 FOLDS = 5
-INVERSE_PENALTY = 1e-3  # of the squared weights; features are standardized
+INVERSE_PENALTY = 1e-3  # of the squared weights; pooled maps are standardized
 
 
 def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.ndarray:
@@ -30,7 +33,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
 
     Args:
       config: of a run with a frozen backbone; its training samples, labels as they stand.
-      folder: where the predictions are kept, by labels and features.
+      folder: where the predictions are kept, by labels and pooled maps.
       progress: whether to show a bar.
 
     Returns:
@@ -39,42 +42,69 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     Raises:
       InputError: the backbone is not frozen, or a class has fewer samples than folds.
     """
-    if not config.network.frozen:
-        raise InputError(
-            "the experiment `uncertainty` compares with classifiers on pooled maps: add "
-            "--preset=frozen --pretrained=FILE.onnx."
-        )
+    _check_frozen(config)
     classes = len(config.data.class_names)
     network = build_network(config.network, config.data.image_size, classes)
     records, _ = training_records(
         config.training_data, config.run.seed, opener(network, frozen=True)
     )
     assert isinstance(records, PooledRecords)  # as the backbone is frozen
-    features, labels = records.pooled[:][:, 0], records.annotations().labels
-    counts = np.bincount(labels, minlength=classes)
+    pooled, labels = records.pooled[:][:, 0], records.annotations().labels
+    _check_counts(labels, config)
+    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTY]).encode())
+    digest.update(pooled.tobytes())
+    file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(file) as partial:
+            np.save(partial, _predictions(pooled, labels, classes, progress))
+    return np.load(file)
+
+
+def check_cross_validation(config: Config) -> None:
+    """What `cross_validated` asks of a run, before it is trained; its pictures are not looked at.
+
+    Raises:
+      InputError: as `cross_validated`, and as `training_records`.
+    """
+    _check_frozen(config)
+    data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
+    training, _ = training_records(data, config.run.seed, _annotations_alone)
+    _check_counts(cast(Annotations, training).labels, config)
+
+
+def _annotations_alone(data, path, image_dir, neighbors, annotations=None):
+    """In the place of `splits.open_pooled`."""
+    if annotations is None:
+        annotations = read_annotations(path, None, data.class_names, 1, plane=False)
+    return annotations
+
+
+def _check_frozen(config: Config) -> None:
+    if not config.network.frozen:
+        raise InputError(
+            "the experiment `uncertainty` compares with classifiers on pooled maps: add "
+            "--preset=frozen --pretrained=FILE.onnx."
+        )
+
+
+def _check_counts(labels: np.ndarray, config: Config) -> None:
+    counts = np.bincount(labels, minlength=len(config.data.class_names))
     if counts.min() < FOLDS:
         name = config.data.class_names[int(counts.argmin())]
         raise InputError(
             f"{config.data.train_data_path} has {counts.min()} samples of {name}; {FOLDS} "
             f"folds need {FOLDS} or more."
         )
-    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTY]).encode())
-    digest.update(features.tobytes())
-    file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as partial:
-            np.save(partial, _predictions(features, labels, classes, progress))
-    return np.load(file)
 
 
-def _predictions(features, labels, classes, progress):
+def _predictions(pooled, labels, classes, progress):
     made = np.zeros([len(labels), classes])
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(pooled, labels)
     for inside, outside in tqdm(folds, "linear classifiers", FOLDS, disable=not progress):
         classifier = make_pipeline(
             StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
         )
-        classifier.fit(features[inside], labels[inside])
-        made[outside] = classifier.predict_proba(features[outside])
+        classifier.fit(pooled[inside], labels[inside])
+        made[outside] = classifier.predict_proba(pooled[outside])
     return made

@@ -12,7 +12,7 @@ from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.experiment import CLEAN, Noise
 from ldl_fer.label_list import CLEAN_LABEL, relabeled
-from ldl_fer.noise import add_noise
+from ldl_fer.noisy_labels import add_noise
 from ldl_fer.settings import DataConfig
 
 ONE_VOTE = Noise("one_vote")

@@ -15,6 +15,7 @@ from ldl_fer.comparators.label_smoothing import smoothed_label
 from ldl_fer.experiments.experiment import Variant
 from ldl_fer.label_list import CLEAN_LABEL
 from ldl_fer.metrics import distribution_metrics, flip_detection
+from ldl_fer.samples_csv import shares
 
 Values = dict[str, float]
 
@@ -57,8 +58,8 @@ class Finished:
         return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
 
     def per_class(self, part: str) -> np.ndarray:
-        """Columns `part`_* of samples.csv, [N, C]."""
-        return self.samples[[f"{part}_{name.lower()}" for name in self.class_names]].to_numpy(float)
+        """As `samples_csv.shares`, [N, C]."""
+        return shares(self.samples, part, self.class_names)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,15 +14,34 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.evaluation import evaluate_run
-from ldl_fer.experiments.cross_validation import cross_validated
+from ldl_fer.experiments.cross_validation import check_cross_validation, cross_validated
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.experiment import Experiment
 from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics
 from ldl_fer.experiments.planned import EPOCHS, Planned
+from ldl_fer.extras import extra_package
 from ldl_fer.files import claimed, write_whole
 from ldl_fer.runs import load_network
+from ldl_fer.samples_csv import read_samples
 from ldl_fer.told_paths import told
 from ldl_fer.training import train
+
+
+def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
+    """Whether the runs can be measured, before time is spent on training them.
+
+    Raises:
+      InputError: as `cross_validated`, where the experiment needs it; cleanlab is not installed.
+    """
+    outside = [one for one in planned if _is_cross_validated(experiment, one)]
+    if outside:
+        extra_package("cleanlab", f"the experiment `{experiment.name}`")
+    for one in outside:
+        check_cross_validation(one.config)
+
+
+def _is_cross_validated(experiment: Experiment, one: Planned) -> bool:
+    return experiment.measure == "uncertainty" and one.config.comparator.method == "cross_entropy"
 
 
 def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
@@ -34,7 +53,12 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
       progress: whether to show it: epochs of all runs, with the time left.
     """
     tf.get_logger().setLevel("ERROR")  # It counts that every run traces functions anew.
-    waiting = [one for one in planned if not one.record.exists()]
+    waiting = []
+    for one in planned:
+        if one.record.exists():
+            _drop_state(one)  # a kill may have left it
+        else:
+            waiting.append(one)
     epochs = sum(one.config.optimizer.epochs for one in waiting)
     with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
         while waiting:
@@ -67,10 +91,15 @@ def _run(one: Planned, bar: tqdm) -> None:
             folder = one.result(dataset, epoch)
             data = str(path), one.test_image_dir
             evaluate_run(run.folder, *data, epoch, folder, progress=False, network=network)
-    shutil.rmtree(run.state)
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
     record = {"seconds": round(seconds, 1), "commit": commit}
     write_whole(one.record, json.dumps(record) + "\n")
+    _drop_state(one)
+
+
+def _drop_state(one: Planned) -> None:
+    """Deletes what a training goes on from, large and of no use once its record is there."""
+    shutil.rmtree(one.run.state, ignore_errors=True)
 
 
 class _Epochs(tf.keras.callbacks.Callback):
@@ -102,12 +131,11 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
         if not one.record.exists():
             continue
         outside = None
-        plain = one.config.comparator.method == "cross_entropy"
-        if experiment.measure == "uncertainty" and plain:
+        if _is_cross_validated(experiment, one):
             outside = cross_validated(one.config, sets.folder)
         finished = Finished(
             one.variant,
-            pd.read_csv(one.run.samples),
+            read_samples(one.run.samples),
             {
                 dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
                 for dataset in one.tests

@@ -118,7 +118,7 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
     rows = summary[summary["metric"] == shown.metric]
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    lines = [key for key in ("method", "dataset", "noise", "setting") if key != shown.x]
+    lines = [key for key in KEYS if key != shown.x]
     lines = [key for key in lines if rows[key].nunique() > 1] or ["dataset"]
     ticks = list(dict.fromkeys(rows[shown.x]))
     groups = list(rows.groupby(lines, sort=False))

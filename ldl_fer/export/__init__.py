@@ -20,13 +20,13 @@ from typing import Any
 
 from ldl_fer.errors import InputError
 
+COUNT = 200  # representative pictures, at most
 FORMAT_NAMES = ("saved_model", "tflite", "tflite_int8", "onnx")
 _PLACES = {
     "FORMATS": "run_export",
     "Exported": "run_export",
     "export_formats": "run_export",
     "export_run": "run_export",
-    "TOLERANCE": "saved_model",
     "export_saved_model": "saved_model",
 }
 __all__ = ["FORMAT_NAMES", "check_request", *_PLACES]

@@ -23,7 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from ldl_fer import command_line, export
-from ldl_fer.settings import TRUST_HELP
+from ldl_fer.settings import TRUST_HELP, RunConfig
 
 _FAILED = 1
 
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
     flags.DEFINE_list(
         "format", ["saved_model"], f"Which of {', '.join(export.FORMAT_NAMES)}; several: a,b."
     )
@@ -64,7 +64,7 @@ def _define_flags() -> None:
         "Folder of face crops to compare on and to calibrate tflite_int8 by. (default: the run's "
         "training set)",
     )
-    flags.DEFINE_integer("representative_images", 200, "How many of those, at most.", 1)
+    flags.DEFINE_integer("representative_images", export.COUNT, "How many of those, at most.", 1)
     flags.DEFINE_string(
         "data_license",
         "",

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from ldl_fer.saved_networks import probabilities
+
 RANDOM = 3  # made-up images that every export is compared on
 _BATCH = 32
 
@@ -81,8 +83,7 @@ def references(
         kinds["real pictures"] = pictures
 
     def run(part: np.ndarray) -> np.ndarray:
-        _, logits = network(part, training=False)
-        return tf.nn.softmax(tf.cast(logits, tf.float32)).numpy()
+        return probabilities(network, part).numpy()
 
     return {
         kind: (images, np.concatenate([run(part) for part in in_batches(images)]))
@@ -134,8 +135,8 @@ def checked(
     """
     found = {}
     for kind, (images, expected) in known.items():
-        for way, probabilities in answers(images).items():
-            comparison = compare(expected, probabilities)
+        for way, answered in answers(images).items():
+            comparison = compare(expected, answered)
             _refuse(way, kind, comparison, tolerance)
             if kind not in found or comparison.largest > found[kind].largest:
                 found[kind] = comparison

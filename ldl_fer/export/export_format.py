@@ -15,6 +15,7 @@ import tensorflow as tf
 from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Comparison, Tolerance, checked, references
+from ldl_fer.saved_networks import probabilities
 from ldl_fer.told_paths import told_values
 
 CARD = "MODEL_CARD.md"
@@ -130,8 +131,7 @@ def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:
     """A module whose `of_images` takes images [batch, S, S, 3] of that type, and no others."""
 
     def of_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        _, logits = trained.network(tf.cast(images, tf.float32), training=False)
-        return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+        return {"probabilities": probabilities(trained.network, tf.cast(images, tf.float32))}
 
     side = trained.image_size
     module = tf.Module(name="facial_expression")

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ldl_fer.annotations import read_annotations
 from ldl_fer.config import Config
@@ -18,6 +17,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.export.check import Comparison, warnings
 from ldl_fer.export.export_format import Format
 from ldl_fer.runs import Run
+from ldl_fer.samples_csv import read_samples
 from ldl_fer.settings import DataConfig
 
 NO_LICENSE = "not stated: ask the data's owner"
@@ -112,7 +112,7 @@ def _data(run: Run, config: Config, data_license: str) -> str:
         if not run.samples.exists():
             lines.append(_counts("per class", table.labels, data))
     if run.samples.exists():
-        samples = pd.read_csv(run.samples)
+        samples = read_samples(run.samples)
         lines.append(_counts(f"{len(samples):,} trained on", samples["expression"], data))
         if "clean_expression" in samples:
             wrong = (samples["expression"] != samples["clean_expression"]).mean()

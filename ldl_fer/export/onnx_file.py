@@ -1,12 +1,10 @@
 """ONNX, for ONNX Runtime and all that reads it. Needs the packages onnx, tf2onnx, onnxruntime."""
 
 import contextlib
-import importlib
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,16 @@ import tensorflow as tf
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Tolerance, in_batches
 from ldl_fer.export.export_format import Format, Trained, content, fixed_size
+from ldl_fer.extras import extra_package
+from ldl_fer.saved_networks import TOLERANCE
 
-TOLERANCE = 1e-5
 FILE = "model.onnx"
+_ASKER = "--format=onnx"
 OPSET = 17
 
 
 def _write(trained: Trained, folder: Path) -> None:
-    tf2onnx, onnx, _ = (_package(name) for name in ("tf2onnx", "onnx", "onnxruntime"))
+    tf2onnx, onnx, _ = (extra_package(name, _ASKER) for name in ("tf2onnx", "onnx", "onnxruntime"))
     module = fixed_size(trained, tf.uint8)
     signature = module.of_images.input_signature
     with _quiet():
@@ -42,7 +42,7 @@ def _write(trained: Trained, folder: Path) -> None:
 
 
 def _answers(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
-    onnxruntime = _package("onnxruntime")
+    onnxruntime = extra_package("onnxruntime", _ASKER)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
@@ -54,16 +54,6 @@ def _answers(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"--format=onnx needs the package {name}: pip install -r requirements.txt "
-            "-r requirements-extras.txt, in one call."
-        ) from error
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ import numpy as np
 from ldl_fer.annotations import read_annotations
 from ldl_fer.batches import decode
 from ldl_fer.errors import InputError
+from ldl_fer.export import COUNT
 from ldl_fer.pictures import pictures_in, read_pictures
 from ldl_fer.records import Records
 from ldl_fer.settings import DataConfig
 
-COUNT = 200
 _SEED = 0
 
 

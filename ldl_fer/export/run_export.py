@@ -10,12 +10,12 @@ from typing import Any
 
 from ldl_fer import checksums
 from ldl_fer.errors import InputError
-from ldl_fer.export import FORMAT_NAMES, check_request
+from ldl_fer.export import COUNT, FORMAT_NAMES, check_request
 from ldl_fer.export.check import Comparison, warnings
 from ldl_fer.export.export_format import CARD, Format, Trained, write_export
 from ldl_fer.export.model_card import model_card
 from ldl_fer.export.onnx_file import ONNX
-from ldl_fer.export.representative import COUNT, representative_pictures
+from ldl_fer.export.representative import representative_pictures
 from ldl_fer.export.saved_model import SAVED_MODEL
 from ldl_fer.export.tflite import TFLITE, TFLITE_INT8
 from ldl_fer.runs import Run, load_network

@@ -16,9 +16,8 @@ import tensorflow as tf
 
 from ldl_fer.export.check import Tolerance, in_batches
 from ldl_fer.export.export_format import Format, Trained, write_export
+from ldl_fer.saved_networks import EXTRA, TOLERANCE, probabilities
 from ldl_fer.serving import save_serving
-
-TOLERANCE = 1e-5
 
 
 def export_saved_model(
@@ -51,12 +50,11 @@ def export_saved_model(
 
 
 def _write(trained: Trained, folder: Path) -> None:
-    def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        _, logits = trained.network(images, training=False)
-        return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": probabilities(trained.network, images)}
 
     facts = {"class_names": list(trained.class_names), "image_size": trained.image_size}
-    save_serving(trained.network, folder, trained.image_size, probabilities, facts)
+    save_serving(trained.network, folder, trained.image_size, answer, facts)
 
 
 def _answers(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -77,7 +75,7 @@ SAVED_MODEL = Format(
     name="saved_model",
     title="SavedModel",
     mark="saved_model.pb",
-    beside="assets.extra",
+    beside=EXTRA,
     write=_write,
     answers=_answers,
     tolerance=Tolerance(largest=TOLERANCE),

@@ -21,8 +21,8 @@ from ldl_fer.errors import InputError
 from ldl_fer.export.check import Tolerance, in_batches
 from ldl_fer.export.export_format import Format, Trained, fixed_size
 from ldl_fer.export.quantizable import quantizable
+from ldl_fer.saved_networks import TOLERANCE
 
-FLOAT_TOLERANCE = 1e-5
 FILE = "model.tflite"
 
 
@@ -136,7 +136,7 @@ TFLITE = Format(
     beside="",
     write=_write_float,
     answers=_answers,
-    tolerance=Tolerance(largest=FLOAT_TOLERANCE),
+    tolerance=Tolerance(largest=TOLERANCE),
     interface=f"{_INTERFACE}. Weights and arithmetic are float32.",
     example=_EXAMPLE,
 )

@@ -24,6 +24,7 @@ import os
 from absl import flags
 
 from ldl_fer import command_line
+from ldl_fer.faces.alignment import TEMPLATE_SIZE
 from ldl_fer.faces.data_set import ON_NO_FACE, SKIP, Alignment, align_data_set
 from ldl_fer.faces.detector import LONGEST_SIDE, MIN_SCORE, FaceDetector
 from ldl_fer.faces.picture import LARGEST, WHICH
@@ -66,7 +67,9 @@ def _define_flags() -> None:
         "image_dir", None, "Folder that the pictures' paths start from.", required=True
     )
     flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
-    flags.DEFINE_integer("size", 112, "Height and width of the aligned faces, pixels.", 1)
+    flags.DEFINE_integer(
+        "size", TEMPLATE_SIZE, "Height and width of the aligned faces, pixels.", lower_bound=1
+    )
     flags.DEFINE_string("detector", None, "YuNet's .onnx file; without it, OpenCV's cascade.")
     flags.DEFINE_float(
         "min_score", MIN_SCORE, "Least score, in [0, 1], of YuNet's faces.", 0.0, 1.0

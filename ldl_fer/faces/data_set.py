@@ -11,30 +11,24 @@ Without annotations the table is output_dir/faces.csv.
 
 import contextlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ldl_fer.annotation_checks import ANNOTATOR, NEIGHBORS, PATH, check_paths
-from ldl_fer.annotation_error import AnnotationError
+from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
+from ldl_fer.faces.alignment import TEMPLATE_SIZE
 from ldl_fer.faces.detector import FaceDetector
+from ldl_fer.faces.face_table import face_table, read_table, rewritten
 from ldl_fer.faces.journal import journaled
 from ldl_fer.faces.picture import ALL, LARGEST, SKIPPED, WHICH, PictureAligner
 from ldl_fer.files import same_file, write_whole
+from ldl_fer.pixels import PICTURE_ENDINGS
 
 ON_NO_FACE = SKIP, KEEP, FAIL = ("skip", "keep", "fail")
 IMAGES, JOURNAL = "images", "faces.jsonl"
-_SUFFIXES = {
-    *(".bmp", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-}
-_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as in TEMPLATE
-_FACE_COLUMNS = ["x", "y", "width", "height", "score"]
-_FACE_COLUMNS += [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def align_data_set(
     detector: FaceDetector,
     annotations: str | Path | None = None,
     *,
-    size: int = 112,
+    size: int = TEMPLATE_SIZE,
     which: str = LARGEST,
     on_no_face: str = SKIP,
     workers: int | None = None,
@@ -96,7 +90,7 @@ def align_data_set(
     image_dir, output_dir = Path(image_dir), Path(output_dir)
     _check_settings(annotations, size, which, on_no_face, workers)
     _check_places(image_dir, output_dir, annotations)
-    table = None if annotations is None else _read_table(annotations)
+    table = None if annotations is None else read_table(annotations)
     rows = {}
     if table is None:
         paths = _pictures(image_dir, output_dir)
@@ -121,7 +115,7 @@ def align_data_set(
                 )
             records.append(record)
     name = "faces" if annotations is None else f"{Path(annotations).stem}_faces"
-    report, report_file = _report(records), output_dir / f"{name}.csv"
+    report, report_file = face_table(records), output_dir / f"{name}.csv"
     write_whole(report_file, report.to_csv(index=False, lineterminator="\n"))
     written = {record[PATH]: record["aligned"][0] for record in records if record["aligned"]}
     if not written:
@@ -132,7 +126,7 @@ def align_data_set(
     if annotations is None:
         return Alignment(report, report_file, images, None)
     copy = output_dir / f"{Path(annotations).stem}.csv"
-    write_whole(copy, _rewritten(table, written).to_csv(index=False, lineterminator="\n"))
+    write_whole(copy, rewritten(table, written).to_csv(index=False, lineterminator="\n"))
     return Alignment(report, report_file, images, copy)
 
 
@@ -162,52 +156,13 @@ def _check_places(image_dir: Path, output_dir: Path, annotations: str | Path | N
         raise InputError(f"{annotations} would be overwritten. Name another --output_dir.")
 
 
-def _read_table(annotations: str | Path) -> pd.DataFrame:
-    """Every cell as the text that it is; valence and arousal may still be missing."""
-    try:
-        table = pd.read_csv(annotations, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{annotations} cannot be read as CSV: {error}. Correct it.") from error
-    if PATH not in table:
-        problem = f"column {PATH} is missing (there are: {', '.join(table)})"
-        raise AnnotationError(annotations, [(None, problem)])
-    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else None
-    problems = check_paths(table[PATH].tolist(), None, False, annotators)
-    problems += [(None, "has no rows")] if table.empty else []
-    if problems:
-        raise AnnotationError(annotations, problems, range(2, len(table) + 2))
-    return table
-
-
-def _rewritten(table: pd.DataFrame, written: dict[str, str]) -> pd.DataFrame:
-    """The rows whose picture was written, with the new paths."""
-    left = table[table[PATH].isin(list(written))]
-    left = left.assign(**{PATH: left[PATH].map(written)})
-    if len(left) < len(table):
-        left = left.drop(columns=NEIGHBORS, errors="ignore")  # The row numbers have moved.
-    return left
-
-
 def _pictures(image_dir: Path, output_dir: Path) -> list[str]:
     """Sorted paths, with /, of the pictures in a folder and below, but for those in output_dir."""
     own, found = output_dir.resolve(), []
     for folder, folders, names in os.walk(image_dir):
         folders[:] = [name for name in folders if Path(folder, name).resolve() != own]
-        files = [Path(folder, name) for name in names if Path(name).suffix.lower() in _SUFFIXES]
+        files = [Path(folder, n) for n in names if Path(n).suffix.lower() in PICTURE_ENDINGS]
         found += [file.relative_to(image_dir).as_posix() for file in files]
     if not found:
         raise InputError(f"{image_dir}: no pictures in this folder. Check --image_dir.")
     return sorted(found)
-
-
-def _report(records: Sequence[dict]) -> pd.DataFrame:
-    rows = []
-    for record in records:
-        common = [record[PATH], record["status"], record["reason"], record["found"]]
-        for number in range(max(1, len(record["aligned"]))):
-            path = record["aligned"][number] if record["aligned"] else ""
-            face = record["faces"][number] if record["faces"] else []
-            rows.append([*common, path, *face, *[None] * (len(_FACE_COLUMNS) - len(face))])
-    return pd.DataFrame(
-        rows, columns=[PATH, "status", "reason", "faces", "aligned", *_FACE_COLUMNS]
-    )

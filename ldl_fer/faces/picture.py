@@ -23,6 +23,7 @@ from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
 from ldl_fer.faces.alignment import aligned
 from ldl_fer.faces.detector import Face, FaceDetector
+from ldl_fer.files import whole_file
 from ldl_fer.images import JPEG_QUALITY
 from ldl_fer.pixels import decoded_image, picture_bytes, resized
 
@@ -101,10 +102,16 @@ class PictureAligner:
         return [state.st_size, state.st_mtime_ns]
 
     def __call__(self, path: str) -> dict:
-        """Does it.
+        """Reads a picture, finds its faces and writes them, aligned.
+
+        Args:
+          path: under `image_dir`.
+
+        Returns:
+          The record; what is wrong with the picture is in it.
 
         Raises:
-          InputError: a face cannot be written. What is wrong with the picture is in the record.
+          InputError: a face cannot be written.
         """
         record: dict[str, Any] = {
             PATH: path,
@@ -141,15 +148,5 @@ class PictureAligner:
         is_jpeg = path.suffix.lower() in _JPEG
         settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
         _, content = cv2.imencode(path.suffix, picture[..., ::-1], settings)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.write_bytes(content)
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}. Name another --output_dir."
-            ) from error
+        with whole_file(path) as partial:
+            partial.write_bytes(content)

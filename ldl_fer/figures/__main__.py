@@ -18,6 +18,7 @@ without votes, by whether the network agrees with it. Figures 3, 4 and 6 need LD
 from absl import flags
 
 from ldl_fer import command_line
+from ldl_fer.settings import RunConfig
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
     flags.DEFINE_string("output_dir", None, "Where to. (default: RUN_DIR/figures)")
     flags.DEFINE_integer("count", 8, "Faces of a figure; Figure 4 shows at most 5.", 2)
     flags.DEFINE_integer("seed", 0, "Another seed draws other faces.", 0)

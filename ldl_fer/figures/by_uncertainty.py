@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ldl_fer import face_plots
-from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.figures.faces import caption, pictures, vote_shares
 from ldl_fer.metrics import flip_detection
+from ldl_fer.samples_csv import shares
 
 _VOTED = 0.8, 0.5  # shares of votes for the given label that bound the groups
 

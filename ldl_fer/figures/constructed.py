@@ -4,11 +4,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ldl_fer import face_plots, neighbor_plot
-from ldl_fer.audit.suspicion import shares
 from ldl_fer.audit.training_set import TrainingSet
 from ldl_fer.config import Config
 from ldl_fer.equations import local_similarity
 from ldl_fer.figures.faces import caption, pictures, vote_shares
+from ldl_fer.samples_csv import neighbor_numbers, shares
 
 
 def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) -> Figure:
@@ -48,11 +48,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     """
     names, samples = config.data.class_names, training.samples
     table = samples.iloc[ids]
-    neighbors, calibration, contribution = (
-        np.array([cell.split(";") for cell in table[column].astype(str)], float)
-        for column in ("neighbors", "calibration", "contribution")
-    )
-    neighbors = neighbors.astype(int)
+    neighbors = neighbor_numbers(table, "neighbors", int)
     place = samples[["valence", "arousal"]].to_numpy(np.float32)
     method = config.method
     similarity = local_similarity(
@@ -70,7 +66,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
         [pictures(training, row) for row in neighbors],
         [caption(row, names) for _, row in table.iterrows()],
         [[told(sample) for sample in row] for row in neighbors],
-        contribution,
-        calibration,
+        neighbor_numbers(table, "contribution"),
+        neighbor_numbers(table, "calibration"),
         similarity.numpy(),
     )

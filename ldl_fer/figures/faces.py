@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.audit.training_set import TrainingSet
-from ldl_fer.errors import InputError
+from ldl_fer.pictures import named_when_unreadable
 from ldl_fer.pixels import decoded_image
 
 _HIGH = 0.25  # part of the samples that counts as of high lambda
@@ -45,15 +45,11 @@ def pictures(training: TrainingSet, ids: np.ndarray) -> list[np.ndarray]:
     Raises:
       InputError: one cannot be read.
     """
-    found = []
-    for row in training.rows[ids]:
-        try:
+    cure = "Name the folder of the training pictures by --train_image_dir"
+    found, paths = [], training.annotations.paths
+    for row in training.rows[ids].tolist():
+        with named_when_unreadable(paths[row], cure, row):
             found.append(decoded_image(training.picture(row)))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"the picture of row {row}, {training.annotations.paths[row]}, cannot be read: "
-                f"{error}. Name the folder of the training pictures by --train_image_dir."
-            ) from error
     return found
 
 

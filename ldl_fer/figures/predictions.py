@@ -10,8 +10,9 @@ from ldl_fer import face_plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.figures.faces import drawn, vote_shares
 from ldl_fer.pictures import read_pictures
-from ldl_fer.pixels import decoded_image
+from ldl_fer.pixels import decoded_image, picture_bytes
 from ldl_fer.runs import load_network
+from ldl_fer.saved_networks import probabilities
 
 
 def predictions(
@@ -34,8 +35,7 @@ def predictions(
     table = read_annotations(data_path, None, names, 1, knn=False, plane=False)
     rows = drawn(np.arange(len(table)), count, seed)
     paths = [Path(image_dir) / table.paths[row] for row in rows]
-    _, logits = network(tf.constant(read_pictures(paths, size), tf.float32), training=False)
-    predicted = tf.nn.softmax(logits).numpy()
+    predicted = probabilities(network, tf.constant(read_pictures(paths, size), tf.float32)).numpy()
     labels, votes = table.labels[rows], vote_shares(table.votes, rows)
     series = {"given label": np.eye(len(names))[labels], "prediction": predicted}
     if votes is not None:
@@ -44,5 +44,5 @@ def predictions(
         f"given {names[label]}\npredicted {names[p.argmax()]} {p.max():.2f}"
         for label, p in zip(labels, predicted, strict=True)
     ]
-    shown = [decoded_image(path.read_bytes()) for path in paths]
+    shown = [decoded_image(picture_bytes(path)) for path in paths]
     return face_plots.faces_with_bars(shown, series, names, titles)
