@@ -10,7 +10,7 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.errors import InputError
-from ldl_fer.settings import TRUST_HELP
+from ldl_fer.settings import TRUST_HELP, RunConfig
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run, as train.py wrote it.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run, as train.py wrote it.")
     flags.DEFINE_string("test_data_path", "", "Annotation CSV of the test images, or shards.")
     flags.DEFINE_string("test_image_dir", "", "Folder that the paths in the CSV start from.")
     flags.DEFINE_enum("weights", "best", ["best", "last"], "Which epoch's network.")

@@ -19,7 +19,7 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
-from ldl_fer.settings import TRUST_HELP
+from ldl_fer.settings import TRUST_HELP, RunConfig
 from ldl_fer.temperature_scaling import BOUNDS, confidence_quality, fit, scaled
 from ldl_fer.told_paths import told
 
@@ -111,7 +111,7 @@ def is_stale(run_dir: str | Path) -> bool:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", "checkpoints/run", "Folder of the run that train.py wrote.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
     flags.DEFINE_string(
         "val_data_path",
         "",

@@ -14,6 +14,7 @@ import numpy as np
 from ldl_fer.checksums import check_checksums
 from ldl_fer.errors import InputError
 from ldl_fer.model_file import load_saved_model
+from ldl_fer.saved_networks import EXTRA, probabilities
 from ldl_fer.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 
 
@@ -88,7 +89,7 @@ def _load_export(folder: Path) -> TrainedModel:
     import tensorflow as tf
 
     check_checksums(folder)
-    extra = folder / "assets.extra"
+    extra = folder / EXTRA
     loaded = load_saved_model(folder)
     try:
         names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
@@ -120,8 +121,7 @@ def _load_run(folder: Path) -> TrainedModel:
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
     def softmax(images):
-        _, logits = trained(images, training=False)
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
+        return probabilities(trained, images)
 
     def network(images: np.ndarray) -> np.ndarray:
         return softmax(tf.constant(images)).numpy()

@@ -9,6 +9,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 
 PROCESS = Path("/proc/self")  # Linux
@@ -35,11 +36,10 @@ class MemoryWatch(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         minutes = (time.monotonic() - self.started) / 60
-        pages = int((PROCESS / "statm").read_text().split()[1])
         row = {
             "minutes": round(minutes, 3),
             "steps": self.steps,
-            "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+            "memory": _anonymous_bytes(),
             "files": len(os.listdir(PROCESS / "fd")),
             "threads": len(os.listdir(PROCESS / "task")),
         }
@@ -50,3 +50,12 @@ class MemoryWatch(tf.keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()
+
+
+def _anonymous_bytes() -> int:
+    """Resident memory that is the process' own: without the pages of program files, which come
+    and go as the system likes."""
+    for line in (PROCESS / "status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise InputError("/proc/self/status has no RssAnon. Run the soak on Linux 4.5 or newer.")

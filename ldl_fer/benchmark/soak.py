@@ -5,9 +5,10 @@
 
 A whole training as `train.py` does it, with a validation, pictures for TensorBoard and a checkpoint
 after each of many short epochs, and checkpoints within them. After every epoch it notes the
-resident memory, the open files and the threads of the process (of Linux' /proc) in --output. At the
-end it tells how much memory grew per 1,000 steps over the last two thirds. Exit code 1: it grew by
-more than --tolerance, or files or threads became more.
+process' own resident memory (without pages of program files, which come and go), its open files and
+its threads, of Linux' /proc, in --output. At the end it tells how much memory grew per 1,000 steps
+over the last two thirds. Exit code 1: it grew by more than --tolerance, or files or threads became
+more.
 """
 
 import contextlib

@@ -5,6 +5,7 @@ that they have in common. Several processes may work at the same experiment: eac
 no other is at.
 """
 
+import gc
 import json
 import shutil
 import time
@@ -82,6 +83,7 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
 
 def _run(one: Planned, bar: tqdm) -> None:
     tf.keras.backend.clear_session()
+    gc.collect()  # graphs of the run before: cycles that Python would let grow
     start = time.monotonic()
     run = train(one.config, resume=True, watch=_Epochs(bar))
     seconds = time.monotonic() - start

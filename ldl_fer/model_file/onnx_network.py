@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ldl_fer.errors import InputError
+from ldl_fer.extras import extra_package
 
 # ONNX's own operators, and those that ONNX Runtime brings along.
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-_INSTALL = "pip install -r requirements.txt -r requirements-extras.txt, in one call"
 
 
 def read_onnx(path: str | Path) -> Any:
@@ -22,13 +22,7 @@ def read_onnx(path: str | Path) -> Any:
         operators of another domain; no package onnx.
     """
     path = Path(path)
-    try:
-        import onnx
-    except (ImportError, AttributeError) as error:
-        # AttributeError: onnx from 1.19 on, with the ml_dtypes that TensorFlow 2.15 is bound to.
-        raise InputError(
-            f"{path} needs the package onnx, which cannot be imported ({error}). {_INSTALL}."
-        ) from error
+    onnx = extra_package("onnx", str(path))
     from google.protobuf.message import DecodeError
 
     try:
