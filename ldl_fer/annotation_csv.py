@@ -1,5 +1,6 @@
 """A CSV as cells of text by column, and the columns that are carried along."""
 
+import codecs
 import csv
 import io
 import re
@@ -15,6 +16,7 @@ from ldl_fer.annotation_checks import (
 )
 from ldl_fer.annotation_error import AnnotationError
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
 
@@ -27,7 +29,8 @@ def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[P
         raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text")]) from error
+        cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
+        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
     rows, lines, line = [], [], 1
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:

@@ -92,6 +92,8 @@ def test_problems_of_the_whole_file(tmp_path):
     assert problems_of(empty) == [(None, "is empty")]
     latin = csv_file(tmp_path, *GOOD, "é.png,0,0,0", encoding="latin-1")
     assert problems_of(latin) == [(None, "line 5 is not UTF-8 text")]
+    latin.write_text("\n".join([HEADER, *GOOD]), "utf-16")
+    assert problems_of(latin) == [(None, "line 1 is not UTF-8 text but UTF-16: save it as UTF-8")]
     quoted = csv_file(tmp_path, *GOOD, '"x.png,0,0,0')
     assert len(problems_of(quoted)) == 1 and "line 5 is not CSV" in problems_of(quoted)[0][1]
     twice = csv_file(tmp_path, *GOOD, header="subDirectory_filePath,expression,valence,valence")
