@@ -4,6 +4,7 @@ A flag left alone keeps the preset's value.
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any, get_args
 
 from absl import flags
@@ -27,7 +28,7 @@ class _NumberOrNone(flags.ArgumentParser):
         return _NONE if argument in ("", _NONE) else float(argument)
 
 
-def define_flags(*groups: str, preset: str = "paper") -> None:
+def define_flags(*groups: str, preset: str = "paper", without: Collection[str] = ()) -> None:
     """Defines an absl flag per setting of the named groups, and `--preset`.
 
     A flag's default is None, "as the preset has it"; its help tells what that is. The flags count
@@ -36,13 +37,15 @@ def define_flags(*groups: str, preset: str = "paper") -> None:
     Args:
       *groups: names of `Config`'s groups; all of them if none is named.
       preset: the preset if the user names none.
+      without: names of settings that the command does not look at.
     """
     flags.DEFINE_enum(
         "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
     )
     for group in groups or GROUPS:
-        for setting in fields(group).values():
-            _define_flag(group, setting)
+        for name, setting in fields(group).items():
+            if name not in without:
+                _define_flag(group, setting)
 
 
 def _define_flag(group: str, setting: dataclasses.Field) -> None:

@@ -44,7 +44,7 @@ import sys
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.affect.command_flags import COMMANDS, SPEC_FLAGS, UNUSED, define_command_flags
+from ldl_fer.affect.command_flags import COMMANDS, SPEC_FLAGS, define_command_flags
 from ldl_fer.affect.filled_csv import check_paths, fill_csv, warn
 from ldl_fer.config_flags import config_from_flags
 from ldl_fer.errors import InputError
@@ -58,9 +58,6 @@ def main(names: list[str]) -> None:
         from ldl_fer.affect.agreement import agreement_table, worse_than_constant
         from ldl_fer.affect.regressor import train_regressor
 
-        unused = [f"--{name}" for name in UNUSED if given[name].value is not None]
-        if unused:
-            raise InputError(f"train does not use {', '.join(unused)}; leave it out.")
         config = config_from_flags()
         found = train_regressor(config, given.test_data_path, given.test_image_dir)
         for name, measured in found.items():

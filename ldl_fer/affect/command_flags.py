@@ -12,9 +12,9 @@ SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
     *("outputs", "columns", "tanh", "output_scale"),
 )
-UNUSED = (  # flags of the settings' groups that `train_regressor` does not look at
+_UNUSED = (  # settings that `train_regressor` does not look at
     *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
-    *("jit", "pictures", "uncertainty_learning_rate", "uncertainty_momentum"),
+    *("jit", "pictures", "uncertainty_learning_rate", "uncertainty_momentum", "sync_batch_norm"),
 )
 
 flags.disclaim_key_flags()
@@ -23,7 +23,7 @@ flags.disclaim_key_flags()
 def define_command_flags(command: str | None) -> None:
     """Those of the command; of none, if there is none."""
     if command == "train":
-        define_flags("data", "augmentation", "network", "optimizer", "run")
+        define_flags("data", "augmentation", "network", "optimizer", "run", without=_UNUSED)
         flags.DEFINE_string("test_data_path", "", "CSV (or shards) to measure the result on.")
         flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.")
         return
