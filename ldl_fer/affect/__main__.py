@@ -21,15 +21,15 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
     Pearson and RMSE come with 95 % bootstrap intervals, which tell of the choice of faces, not of
     another training. An RMSE above the given values' standard deviation is warned of: their mean
     would do better. It trains on one device from start to end and finds no neighbors: flags that
-    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) are refused.
+    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
     python -m ldl_fer.affect prototypes --annotations=mine.csv --image_dir=images \\
         --output=mine_va.csv --classifier=checkpoints/mine
 
-    A classifier can be trained without valence and arousal of its own CSV: fill them by
-    anything and use --method=cross_entropy. Places a_j of the classes: Russell and Mehrabian
-    (1977), or the class means of --from_csv.
+    `train.py --method=cross_entropy` makes a classifier from the same CSV, without valence
+    and arousal. Places a_j of the classes: Russell and Mehrabian (1977), or the class means
+    of --from_csv.
 
 Of `predict` and `prototypes`, the output is the input with valence and arousal where they were
 missing (empty, -2, or no such columns), and where each row's are from in

@@ -19,7 +19,7 @@ they are: give --root as the image folder of further commands. (FER2013's pixels
 see --image_dir.) Counts are printed beside the published ones.
 
 Where a data set has no valence and arousal, these cells are empty; `python -m ldl_fer.affect` fills
-them, and training needs them filled.
+them. LDLVA and --method=ldl_alsg need them for training, other methods and evaluations do not.
 """
 
 import inspect
