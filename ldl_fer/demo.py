@@ -1,4 +1,4 @@
-"""The main job on drawn faces: plain cross-entropy and LDLVA side by side, 30 percent of the labels wrong.
+"""The main job on drawn faces: cross-entropy and LDLVA side by side, 30 percent of labels wrong.
 
   python -m ldl_fer.demo          (or: make demo)
 
