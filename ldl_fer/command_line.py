@@ -1,5 +1,6 @@
 """Starts a command: parses flags, turns a user's mistake into a sentence and an exit code."""
 
+import os
 import re
 import signal
 import sys
@@ -54,7 +55,14 @@ def start(main: Callable[..., int | None], positional: str = "") -> None:
 
     signal.signal(signal.SIGTERM, _stop)
     logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
-    app.run(guarded, flags_parser=parse)
+    try:
+        try:
+            app.run(guarded, flags_parser=parse)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _stop(number: int, _: FrameType | None) -> None:

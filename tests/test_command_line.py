@@ -62,3 +62,11 @@ def test_exit_code_and_words(given, code, out, error):
 def test_help_succeeds():
     code, out, error = ended("", "--help")
     assert (code, error) == (0, "") and "--do:" in out
+
+
+@pytest.mark.parametrize("argument", ["--help", "--do=x"])
+def test_a_reader_that_goes_away_leaves_no_traceback(argument):
+    command = [sys.executable, "-c", ROOT_COMMAND, "", argument]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("", 1)
