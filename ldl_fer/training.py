@@ -168,5 +168,5 @@ def _announce(config, run, training, validation, strategy, state):
     if state.step:
         print(
             f"Going on after {state.epochs_done} of {config.optimizer.epochs} epochs and "
-            f"{state.steps_done:,} of {state.steps:,} steps of the next."
+            f"{state.steps_done:,} of {state.steps_per_epoch:,} steps of the next."
         )

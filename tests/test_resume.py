@@ -133,7 +133,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, whole, tmp_pa
     content[len(content) // 2] ^= 1
     data.write_bytes(content)
     train(config, resume=True, watch=tf.keras.callbacks.Callback())
-    assert f"{newest} is damaged" in capfd.readouterr().err
+    assert f"warning: a checkpoint is damaged, {newest}/" in capfd.readouterr().err
     assert differences(whole, tmp_path / "run") == []
 
 
