@@ -41,7 +41,7 @@ def test_flat_memory_passes_and_another_open_file_does_not():
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the soak reads Linux' /proc")
 def test_a_short_soak(tmp_path):
     output = tmp_path / "soak.csv"
-    command = [sys.executable, "-m", "ldl_fer.benchmark.soak", "--minutes=0.01"]
+    command = [sys.executable, "-m", "ldl_fer.benchmark.soak", "--minutes=0.01", "--rows=300"]
     done = subprocess.run(
         [*command, f"--output={output}", "--tolerance=1e9"], capture_output=True, text=True
     )
