@@ -19,7 +19,6 @@ from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.config_flags import config_from_flags, define_flags
-from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS
 
 
@@ -29,11 +28,6 @@ def main() -> None:
 
     run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
-    if stored and flags.FLAGS["preset"].present:
-        raise InputError(
-            f"{run_dir} goes on with its own settings: leave out --preset, or change single ones "
-            "by their flags."
-        )
     run = train(config_from_flags(stored), resume=flags.FLAGS.resume)
     best = run.epoch("best")
     if best:  # else another machine of several has written the run
@@ -49,6 +43,9 @@ def main() -> None:
 if __name__ == "__main__":
     define_flags()
     flags.DEFINE_bool(
-        "resume", False, "Go on with the run in --run_dir, with its own settings; flags override."
+        "resume",
+        False,
+        "Go on with the run in --run_dir, if there is one, with its own settings; other flags "
+        "override them, --preset does not.",
     )
     command_line.start(main)
