@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -13,13 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.annotations import read_annotations
 from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file
 from ldl_fer.pooled_records import PooledRecords
-from ldl_fer.splits import opener, training_records
+from ldl_fer.splits import opener, training_records, training_sources
 
 FOLDS = 5
 INVERSE_PENALTY = 1e-3  # of the squared weights; pooled maps are standardized
@@ -65,19 +64,14 @@ def check_cross_validation(config: Config) -> None:
     """What `cross_validated` asks of a run, before it is trained; its pictures are not looked at.
 
     Raises:
-      InputError: as `cross_validated`, and as `training_records`.
+      InputError: as `cross_validated`, and as `training_sources`.
     """
     _check_frozen(config)
     data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
-    training, _ = training_records(data, config.run.seed, _annotations_alone)
-    _check_counts(cast(Annotations, training).labels, config)
-
-
-def _annotations_alone(data, path, image_dir, neighbors, annotations=None):
-    """In the place of `splits.open_pooled`."""
+    (path, *_, annotations), _ = training_sources(data, config.run.seed)
     if annotations is None:
         annotations = read_annotations(path, None, data.class_names, 1, plane=False)
-    return annotations
+    _check_counts(annotations.labels, config)
 
 
 def _check_frozen(config: Config) -> None:
