@@ -1,9 +1,9 @@
 """Training checkpoints that are whole or not there, and the one before in case one gets damaged.
 
 A checkpoint is a folder `step-<number>` (`step-<number>-again`, if there is one of that step):
-TensorFlow's own two files, and their SHA256SUMS. It is
-written under a name that begins with `.partial-`, read back, and renamed; only then the oldest
-goes. So whenever the process dies, the newest folder of that name is whole.
+TensorFlow's own two files, and their SHA256SUMS. It is written under a name that begins with
+`.partial-`, read back, and renamed; only then the oldest goes. So whenever the process dies, the
+newest folder of that name is whole.
 """
 
 import os
