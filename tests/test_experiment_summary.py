@@ -9,7 +9,14 @@ import pytest
 
 from ldl_fer.experiments import EXPERIMENTS, summary
 from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, Variant
-from ldl_fer.experiments.summary import PUBLISHED, draw, summarize, table_of, write_results
+from ldl_fer.experiments.summary import (
+    PUBLISHED,
+    command_line_of,
+    draw,
+    summarize,
+    table_of,
+    write_results,
+)
 
 COLUMNS = [
     *("method", "dataset", "noise", "setting", "metric", "mean", "stderr", "runs", "published")
@@ -140,6 +147,29 @@ def test_files(tmp_path):
     assert picture.ndim == 3 and picture.std() > 0.01
     write_results(EXPERIMENT, runs_of(), folder, "again", 5)
     assert "5 runs, 2.5 hours" in (folder / "summary.md").read_text()
+
+
+def test_no_absolute_path_is_written(tmp_path, monkeypatch):
+    """Neither in the command nor in runs.csv, whether below the current folder or beside it."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    given = [
+        *("noise", f"--pretrained={tmp_path}/models/a.onnx", "--train_data_path", f"{work}/t.csv"),
+        *("--summarize", "--subset=6", "--only_noise=symmetric 0.3", "--dataset=a/b"),
+    ]
+    command = command_line_of(given)
+    assert command == (
+        "ldl-fer experiments noise --pretrained=../models/a.onnx --train_data_path t.csv "
+        "--subset=6 '--only_noise=symmetric 0.3' --dataset=a/b"
+    )
+    runs = runs_of()
+    runs["run_dir"] = [f"{tmp_path}/{name}" for name in runs["run_dir"]]
+    write_results(EXPERIMENT, runs, work / "results", command, 5)
+    written = pd.read_csv(work / "results" / "runs.csv")
+    assert written["run_dir"].tolist() == [f"../{name}" for name in runs_of()["run_dir"]]
+    for name in ("runs.csv", "summary.csv", "summary.md"):
+        assert str(tmp_path) not in (work / "results" / name).read_text()
 
 
 def test_rows_of_one_run_are_counted_once(tmp_path):

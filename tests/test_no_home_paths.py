@@ -1,6 +1,7 @@
-"""What commands leave can be handed on: no file tells the home folder of who ran them."""
+"""No path of a machine: neither in what commands leave, nor in the repository."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,33 @@ from made_up_set import CLASS_NAMES, make_set
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = f"--class_names={','.join(CLASS_NAMES)}"
+
+
+# Folders in which people and machines work; not those of web addresses, nor below "." or "~".
+MACHINE = re.compile(r"(?<![\w.~/-])/(?:work|root|home|tmp|Users|mnt)(?![\w-])(?:/[\w.-]+)?")
+EXAMPLES = {"/home/ann", "/mnt/faces", "/mnt/large"}  # of docstrings: nobody's
+
+
+def machine_paths(text):
+    return [found for found in MACHINE.findall(text) if found not in EXAMPLES]
+
+
+def test_no_file_of_the_repository_names_a_folder_of_a_machine():
+    """Tests excepted: their paths are made up."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    names = [name for name in listed.stdout.splitlines() if not name.startswith("tests/")]
+    assert "results/noise/summary.md" in names
+    texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in names}
+    assert {name: paths for name, text in texts.items() if (paths := machine_paths(text))} == {}
+
+
+def test_machine_paths_are_seen():
+    seen = machine_paths("--x=/work/a/b.csv see /root, '/tmp/y' \"/home/bob/z\"")
+    assert seen == ["/work/a", "/root", "/tmp/y", "/home/bob"]
+    for text in ("https://x.org/home/a", "../work/a", "~/work/a", "/home/ann/x", "/workers"):
+        assert machine_paths(text) == []
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ Accuracies are told twice: at the epoch that the validation set chooses (accurac
 last epoch (accuracy_last), since papers do either.
 """
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -32,7 +31,6 @@ from ldl_fer import command_line
 from ldl_fer.config_flags import config_from_flags, define_flags
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import EXPERIMENTS
-from ldl_fer.told_paths import told
 
 _FILLED_IN = {  # flags of train.py that a run of an experiment has from elsewhere
     "method": "what experiments vary; choose methods by --only",
@@ -46,7 +44,7 @@ def main(names: list[str]) -> None:
     from ldl_fer.experiments.data import Sets
     from ldl_fer.experiments.planned import plan
     from ldl_fer.experiments.runner import check_measure, measured, run_all
-    from ldl_fer.experiments.summary import summarize, table_of, write_results
+    from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results
 
     given = flags.FLAGS
     known = ", ".join(EXPERIMENTS)
@@ -99,9 +97,7 @@ def main(names: list[str]) -> None:
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     folder = Path(given.results_dir) / experiment.name
-    arguments = [word for word in sys.argv[1:] if word != "--summarize"]
-    command = "python -m ldl_fer.experiments " + shlex.join(map(told, arguments))
-    write_results(experiment, runs, folder, command, len(planned))
+    write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
     print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")
 

@@ -24,7 +24,6 @@ from ldl_fer.extras import extra_package
 from ldl_fer.files import claimed, write_whole
 from ldl_fer.runs import load_network
 from ldl_fer.samples_csv import read_samples
-from ldl_fer.told_paths import told
 from ldl_fer.training import train
 
 
@@ -157,7 +156,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                     "seed": one.seed,
                     **row.values,
                     **record,
-                    "run_dir": told(str(one.run.folder)),
+                    "run_dir": str(one.run.folder),
                 }
             )
     return pd.DataFrame(rows)

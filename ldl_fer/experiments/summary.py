@@ -1,5 +1,9 @@
 """Means, standard errors and the files that show them."""
 
+import os
+import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +44,38 @@ def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     return table.merge(published[[*keys, "published"]], how="left", on=keys)
 
 
+def command_line_of(arguments: Sequence[str]) -> str:
+    """Returns the command for the record, its absolute paths relative to the current folder.
+
+    Args:
+      arguments: of `ldl-fer experiments`, "--flag=value" or alone; `--summarize` is left out.
+    """
+    words = [_relative(word) for word in arguments if word != "--summarize"]
+    return f"ldl-fer experiments {shlex.join(words)}"
+
+
+def _relative(word: str) -> str:
+    found = re.fullmatch(r"(--?\w+=)?(/.*)", word, re.DOTALL)
+    return (found[1] or "") + os.path.relpath(found[2]) if found else word
+
+
 def write_results(
     experiment: Experiment, runs: pd.DataFrame, folder: Path, command: str, planned: int
 ) -> None:
     """Writes runs.csv, summary.csv, summary.md and a figure.
 
+    Paths of run folders are written relative to the current folder.
+
     Args:
       experiment: what the runs are of.
       runs: of `runner.measured`.
       folder: made if missing.
-      command: how the results were made, for the record.
+      command: how the results were made, for the record: `command_line_of`.
       planned: how many runs the experiment has, finished or not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarize(experiment, runs)
+    runs = runs.assign(run_dir=runs["run_dir"].map(_relative))
     write_whole(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "summary.csv", summary.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "summary.md", _markdown(experiment, runs, summary, command, planned))
