@@ -35,14 +35,19 @@ class Understood:
 
 
 def commands() -> dict[str, Path]:
-    """`train.py` or `ldl_fer.predict` -> the file that starts it."""
-    files = [ROOT / "train.py", ROOT / "evaluate.py", *sorted((ROOT / "ldl_fer").rglob("*.py"))]
+    """Returns command -> the file that starts it.
+
+    `train` is `ldl-fer train`; outside of the package, `benchmarks` and `benchmarks.soak` are
+    `python -m benchmarks` and `python -m benchmarks.soak`.
+    """
+    files = [*ROOT.glob("*.py"), *(ROOT / "ldl_fer").rglob("*.py"), *ROOT.glob("benchmarks/*.py")]
     found = {}
-    for file in files:
+    for file in sorted(files):
         if f"\n    {STARTS}" in file.read_text(encoding="utf-8"):
-            parts = file.relative_to(ROOT).parts
-            module = ".".join(parts).removesuffix(".py").removesuffix(".__main__")
-            found[file.name if len(parts) == 1 else module] = file
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__main__" else parts
+            name = ".".join(parts) if parts[0] == "benchmarks" else parts[-1]
+            assert found.setdefault(name, file) == file, name
     return found
 
 
@@ -69,7 +74,7 @@ def _understand(line: list[str]) -> Understood:
     ours = [  # TensorFlow defines flags, too.
         flag
         for module, defined in flags.FLAGS.flags_by_module_dict().items()
-        if module == str(file) or module.startswith("ldl_fer")
+        if module == str(file) or module.startswith(("ldl_fer", "benchmarks"))
         for flag in defined
     ]
     own = {flag.name: flag for flag in ours}

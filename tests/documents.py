@@ -10,6 +10,7 @@ from commands import ROOT
 
 _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.M | re.S)
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
+OWN_PACKAGES = ("ldl_fer", "benchmarks")
 _OPERATORS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "(", ")"}
 
 
@@ -69,12 +70,22 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 
 def own_command(words: list[str]) -> list[str] | None:
-    """`python -m ldl_fer.x --y` -> ["ldl_fer.x", "--y"]; None for a program that is not ours."""
+    """Returns the command and its arguments; None for a program that is not ours.
+
+    ldl-fer train --x            ["train", "--x"]
+    python -m ldl_fer train --x  ["train", "--x"]
+    python train.py --x          ["train", "--x"]
+    python -m benchmarks.soak    ["benchmarks.soak"]
+    """
     match words:
-        case [python, "-m", module, *rest] if _is_python(python) and module.startswith("ldl_fer."):
-            return [module, *rest]
-        case [python, script, *rest] if _is_python(python) and script.endswith(".py"):
-            return [script, *rest]
+        case ["ldl-fer", *rest]:
+            return rest
+        case [python, "-m", "ldl_fer", *rest] if _is_python(python):
+            return rest
+        case [python, "-m", module, *rest] if _is_python(python):
+            return [module, *rest] if module.partition(".")[0] in OWN_PACKAGES else None
+        case [python, "train.py" | "evaluate.py" as script, *rest] if _is_python(python):
+            return [script.removesuffix(".py"), *rest]
     return None
 
 

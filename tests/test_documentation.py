@@ -11,15 +11,15 @@ from documents import blocks, command_lines, documents, own_command, prose
 
 from ldl_fer.config import GROUPS
 
-SUBCOMMANDS = {"ldl_fer.affect": ("train", "predict", "prototypes")}
+SUBCOMMANDS = {"affect": ("train", "predict", "prototypes")}
 FOREIGN = {"logdir", "help"}  # flags of other programs, and what every command has
 _FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)(?:=([\w.,|-]*))?")
 _CODE = re.compile(r"(`+)(.+?)\1", re.S)
 
 
 def spoken(name):
-    """What a text may call a command: `python -m ldl_fer.x` is also spoken of as x."""
-    return {name, name.removeprefix("ldl_fer."), name.removesuffix(".py")}
+    """Returns what a text may call a command, beside `ldl-fer NAME`."""
+    return {name, f"{name}.py"}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,14 @@ def all_commands():
 
 
 def named_in(span, all_commands):
-    """Those of the commands that a piece of code names; all of them where it names none."""
+    """Returns those of the commands that a piece of code names; all where it names none."""
     words = set(re.split(r"[\s=]+", span))
-    named = {key: said for key, said in all_commands.items() if spoken(key[0]) & words}
+    entered = re.search(r"ldl-fer ([a-z_]+)", span)
+    named = {
+        key: said
+        for key, said in all_commands.items()
+        if (key[0] == entered[1] if entered else spoken(key[0]) & words)
+    }
     chosen = {key: said for key, said in named.items() if key[1] and key[1] in words}
     return chosen or named or all_commands
 
@@ -73,11 +78,41 @@ def test_every_command_line_is_understood(document):
         for words in command_lines(block.text)
         if (own := own_command(words))
     ]
-    parsed = [line for line in lines if line[0] in commands()]
-    others = [line[0] for line in lines if line not in parsed]
-    assert [name for name in others if not (ROOT / name).is_file()] == []
-    for line, said in zip(parsed, understood(parsed), strict=True):
+    assert [line[0] for line in lines if line[0] not in commands()] == []
+    for line, said in zip(lines, understood(lines), strict=True):
         assert not said.error, f"{shlex.join(line)}: {said.error}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_ldl_fer_command_in_the_text_exists(document):
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:ldl-fer|python -m ldl_fer) ([a-z_]+)", text))
+    assert named <= commands().keys()
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_file_in_a_command_line_exists(document):
+    """Files of the repository; others are the reader's."""
+    words = [
+        word
+        for block in blocks(document)
+        if block.language == "sh"
+        for line in command_lines(block.text)
+        for word in line
+    ]
+    named = [
+        word for word in words if re.fullmatch(r"(?:tests|\.ci|benchmarks|docs)/[\w/.]+", word)
+    ]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
+def test_every_block_is_of_a_kind_that_is_tested(document):
+    """Those of commands are parsed here and run in test_readme.py; bare ones are output and CSV."""
+    for block in blocks(document):
+        assert block.language in ("sh", "python", "bibtex", ""), str(block)
+        if block.language == "python":
+            compile(block.text, str(block), "exec")
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda file: file.name)
@@ -136,21 +171,28 @@ def test_these_tests_see_what_they_forbid(all_commands):
     def found(span):
         return list(problems_of(span, named_in(span, all_commands)))
 
-    assert found("train.py --no_such_flag") == ["--no_such_flag is no flag of train.py"]
-    assert found("audit --test_data_path=x") == ["--test_data_path is no flag of ldl_fer.audit"]
-    assert found("affect train --classifier=RUN") == ["--classifier is no flag of ldl_fer.affect"]
+    assert found("train.py --no_such_flag") == ["--no_such_flag is no flag of train"]
+    assert found("audit --test_data_path=x") == ["--test_data_path is no flag of audit"]
+    assert found("ldl-fer audit --epochs=x") == ["--epochs is no flag of audit"]
+    assert found("ldl-fer affect train --classifier=RUN") == ["--classifier is no flag of affect"]
+    assert found("ldl-fer experiments noise --rate=1") == ["--rate is no flag of experiments"]
     assert found("--which=nobody") == ["--which has no choice nobody"]
     assert found("--which=largest|central --noflip") == []
     assert found("affect prototypes --classifier=RUN") == []
     script = (
-        "A=1 \\\nB='x\n y' python -m ldl_fer.noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"
+        "A=1 \\\nB='x\n y' python -m ldl_fer noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"
     )
     assert list(command_lines(script)) == [
-        ["python", "-m", "ldl_fer.noise", "--rate=0.1"],
+        ["python", "-m", "ldl_fer", "noise", "--rate=0.1"],
         ["make", "demo"],
         ["ls"],
         ["x"],
     ]
-    assert own_command(["bin/python", "-m", "ldl_fer.noise", "-x"]) == ["ldl_fer.noise", "-x"]
+    assert own_command(["bin/python", "-m", "ldl_fer", "noise", "-x"]) == ["noise", "-x"]
+    assert own_command(["ldl-fer", "noise", "-x"]) == ["noise", "-x"]
+    assert own_command(["python", "train.py", "-x"]) == ["train", "-x"]
+    assert own_command(["python", "-m", "benchmarks.soak"]) == ["benchmarks.soak"]
+    assert own_command(["python", "-m", "ldl_fer.noise"]) == ["ldl_fer.noise"]  # is no command
     assert own_command(["make", "demo"]) is None
+    assert own_command([".venv/bin/python", "-m", "pytest"]) is None
     assert "unread" not in set(names_read(ast.parse("flags.DEFINE_string('unread', None, 'x')")))

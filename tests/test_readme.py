@@ -1,6 +1,6 @@
-"""The README's blocks of commands, run as they stand, in a folder that has what they name.
+"""The blocks of commands in README.md and docs/, run as they stand, where all that they name is.
 
-Nothing in a block is replaced. `python` adds what keeps a training short (SHORTER), and what a
+Nothing in a block is replaced. `ldl-fer` adds what keeps a training short (SHORTER), and what a
 reader would have to do before a second training into the same --run_dir: it removes the first.
 """
 
@@ -13,7 +13,7 @@ import cv2
 import pandas as pd
 import pytest
 from commands import ROOT
-from documents import blocks
+from documents import blocks, documents
 from frozen_faces import write_mobilefacenet
 
 from ldl_fer.drawn_faces import draw_faces
@@ -25,37 +25,39 @@ pytestmark = pytest.mark.slow
 NOT_RUN = {
     "make demo ": "installs, trains for minutes, and runs the tests",
     "TF_CONFIG": "several GPUs, and two machines",
+    "python -m benchmarks ": "measures for half an hour",
 }
-# How the arguments of `python` begin -> what is added to them.
+# How a command begins -> what is added to it.
 SHORTER = {
-    "train.py": ["--epochs=1"],
-    "-m ldl_fer.affect train": ["--epochs=1"],
-    "-m ldl_fer.experiments": [
-        "--epochs=1",
-        "--seeds=0",
-        "--only=LDLVA",
-        "--only_noise=symmetric 0.3",
-    ],
+    "train": ["--epochs=1"],
+    "affect train": ["--epochs=1"],
+    "experiments": ["--epochs=1", "--seeds=0", "--only=LDLVA", "--only_noise=symmetric 0.3"],
 }
 YUNET = "yunet.onnx"
-PYTHON = f"""#!{sys.executable}
+LDL_FER = f"""#!{sys.executable}
 import os, shutil, sys
 words = sys.argv[1:]
 said = " ".join(words)
 for start, more in {SHORTER!r}.items():
-    if said.startswith(start):
+    if said.startswith(start + " "):
         words += more
         for word in words:
             if word.startswith("--run_dir=") and "--resume" not in words:
                 shutil.rmtree(word.partition("=")[2], ignore_errors=True)
 if not os.path.exists({YUNET!r}):  # Then OpenCV's cascade finds the faces.
     words = [word for word in words if word != "--detector={YUNET}"]
-os.execv(sys.executable, [sys.executable, *words])
+os.execv(sys.executable, [sys.executable, "-m", "ldl_fer", *words])
 """
-# Instead of showing curves until it is stopped, it tells what there is to show.
+# Shows what there is to show once, instead of curves until it is stopped.
 TENSORBOARD = f'#!/bin/sh\nexec "{sys.executable}" -m tensorboard.main --inspect "$@"\n'
 
-BLOCKS = [b for b in blocks(ROOT / "README.md") if b.language in ("sh", "python")]
+DOCUMENTS = [file for file in documents() if file.name != "CONTRIBUTING.md"]
+BLOCKS = [
+    block
+    for document in DOCUMENTS
+    for block in blocks(document)
+    if block.language in ("sh", "python")
+]
 
 
 def reasons(block):
@@ -69,8 +71,8 @@ def test_what_is_not_run_is_there():
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory, pytestconfig):
-    """A folder with all that the README's commands name, and a run in checkpoints/mine."""
-    folder = tmp_path_factory.mktemp("readme")
+    """A folder with all that the blocks name, and a run with its export in checkpoints/mine."""
+    folder = tmp_path_factory.mktemp("documents")
     draw_faces(folder, train=160, test=80, size=48, progress=False)
     tested = pd.read_csv(folder / "test.csv")
     tested[::2].to_csv(folder / "test.csv", index=False)
@@ -95,18 +97,16 @@ def furnished(tmp_path_factory, pytestconfig):
     yunet = pytestconfig.rootpath.parent / "shared" / "models" / "yunet_n_320_320.onnx"
     if yunet.exists():
         shutil.copy(yunet, folder / YUNET)
-    for name in ("train.py", "evaluate.py"):
-        (folder / name).symlink_to(ROOT / name)
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/activate").touch()
     (folder / "bin").mkdir()
-    for name, text in {"python": PYTHON, "tensorboard": TENSORBOARD}.items():
+    for name, text in {"ldl-fer": LDL_FER, "tensorboard": TENSORBOARD}.items():
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
     run(
         folder,
-        "python train.py --preset=small --train_data_path=train.csv --train_image_dir=images "
-        "--run_dir=checkpoints/mine && python -m ldl_fer.export --run_dir=checkpoints/mine",
+        "ldl-fer train --preset=small --train_data_path=train.csv --train_image_dir=images "
+        "--run_dir=checkpoints/mine && ldl-fer export --run_dir=checkpoints/mine",
     )
     return folder
 
@@ -132,4 +132,4 @@ def test_block_runs(block, furnished, tmp_path):
     if YUNET in block.text and not (folder / YUNET).exists():
         pytest.skip("YuNet is not at hand")
     (folder / "block.py").write_text(block.text)
-    run(folder, "python block.py")
+    run(folder, f"{sys.executable} block.py")
