@@ -1,4 +1,4 @@
-"""Presets are the paper's and the released code's, as docs/equations.md and the README tell."""
+"""Presets are the paper's and the released code's, as docs/paper_and_released_code.md has them."""
 
 import dataclasses
 

@@ -886,13 +886,11 @@ PUBLIC = [
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_function_is_in_every_table(name):
     """CONTRIBUTING.md, "To add an equation"."""
-    documents = ROOT / "docs" / "equations.md", ROOT / "README.md"
-    table, readme = (document.read_text(encoding="utf-8") for document in documents)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert name in SIGNATURES
     assert f"equations.{name}(" in inspect.getsource(everything)
     assert re.search(rf"^\| *[\d-]+ *\| {name} ", equations.__doc__, re.M)
-    assert f"| `equations.{name}`" in table.partition("\n## ")[0]
-    assert f"{name}`" in readme.partition("\n## The equations")[2]
+    assert f"`{name}`" in readme.partition("\n## The equations")[2].partition("\n## ")[0]
 
 
 def arguments_of(name):

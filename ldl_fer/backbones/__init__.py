@@ -107,7 +107,7 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
     if config.frozen and not config.pretrained:
         raise InputError(
             "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
-            "are kept. See the README for a MobileFaceNet's, or take --preset=small."
+            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
         )
     if config.pretrained:
         if load:
