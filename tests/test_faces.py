@@ -350,7 +350,7 @@ def test_the_command(photos):
 
 
 def test_real_faces_are_found(ferplus, yunet_file):
-    """The product's own rates on tight 48 x 48 crops; README tells those on 500."""
+    """The product's own rates on tight 48 x 48 crops; docs/data.md has those on 500."""
     files = sorted((ferplus / "images" / "test").iterdir())[:40]
     for detector, least in ((FaceDetector(yunet_file), 0.9), (FaceDetector(), 0.6)):
         found = [detector.detect(decoded_image(file.read_bytes())) for file in files]
