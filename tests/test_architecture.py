@@ -114,16 +114,8 @@ ORDER = [
     *("benchmark.inference", "benchmark.size"),
     *("benchmark.report", "benchmark.sections", "benchmark.__main__", "benchmark.soak"),
     "demo",
-    *("experiments.experiment", "experiments.noise", "experiments.ablation"),
-    *("experiments.neighbors", "experiments.inconsistent", "experiments.original"),
-    *("experiments.votes", "experiments.uncertainty", "experiments", "experiments.data"),
-    *(
-        "experiments.measures",
-        "experiments.cross_validation",
-        "experiments.planned",
-        "experiments.runner",
-    ),
-    *("experiments.summary", "experiments.__main__"),
+    *("experiments", "experiments.tables", "experiments.data", "experiments.measures"),
+    *("experiments.runner", "experiments.summary", "experiments.__main__"),
 ]
 WITHOUT_TENSORFLOW = [
     *(
