@@ -1,10 +1,11 @@
 """Files that are there whole or not at all, and paths that may be one file."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ldl_fer.errors import InputError
 
@@ -21,7 +22,7 @@ def write_whole(path: str | Path, text: str) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A path beside `path`, of the same ending, that takes its place if the block succeeds.
+    """Yields a path beside `path`, of the same ending, that takes its place if the block succeeds.
 
     The folder is made where there is none.
 
@@ -44,10 +45,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def claimed(path: str | Path) -> Iterator[bool]:
-    """Whether this process alone may do what the lock file `path` stands for.
+    """Yields whether this process alone may do what the lock file `path` stands for.
 
-    The claim ends with the block, or with the process, however it ends. The file stays. Where the
-    file system knows no locks, the answer is yes.
+    The claim ends with the block, or with the process, however it ends. The file may stay. Where
+    the file system knows no locks, the answer is yes.
 
     Raises:
       InputError: the file cannot be made.
@@ -55,21 +56,24 @@ def claimed(path: str | Path) -> Iterator[bool]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a")  # noqa: SIM115  # the block below closes it
+        path.touch()
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"cannot write into {path.parent}: {reason}. Name another.") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:
-            pass
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    except OSError:
+        pass
+    try:
         yield True
+    finally:
+        lock.release()
 
 
 def same_file(first: str | Path, second: str | Path) -> bool:
-    """Whether both paths exist and lead to one file."""
+    """Returns whether both paths exist and lead to one file."""
     return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)

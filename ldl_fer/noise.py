@@ -1,10 +1,10 @@
-"""Writes a copy of an annotation CSV whose labels are wrong on purpose, and what was done.
+"""Writes a copy of an annotation CSV with label noise, and a record of it.
 
     python -m ldl_fer.noise --annotations=train.csv --output=train_noisy.csv --rate=0.3 --seed=0
 
 In the output `expression` is noisy and `clean_expression` is the label before any noise, also
 where noise is added a second time. Everything else is carried along; a knn column stays valid, as
-it depends on valence and arousal alone. Beside it train_noisy.json tells kind, seed, sources,
+it depends on valence and arousal alone. Beside it train_noisy.json has kind, seed, sources,
 rate asked and realized, class counts, and the SHA-256 of all files. The same input, kind, rate,
 seed and source make the same output.
 
@@ -34,7 +34,7 @@ Labels from a list with a line `file label` per row, as SCN and EAC use, instead
         --first_label=1
     A line's file is found by its path, else by its name alone, else by its name without
     "_aligned", whichever only one row has. --label_order and --first_label say what the list's
-    numbers mean (here RAF-DB's: 1 is Surprise). A warning tells if the order seems wrong.
+    numbers mean (here RAF-DB's: 1 is Surprise). A warning says if the order seems wrong.
 """
 
 import json
@@ -58,8 +58,7 @@ from ldl_fer.label_list import (
     read_label_list,
 )
 from ldl_fer.noise_kinds import KINDS
-from ldl_fer.noise_sources import parse_pairs, read_confusion
-from ldl_fer.noisy_labels import add_noise, noise_report
+from ldl_fer.noisy_labels import add_noise, noise_report, parse_pairs, read_confusion
 from ldl_fer.settings import CLASS_NAMES
 from ldl_fer.told_paths import told_values
 
@@ -96,7 +95,7 @@ def _file(path: str) -> dict:
 
 
 def _check_flags(given: flags.FlagValues) -> None:
-    """Refuses flags that the other way of making noise has."""
+    """Refuses flags of a kind beside a list, and of a list without one."""
     kind_flags = ("kind", "rate", "seed", "pairs", "confusion")
     list_flags = ("label_order", "first_label", "keep_unlisted", "skip_unmatched")
     for name in kind_flags if given.label_list else list_flags:
@@ -106,7 +105,7 @@ def _check_flags(given: flags.FlagValues) -> None:
 
 
 def _by_kind(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict, str]:
-    """Noise of a kind: the noisy annotations, what the record says of it, and the rate asked."""
+    """Adds noise of a kind; returns the annotations, its entries of the record, the rate asked."""
     kind, rate, names = given.kind or "symmetric", given.rate, annotations.class_names
     pairs = None if given.pairs is None else parse_pairs(given.pairs)
     confusion = given.confusion and read_confusion(given.confusion, names)
@@ -125,7 +124,7 @@ def _by_kind(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotat
 
 
 def _by_list(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict]:
-    """Labels of a list: the annotations with them, and what the record says of it."""
+    """Takes the labels of a list; returns the annotations and its entries of the record."""
     if given.label_order is None or given.first_label is None:
         raise InputError(
             "--label_list needs --label_order and --first_label: what its numbers mean, such "

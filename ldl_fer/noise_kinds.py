@@ -1,4 +1,4 @@
-"""How labels go wrong: a pure function per kind of noise, and the registry of them, `KINDS`.
+"""Label noise: a pure function per kind, and `KINDS`, the registry of them.
 
 | kind      | rows that change                                     | their new class              |
 |-----------|------------------------------------------------------|------------------------------|
@@ -18,8 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.noise_draws import draw_classes, draw_rows, seeded, share, shares
-from ldl_fer.vote_noise import draw_one_vote, flip_by_votes
 
 
 def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int) -> np.ndarray:
@@ -37,8 +35,8 @@ def flip_symmetric(labels: np.ndarray, rate: float, num_classes: int, seed: int)
     Raises:
       InputError: rate, seed, number of classes or a label is out of range.
     """
-    labels, random = seeded(labels, num_classes, seed)
-    rows = random.choice(len(labels), share(rate, len(labels)), replace=False)
+    labels, random = _seeded(labels, num_classes, seed)
+    rows = random.choice(len(labels), _share(rate, len(labels)), replace=False)
     noisy = labels.copy()
     noisy[rows] = (noisy[rows] + random.integers(1, num_classes, len(rows))) % num_classes
     return noisy
@@ -64,12 +62,12 @@ def flip_pairs(
     Raises:
       InputError: as `flip_symmetric`; or there is a rate, but no row whose class has a pair.
     """
-    labels, random = seeded(labels, num_classes, seed)
+    labels, random = _seeded(labels, num_classes, seed)
     if pairs is None:
         pairs = (np.arange(num_classes) + 1) % num_classes
     pairs = np.asarray(pairs, np.int32)
     paired = np.flatnonzero(pairs[labels] != labels)
-    count = share(rate, len(paired))
+    count = _share(rate, len(paired))
     if rate and len(labels) and not len(paired):
         raise InputError(
             f"none of the {len(labels)} rows has a class with a pair; give pairs of classes that "
@@ -88,7 +86,7 @@ def flip_by_confusion(
     seed: int,
     confusion: np.ndarray | None,
 ) -> np.ndarray:
-    """Confuses classes as a matrix does.
+    """Replaces labels as a confusion matrix does.
 
     The chance that a row of class c changes is min(1, s e_c): e_c is the part of the matrix's row
     c off its diagonal, s scales the expected changes to the number asked. The new class is drawn
@@ -106,7 +104,7 @@ def flip_by_confusion(
       InputError: as `flip_symmetric`; no matrix or one of other shape, with negative or infinite
         entries; fewer rows than asked have a class that the matrix confuses.
     """
-    labels, random = seeded(labels, num_classes, seed)
+    labels, random = _seeded(labels, num_classes, seed)
     if confusion is None:
         raise InputError("this kind of noise needs a confusion matrix: give --confusion=FILE.")
     confusion = np.asarray(confusion, np.float64)
@@ -118,12 +116,67 @@ def flip_by_confusion(
     if not (np.isfinite(confusion) & (confusion >= 0)).all():
         raise InputError("the confusion matrix has entries that are no finite numbers >= 0.")
     elsewhere = confusion * (1 - np.eye(num_classes))
-    weights = shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
-    count = round(weights.sum()) if rate is None else share(rate, len(labels))
-    rows = draw_rows(weights, count, random, "are of a class that the matrix confuses")
+    weights = _shares(elsewhere.sum(axis=1), confusion.sum(axis=1))[labels]
+    count = round(weights.sum()) if rate is None else _share(rate, len(labels))
+    rows = _draw_rows(weights, count, random, "are of a class that the matrix confuses")
     noisy = labels.copy()
-    noisy[rows] = draw_classes(elsewhere[labels[rows]], random)
+    noisy[rows] = _draw_classes(elsewhere[labels[rows]], random)
     return noisy
+
+
+def flip_by_votes(
+    labels: np.ndarray, rate: float, num_classes: int, seed: int, votes: np.ndarray | None
+) -> np.ndarray:
+    """Replaces labels that humans doubt by what they saw instead: instance-dependent noise.
+
+    The chance that a row changes is min(1, s (1 - q)): q is the part of its votes that its label
+    has, s scales the expected changes to the number asked. The new class is drawn in proportion
+    to the votes for the other classes. Rows without votes never change.
+
+    Args:
+      labels, rate, num_classes, seed: as `flip_symmetric`.
+      votes: [N, C], >= 0, counts or shares.
+
+    Returns:
+      Int32 [N]; exactly round(rate N) rows differ from `labels`.
+
+    Raises:
+      InputError: as `flip_symmetric`; no votes; fewer rows than asked have votes for another
+        class.
+    """
+    labels, random = _seeded(labels, num_classes, seed)
+    others = _checked_votes(votes, labels, num_classes)
+    total = others.sum(axis=1)
+    others[np.arange(len(labels)), labels] = 0.0
+    weights = _shares(others.sum(axis=1), total)
+    what = "have votes for another class than their label"
+    rows = _draw_rows(weights, _share(rate, len(labels)), random, what)
+    noisy = labels.copy()
+    noisy[rows] = _draw_classes(others[rows], random)
+    return noisy
+
+
+def draw_one_vote(
+    labels: np.ndarray, rate: None, num_classes: int, seed: int, votes: np.ndarray | None
+) -> np.ndarray:
+    """Replaces each label by one of the row's votes, drawn: as a single human would have said.
+
+    Args:
+      labels, num_classes, seed: as `flip_symmetric`.
+      rate: None; how many rows change is up to the votes.
+      votes: [N, C], >= 0, counts or shares.
+
+    Returns:
+      Int32 [N]; rows without votes keep their label.
+
+    Raises:
+      InputError: as `flip_symmetric`; there is a rate, or there are no votes.
+    """
+    labels, random = _seeded(labels, num_classes, seed)
+    if rate is not None:
+        raise InputError(f"one_vote takes no rate, the votes decide; leave out --rate={rate}.")
+    votes = _checked_votes(votes, labels, num_classes)
+    return np.where(votes.any(axis=1), _draw_classes(votes, random), labels).astype(np.int32)
 
 
 class Kind(NamedTuple):
@@ -146,3 +199,119 @@ KINDS = {
     "votes": Kind(flip_by_votes, "votes"),
     "one_vote": Kind(draw_one_vote, "votes"),
 }
+
+
+def _checked_votes(votes: np.ndarray | None, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Copies votes [N, C] as float64.
+
+    Raises:
+      InputError: there are none, or they have another shape.
+    """
+    if votes is None:
+        raise InputError(
+            "this kind of noise needs human votes: a column votes_<class in lower case> for each "
+            f"of the {num_classes} classes."
+        )
+    votes = np.array(votes, np.float64)
+    if votes.shape != (len(labels), num_classes):
+        raise InputError(
+            f"the votes have shape {list(votes.shape)}; {len(labels)} rows of {num_classes} "
+            f"classes need [{len(labels)}, {num_classes}]."
+        )
+    return votes
+
+
+def _seeded(
+    labels: np.ndarray, num_classes: int, seed: int
+) -> tuple[np.ndarray, np.random.Generator]:
+    """Checks the arguments of every kind; returns int32 labels [N] and a generator of that seed.
+
+    Raises:
+      InputError: a label, the number of classes or the seed is out of range.
+    """
+    labels = np.asarray(labels)
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; it must be at least 0.")
+    if num_classes < 2:
+        raise InputError(f"{num_classes} classes: noise needs at least 2 to choose from.")
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(outside):
+        row = outside[0]
+        raise InputError(f"row {row} has label {labels[row]}; it must lie in [0, {num_classes}).")
+    return labels.astype(np.int32), np.random.default_rng(seed)
+
+
+def _share(rate: float | None, rows: int) -> int:
+    """Returns how many rows change: round(rate rows), in [0, rows].
+
+    Raises:
+      InputError: there is no rate, or it is not in [0, 1].
+    """
+    if rate is None:
+        raise InputError("this kind of noise needs a rate, such as --rate=0.3.")
+    if not 0.0 <= rate <= 1.0:
+        raise InputError(f"the noise rate is {rate}; it must lie in [0, 1].")
+    return round(rate * rows)
+
+
+def _shares(parts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Divides parts by totals, floats of one shape; 0 where the total is 0."""
+    return np.divide(parts, totals, out=np.zeros_like(parts), where=totals > 0)
+
+
+def _draw_rows(
+    weights: np.ndarray, count: int, random: np.random.Generator, what: str
+) -> np.ndarray:
+    """Draws exactly `count` rows, each with chance min(1, s weight), s set by the count.
+
+    Pareto sampling (Rosen, On sampling with probability proportional to size, J. Stat. Plan.
+    Inference 62, 1997): of the odds of uniform numbers over the odds of the chances, the smallest.
+    `Generator.choice(..., replace=False, p=...)` draws one row after the other instead, so that
+    its chances are not in proportion to the weights and none is ever sure.
+
+    Args:
+      weights: [N], >= 0; rows of weight 0 are not drawn.
+      count: of rows.
+      random: source of the draws.
+      what: names what rows of a weight above 0 have in common, for the message.
+
+    Returns:
+      Row numbers, integers [count], none twice.
+
+    Raises:
+      InputError: fewer rows than that have a weight above 0.
+    """
+    possible = np.count_nonzero(weights)
+    if possible < count:
+        most = np.floor(possible / len(weights) * 1e4) / 1e4
+        raise InputError(
+            f"{count} of {len(weights)} labels are to change, but only {possible} rows {what}. "
+            f"Give a rate of at most {most:g}."
+        )
+    chances, uniform = _chances(weights, count), random.random(len(weights))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a chance of 0: infinite or NaN, last
+        ranks = uniform / (1 - uniform) * (1 - chances) / chances
+    return np.argsort(ranks, kind="stable")[:count]
+
+
+def _chances(weights: np.ndarray, count: int) -> np.ndarray:
+    """Returns min(1, s weights) with s such that they sum to `count`."""
+    sure = np.zeros(len(weights), bool)
+    while True:
+        rest = weights[~sure].sum()
+        scaled = weights * ((count - sure.sum()) / rest if rest else 0.0)
+        over = ~sure & (scaled >= 1)
+        if not over.any():
+            return np.where(sure, 1.0, scaled)
+        sure |= over
+
+
+def _draw_classes(weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Draws a class per row of `weights` [M, C], >= 0, in proportion to them.
+
+    Returns:
+      Integers [M] in [0, C); 0 for a row of zeros.
+    """
+    bounds = np.cumsum(weights, axis=1)
+    points = random.random(len(weights)) * bounds[:, -1]
+    return (bounds > points[:, None]).argmax(axis=1)

@@ -14,7 +14,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def pytest_addoption(parser):
     parser.addoption(
         "--golden",
-        default=str(SHARED / "golden"),
+        default=str(Path(__file__).with_name("golden")),
         help="Folder of released_*.npz files: steps of the released code, recorded with a tiny "
         "network; tests/test_released_parity.py reads them.",
     )

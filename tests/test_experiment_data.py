@@ -8,7 +8,7 @@ from made_up_annotations import made_up_annotations
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.experiment import CLEAN, Noise
+from ldl_fer.experiments.tables import CLEAN, Noise
 from ldl_fer.noisy_labels import add_noise
 from ldl_fer.settings import CLASS_NAMES, DataConfig
 

@@ -5,10 +5,27 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from frozen_faces import make_frozen_faces
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
-from ldl_fer.experiments.experiment import Variant
-from ldl_fer.experiments.measures import MEASURES, Finished, read_metrics, uncertainty, votes
+from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.errors import InputError
+from ldl_fer.experiments import measures
+from ldl_fer.experiments.measures import (
+    FOLDS,
+    INVERSE_PENALTY,
+    MEASURES,
+    Finished,
+    check_cross_validation,
+    cross_validated,
+    read_metrics,
+    uncertainty,
+    votes,
+)
 from ldl_fer.experiments.measures import test as measured_test
+from ldl_fer.experiments.tables import Variant
+from ldl_fer.presets import PRESETS
 
 NAMES = ("A", "B", "C")
 # Five samples; the second and the fourth have had their label changed.
@@ -267,3 +284,118 @@ def test_cleanlab_on_the_cross_validated_predictions():
 def test_read_metrics(tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({"metrics": {"kl": 0.25}, "count": 3}))
     assert read_metrics(tmp_path / "result.json") == {"kl": 0.25}
+
+
+# --- Cross-validation --------------------------------------------------------------------------
+
+
+def made_up_features(count=90, size=12, seed=0):
+    """Three classes, apart by their first features; columns of very different scales."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 3)
+    features = random.normal(size=[count, size])
+    features[np.arange(count), labels] += 4
+    return (features * np.geomspace(0.01, 1000, size) + 5).astype(np.float32), labels
+
+
+def test_each_fold_is_predicted_by_the_others():
+    features, labels = made_up_features()
+    found = measures._predictions(features, labels, 3, progress=False)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    assert FOLDS == 5 and np.mean(found.argmax(axis=1) == labels) > 0.8
+    for inside, outside in StratifiedKFold(5, shuffle=True, random_state=0).split(features, labels):
+        # Mean and deviation of the other folds alone.
+        mean, deviation = features[inside].mean(axis=0), features[inside].std(axis=0)
+        one = LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
+        one.fit((features[inside] - mean) / deviation, labels[inside])
+        expected = one.predict_proba((features[outside] - mean) / deviation)
+        np.testing.assert_allclose(found[outside], expected, atol=1e-4)
+
+
+def test_another_backbone_is_refused(tmp_path):
+    words = "uncertainty.*--preset=frozen --pretrained=FILE.onnx"
+    with pytest.raises(InputError, match=words):
+        cross_validated(PRESETS["small"], tmp_path)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(PRESETS["small"])
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    return make_frozen_faces(tmp_path_factory.mktemp("frozen"))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    calls, real = [], measures._predictions
+    monkeypatch.setattr(
+        measures,
+        "_predictions",
+        lambda *arguments: calls.append(arguments) or real(*arguments),
+    )
+    return calls
+
+
+def with_labels(faces, name, labels, train="train.csv"):
+    annotations = read_annotations(faces.folder / "drawn" / train)
+    table = annotations.table.assign(expression=labels)
+    path = faces.folder / f"{name}.csv"
+    Annotations(table, annotations.class_names).write(path)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_predictions_are_kept_by_labels(faces, tmp_path, counted):
+    even = np.arange(40) % 7
+    config = faces.config("unused", train_data_path=with_labels(faces, "even", even))
+    found = cross_validated(config, tmp_path / "kept", progress=False)
+    assert found.shape == (40, 7) and len(counted) == 1
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-9)
+    np.testing.assert_array_equal(counted[0][1], even)
+    assert counted[0][0].shape == (40, 2304)
+    again = cross_validated(config.replace(seed=3, method="eac"), tmp_path / "kept", progress=False)
+    np.testing.assert_array_equal(found, again)
+    assert len(counted) == 1
+    other = config.replace(train_data_path=with_labels(faces, "other", (even + 1) % 7))
+    assert (cross_validated(other, tmp_path / "kept", progress=False) != found).any()
+    assert len(counted) == 2
+
+
+@pytest.mark.slow
+def test_other_features_of_the_same_pictures_have_their_own(faces, tmp_path, counted):
+    labels = with_labels(faces, "sizes", np.arange(40) % 7)
+    found = [
+        cross_validated(
+            faces.config("unused", train_data_path=labels, image_size=size),
+            tmp_path,
+            progress=False,
+        )
+        for size in (32, 48)
+    ]
+    assert len(counted) == 2 and (found[0] != found[1]).any()
+
+
+def test_a_class_with_fewer_samples_than_folds_is_named(faces, tmp_path):
+    few = np.arange(40) % 7
+    few[few == 5] = 0
+    few[:4] = 5
+    config = faces.config("unused", train_data_path=with_labels(faces, "few", few))
+    words = "few.csv has 4 samples of Disgust; 5 folds need 5"
+    with pytest.raises(InputError, match=words):
+        cross_validated(config, tmp_path, progress=False)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(config)
+
+
+def test_the_check_counts_what_is_trained_on_and_looks_at_no_picture(faces, tmp_path):
+    """35 rows, 5 of each class: enough, unless a part is held out to choose the epoch."""
+    table = read_annotations(faces.folder / "drawn/train.csv").table.head(35)
+    table = table.assign(expression=np.arange(35) % 7)
+    Annotations(table).write(tmp_path / "even.csv")
+    settings = {"train_data_path": str(tmp_path / "even.csv"), "train_image_dir": "nowhere"}
+    config = faces.config("unused", **settings)
+    assert config.data.val_data_path
+    check_cross_validation(config)
+    part = config.replace(val_data_path="", validation_fraction=0.2)
+    with pytest.raises(InputError, match="even.csv has 4 samples"):
+        check_cross_validation(part)

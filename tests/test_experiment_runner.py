@@ -14,11 +14,10 @@ from made_up_annotations import made_up_annotations
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
-from ldl_fer.experiments import EXPERIMENTS, runner
+from ldl_fer.experiments import runner
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, compared
-from ldl_fer.experiments.planned import plan
-from ldl_fer.experiments.runner import check_measure, measured, run_all
+from ldl_fer.experiments.runner import check_measure, measured, plan, run_all
+from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Experiment, Figure, Noise, compared
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run, load_network
 

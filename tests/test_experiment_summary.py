@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ldl_fer.experiments import EXPERIMENTS, summary
-from ldl_fer.experiments.experiment import CLEAN, Experiment, Figure, Noise, Variant
+from ldl_fer.experiments import summary
 from ldl_fer.experiments.summary import (
     PUBLISHED,
     command_line_of,
@@ -17,6 +16,7 @@ from ldl_fer.experiments.summary import (
     table_of,
     write_results,
 )
+from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Experiment, Figure, Noise, Variant
 
 COLUMNS = [
     *("method", "dataset", "noise", "setting", "metric", "mean", "stderr", "runs", "published")

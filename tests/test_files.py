@@ -1,5 +1,10 @@
 """Files are written whole or not at all; one file is known by any of its paths."""
 
+import errno
+import fcntl
+import subprocess
+import sys
+
 import pytest
 
 from ldl_fer.errors import InputError
@@ -44,3 +49,27 @@ def test_one_may_claim_until_it_ends(tmp_path):
         claimed(tmp_path / "file/.lock"),
     ):
         pass
+
+
+def test_a_claim_counts_in_other_processes_and_ends_with_a_kill(tmp_path):
+    lock = tmp_path / ".lock"
+    code = "import sys, time; from ldl_fer.files import claimed\n" + (
+        "with claimed(sys.argv[1]) as mine:\n    print(mine, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "True\n"
+        with claimed(lock) as mine:
+            assert not mine
+        other.kill()
+    with claimed(lock) as mine:
+        assert mine
+
+
+def test_where_there_are_no_locks_the_answer_is_yes(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with claimed(tmp_path / ".lock") as mine:
+        assert mine

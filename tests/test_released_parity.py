@@ -1,6 +1,6 @@
 """The released code's numbers, step by step, from recorded files.
 
-pytest tests/test_released_parity.py --golden=DIR     any folder of such files
+pytest tests/test_released_parity.py [--golden=DIR]     another folder of such files
 
 A file holds three steps of the released code on random inputs, with the network of `build_network`:
 labels [N], class_weights [C] where used, hparams (learning rates and constants in the order of
@@ -23,9 +23,11 @@ STEPS = 3
 
 def pytest_generate_tests(metafunc):
     files = sorted(Path(metafunc.config.getoption("--golden")).glob("*.npz"))
-    absent = pytest.param(None, marks=pytest.mark.skip(reason="no golden files; see --golden"))
-    parameters = [pytest.param(path, id=path.stem) for path in files] or [absent]
-    metafunc.parametrize("path", parameters)
+    if not files:
+        raise pytest.UsageError(
+            f"--golden={metafunc.config.getoption('--golden')} has no .npz file"
+        )
+    metafunc.parametrize("path", [pytest.param(path, id=path.stem) for path in files])
 
 
 def build_network(golden):

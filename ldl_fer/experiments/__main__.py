@@ -18,7 +18,7 @@ once. On several cores, start the same command several times: each process takes
 is at. results/NAME/ then holds runs.csv (a row per run), summary.csv (mean, standard error, number
 of runs, and published numbers in a column of their own), summary.md and a figure.
 
-Accuracies are told twice: at the epoch that the validation set chooses (accuracy), and after the
+Accuracies come twice: at the epoch that the validation set chooses (accuracy), and after the
 last epoch (accuracy_last), since papers do either.
 """
 
@@ -30,7 +30,7 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.config_flags import config_from_flags, define_flags
 from ldl_fer.errors import InputError
-from ldl_fer.experiments import EXPERIMENTS
+from ldl_fer.experiments.tables import EXPERIMENTS
 
 _FILLED_IN = {  # flags of train.py that a run of an experiment has from elsewhere
     "method": "what experiments vary; choose methods by --only",
@@ -42,8 +42,7 @@ _FILLED_IN = {  # flags of train.py that a run of an experiment has from elsewhe
 
 def main(names: list[str]) -> None:
     from ldl_fer.experiments.data import Sets
-    from ldl_fer.experiments.planned import plan
-    from ldl_fer.experiments.runner import check_measure, measured, run_all
+    from ldl_fer.experiments.runner import check_measure, measured, plan, run_all
     from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results
 
     given = flags.FLAGS
@@ -106,7 +105,7 @@ def _define_flags() -> None:
     define_flags("data", "augmentation", "method", "comparator", "network", "optimizer", "run")
     flags.DEFINE_string("test_data_path", None, "Annotation CSV of the test images.", required=True)
     flags.DEFINE_string("test_image_dir", None, "Folder that its paths start from.", required=True)
-    flags.DEFINE_string("dataset", "data", "What tables call the data set.")
+    flags.DEFINE_string("dataset", "data", "Name of the data set in tables.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
     flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")
     flags.DEFINE_list("only_noise", [], "Noises to run, by their names there; empty: all.")

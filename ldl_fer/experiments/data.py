@@ -1,4 +1,4 @@
-"""The data sets of an experiment: what the user gave, with labels made wrong or doubled."""
+"""The data sets of an experiment: the user's, with labels made wrong or doubled."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ import pandas as pd
 from ldl_fer.annotation_checks import NEIGHBORS
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
-from ldl_fer.experiments.experiment import CLEAN, Noise
+from ldl_fer.experiments.tables import CLEAN, Noise
 from ldl_fer.label_list import CLEAN_LABEL, relabeled
 from ldl_fer.noisy_labels import add_noise
 from ldl_fer.settings import DataConfig
@@ -23,7 +23,7 @@ class Sets:
     """Where the data lie.
 
     Attributes:
-      name: what tables call the data set.
+      name: of the data set, in tables.
       data: the user's paths of training and validation, K, classes.
       test_data_path, test_image_dir: of the test set.
       other_train_data_path, other_test_data_path: of a second annotator, whose paths start from
@@ -42,7 +42,7 @@ class Sets:
     other_test_data_path: str = ""
 
     def training_csv(self, noise: Noise, seed: int, union: bool) -> Path:
-        """The training CSV with its labels as an experiment wants them; made when missing.
+        """Returns the training CSV with an experiment's labels; makes it where it is missing.
 
         Args:
           noise: how labels are made wrong; `clean_expression` keeps the given ones.
@@ -72,7 +72,7 @@ class Sets:
         return path
 
     def test_sets(self, union: bool, seed: int) -> dict[str, Path]:
-        """Name -> CSV of every test set: the given one, and with `union` the other annotator's."""
+        """Maps test sets to CSV files: the given one, with `union` the other annotator's too."""
         sets = {self.name: Path(self.test_data_path)}
         if not union:
             return sets
@@ -86,7 +86,7 @@ class Sets:
         return sets | {f"{self.name} (one vote)": path}
 
     def _made(self, kinds: list[str], sources: list[str]) -> Path:
-        """A readable name with a hash of the files that it is made from."""
+        """Returns a path: a readable name with a hash of the files that it is made from."""
         digest = hashlib.sha256()
         for source in filter(None, sources):
             try:
@@ -108,7 +108,7 @@ class Sets:
         return annotations.subset(np.sort(rows))
 
     def _union(self, annotations: Annotations, seed: int) -> Annotations:
-        """Both annotators' rows, one after the other, with the columns that both have."""
+        """Joins both annotators' rows, one after the other, by the columns that both have."""
         if self.other_train_data_path:
             other = self._subset(self.other_train_data_path)
         else:

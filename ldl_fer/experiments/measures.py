@@ -1,6 +1,7 @@
-"""What is read off a finished run: rows of a table, from files alone."""
+"""Measures finished runs, from their files alone, and cross-validates for cleanlab."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,13 +10,28 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from scipy.stats import entropy, spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 
 from ldl_fer.annotation_checks import vote_columns
+from ldl_fer.annotations import read_annotations
+from ldl_fer.backbones import build_network
 from ldl_fer.comparators.label_smoothing import smoothed_label
-from ldl_fer.experiments.experiment import Variant
+from ldl_fer.config import Config
+from ldl_fer.errors import InputError
+from ldl_fer.experiments.tables import Variant
+from ldl_fer.files import whole_file
 from ldl_fer.label_list import CLEAN_LABEL
 from ldl_fer.metrics import distribution_metrics, flip_detection
+from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.samples_csv import shares
+from ldl_fer.splits import opener, training_records, training_sources
+
+FOLDS = 5
+INVERSE_PENALTY = 1e-3  # of the squared weights; pooled maps are standardized
 
 Values = dict[str, float]
 
@@ -43,12 +59,12 @@ class Finished:
 
     @property
     def labels(self) -> np.ndarray:
-        """The labels trained on, [N]."""
+        """Labels trained on, [N]."""
         return self.samples["expression"].to_numpy()
 
     @property
     def flipped(self) -> np.ndarray:
-        """Which of them were changed, [N]."""
+        """Whether each of them was changed, bool [N]."""
         return self.labels != self.samples[CLEAN_LABEL].to_numpy()
 
     @property
@@ -58,7 +74,7 @@ class Finished:
         return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
 
     def per_class(self, part: str) -> np.ndarray:
-        """As `samples_csv.shares`, [N, C]."""
+        """Returns `samples_csv.shares` of a part, [N, C]."""
         return shares(self.samples, part, self.class_names)
 
 
@@ -78,7 +94,7 @@ class Measured:
 
 
 def test(run: Finished) -> Iterator[Measured]:
-    """Metrics on every test set at the best epoch, accuracy and KL at the last, flips found."""
+    """Yields metrics on every test set, at the best epoch and at the last, and flips found."""
     for dataset, epochs in run.results.items():
         values = dict(epochs["best"])
         values |= {f"{name}_last": v for name, v in epochs["last"].items()}
@@ -89,7 +105,7 @@ def test(run: Finished) -> Iterator[Measured]:
 
 
 def votes(run: Finished) -> Iterator[Measured]:
-    """Distances of distributions from the human votes, of training and of test faces."""
+    """Yields distances of distributions from the human votes, of training and of test faces."""
     name, reference = run.variant.method, run.votes
     dataset = next(iter(run.results))
     if reference is not None:
@@ -111,7 +127,7 @@ def votes(run: Finished) -> Iterator[Measured]:
 
 
 def uncertainty(run: Finished) -> Iterator[Measured]:
-    """How well scores find flipped labels, and follow the entropy of votes on clean ones."""
+    """Yields how well scores find flipped labels, and follow the entropy of votes on clean ones."""
     name, dataset = run.variant.method, next(iter(run.results))
     rows = np.arange(len(run.labels))
     scores = {f"{name}: 1 - p(label)": 1 - run.per_class("probability")[rows, run.labels]}
@@ -149,7 +165,7 @@ MEASURES: Mapping[str, Callable[[Finished], Iterator[Measured]]] = {
 
 
 def read_metrics(result_json: Path) -> Values:
-    """The metrics of a result.json."""
+    """Reads the metrics of a result.json."""
     return json.loads(result_json.read_text())["metrics"]
 
 
@@ -167,3 +183,86 @@ def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     from cleanlab.filter import find_label_issues
 
     return find_label_issues(labels, probabilities, n_jobs=1)
+
+
+# --- Cross-validation ---------------------------------------------------------------------------
+
+
+def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.ndarray:
+    """Predicts each training sample by a linear classifier of the other folds' samples.
+
+    Multinomial logistic regression on the pooled maps of the frozen backbone, five folds
+    stratified by the labels that are trained on.
+
+    Args:
+      config: of a run with a frozen backbone; its training samples, labels as they stand.
+      folder: where the predictions are kept, by labels and pooled maps.
+      progress: whether to show a bar.
+
+    Returns:
+      Probabilities [N, C], rows sum to 1.
+
+    Raises:
+      InputError: the backbone is not frozen, or a class has fewer samples than folds.
+    """
+    _check_frozen(config)
+    classes = len(config.data.class_names)
+    network = build_network(config.network, config.data.image_size, classes)
+    records, _ = training_records(
+        config.training_data, config.run.seed, opener(network, frozen=True)
+    )
+    assert isinstance(records, PooledRecords)  # as the backbone is frozen
+    pooled, labels = records.pooled[:][:, 0], records.annotations().labels
+    _check_counts(labels, config)
+    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTY]).encode())
+    digest.update(pooled.tobytes())
+    file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(file) as partial:
+            np.save(partial, _predictions(pooled, labels, classes, progress))
+    return np.load(file)
+
+
+def check_cross_validation(config: Config) -> None:
+    """Checks a run for `cross_validated` before it is trained; no picture is opened.
+
+    Raises:
+      InputError: as `cross_validated`, and as `training_sources`.
+    """
+    _check_frozen(config)
+    data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
+    (path, *_, annotations), _ = training_sources(data, config.run.seed)
+    if annotations is None:
+        annotations = read_annotations(path, None, data.class_names, 1, plane=False)
+    _check_counts(annotations.labels, config)
+
+
+def _check_frozen(config: Config) -> None:
+    if not config.network.frozen:
+        raise InputError(
+            "the experiment `uncertainty` compares with classifiers on pooled maps: add "
+            "--preset=frozen --pretrained=FILE.onnx."
+        )
+
+
+def _check_counts(labels: np.ndarray, config: Config) -> None:
+    counts = np.bincount(labels, minlength=len(config.data.class_names))
+    if counts.min() < FOLDS:
+        name = config.data.class_names[int(counts.argmin())]
+        raise InputError(
+            f"{config.data.train_data_path} has {counts.min()} samples of {name}; {FOLDS} "
+            f"folds need {FOLDS} or more."
+        )
+
+
+def _predictions(pooled, labels, classes, progress):
+    made = np.zeros([len(labels), classes])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(pooled, labels)
+    for inside, outside in tqdm(folds, "linear classifiers", FOLDS, disable=not progress):
+        classifier = make_pipeline(
+            StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
+        )
+        classifier.fit(pooled[inside], labels[inside])
+        made[outside] = classifier.predict_proba(pooled[outside])
+    return made

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ldl_fer.experiments.experiment import Experiment
+from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import write_whole
 from ldl_fer.plots import save_figure
 
@@ -21,10 +21,10 @@ _NO_METRICS = [*KEYS, "seed", "seconds", "commit", "run_dir"]
 
 
 def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
-    """Means over runs, in the order of the runs.
+    """Returns means over runs, in the order of the runs.
 
     Args:
-      experiment: what the runs are of.
+      experiment: of the runs.
       runs: of `runner.measured`.
 
     Returns:
@@ -67,7 +67,7 @@ def write_results(
     Paths of run folders are written relative to the current folder.
 
     Args:
-      experiment: what the runs are of.
+      experiment: of the runs.
       runs: of `runner.measured`.
       folder: made if missing.
       command: how the results were made, for the record: `command_line_of`.
@@ -109,7 +109,7 @@ def _markdown(
 
 
 def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:
-    """The table in Markdown: a row per method, data set, noise and setting."""
+    """Returns the table in Markdown: a row per method, data set, noise and setting."""
     metrics = [name for name in experiment.metrics if (summary["metric"] == name).any()]
     shown = [key for key in KEYS if key == "method" or summary[key].nunique() > 1]
     printed = bool(summary["published"].notna().any())
@@ -135,7 +135,7 @@ def _cell(by_metric: pd.DataFrame, name: str) -> str:
 
 
 def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
-    """The experiment's figure."""
+    """Draws the experiment's figure."""
     shown = experiment.figure
     rows = summary[summary["metric"] == shown.metric]
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")

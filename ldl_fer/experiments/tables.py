@@ -1,0 +1,215 @@
+"""The paper's tables and figures as experiments, in the order of its section 4.
+
+An experiment is methods x noises x seeds, a measure of each finished run, and how it is shown. To
+add one, append it to `EXPERIMENTS` at the end.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """How training labels are made wrong: a kind of `ldl_fer.noise`, or "none"."""
+
+    kind: str = "none"
+    rate: float | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "none":
+            return "none"
+        return self.kind if self.rate is None else f"{self.kind} {self.rate:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A row of the table.
+
+    Attributes:
+      method: its name there.
+      settings: of `Config`, that differ from the user's.
+      setting: what varies beside the method, as the table calls it.
+    """
+
+    method: str
+    settings: Mapping[str, Any]
+    setting: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """Lines of means with standard errors, or bars where `x` is the method.
+
+    Attributes:
+      metric: the vertical axis, a column of `runs.csv`.
+      x: the horizontal axis: "noise", "setting" or "method".
+      text: the label of the vertical axis.
+    """
+
+    metric: str
+    x: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One table of the paper.
+
+    Attributes:
+      name: of the command and of the folder of results.
+      source: the table or figure of the paper that it repeats.
+      question: the question that it answers.
+      variants, noises: every pair is trained once per seed.
+      measure: the function of `measures.MEASURES` that reads a finished run.
+      metrics: columns of the table, out of what it measures.
+      figure: is drawn beside the table.
+      union: whether training images get the labels of two annotators, see `data.Sets`.
+    """
+
+    name: str
+    source: str
+    question: str
+    variants: tuple[Variant, ...]
+    noises: tuple[Noise, ...]
+    measure: str
+    metrics: tuple[str, ...]
+    figure: Figure
+    union: bool = False
+
+
+def compared(*methods: str) -> tuple[Variant, ...]:
+    """Returns the named methods with their papers' settings, as variants."""
+    return tuple(Variant(TITLES[name], {"method": name}) for name in methods)
+
+
+TITLES = {
+    "cross_entropy": "cross-entropy",
+    "label_smoothing": "label smoothing",
+    "scn": "SCN",
+    "rul": "RUL",
+    "eac": "EAC",
+    "ldl_alsg": "neighbor constraint",
+    "ldlva": "LDLVA",
+}
+ALL = compared(*TITLES)
+CLEAN = Noise()
+CLEAN_AND_FLIPPED = (CLEAN, Noise("symmetric", 0.3))
+_ACCURACIES = ("accuracy", "accuracy_last", "mean_class_accuracy")
+_ACCURACY = "test accuracy, last epoch"
+
+NOISE = Experiment(
+    name="noise",
+    source="Table 1",
+    question="How much accuracy on clean test faces is left when 10, 20, 30 % of the training "
+    "labels are flipped to another class?",
+    variants=ALL,
+    noises=tuple(Noise("symmetric", rate) for rate in (0.1, 0.2, 0.3)),
+    measure="test",
+    metrics=(*_ACCURACIES, "nll", "kl", "flips_auc"),
+    figure=Figure("accuracy_last", "noise", _ACCURACY),
+)
+
+INCONSISTENT = Experiment(
+    name="inconsistent",
+    source="Table 2",
+    question="Trained on the union of two data sets whose annotators differ, how well does a "
+    "network do by either's labels?",
+    variants=ALL,
+    noises=(CLEAN,),
+    measure="test",
+    metrics=(*_ACCURACIES, "nll", "kl"),
+    figure=Figure("accuracy_last", "method", _ACCURACY),
+    union=True,
+)
+
+ORIGINAL = Experiment(
+    name="original",
+    source="Table 3",
+    question="How accurate is each method on a data set as it is?",
+    variants=ALL,
+    noises=(CLEAN,),
+    measure="test",
+    metrics=(*_ACCURACIES, "macro_f1", "nll", "kl"),
+    figure=Figure("accuracy_last", "method", _ACCURACY),
+)
+
+
+def _parts() -> Iterator[Variant]:
+    """Yields plain cross-entropy, then LDLVA with one part more each time."""
+    yield Variant("LDLVA", {"method": "cross_entropy"}, "(i) none")
+    parts = {
+        "label_distribution": "(ii) + label distribution",
+        "adaptive_similarity": "(iii) + adaptive similarity",
+        "sample_uncertainty": "(iv) + uncertainty",
+        "discriminative_loss": "(v) + discriminative loss",
+    }
+    switches = dict.fromkeys(parts, False)
+    for switch, setting in parts.items():
+        switches[switch] = True
+        yield Variant("LDLVA", dict(switches), setting)
+
+
+ABLATION = Experiment(
+    name="ablation",
+    source="Table 4",
+    question="What does each part add? (i) is plain cross-entropy; (ii) and (iii) mix label and "
+    "neighborhood half and half; (v) is the whole method.",
+    variants=tuple(_parts()),
+    noises=CLEAN_AND_FLIPPED,
+    measure="test",
+    metrics=(*_ACCURACIES, "nll", "kl", "flips_auc"),
+    figure=Figure("accuracy_last", "setting", _ACCURACY),
+)
+
+VOTES = Experiment(
+    name="votes",
+    source="Figures 3 and 5",
+    question="How far are the distributions made for training faces, and those predicted for test "
+    "faces, from what ten people said?",
+    variants=compared("cross_entropy", "label_smoothing", "ldlva"),
+    noises=CLEAN_AND_FLIPPED,
+    measure="votes",
+    metrics=("kl", "jensen_shannon", "chebyshev", "cosine"),
+    figure=Figure("jensen_shannon", "method", "Jensen-Shannon divergence from the votes, nats"),
+)
+
+UNCERTAINTY = Experiment(
+    name="uncertainty",
+    source="Figure 6",
+    question="How well do lambda and the constructed distribution find flipped labels, beside "
+    "cleanlab and ranking by loss, and does lambda follow the entropy of human votes?",
+    variants=compared("cross_entropy", "ldlva"),
+    noises=CLEAN_AND_FLIPPED,
+    measure="uncertainty",
+    metrics=(
+        "roc_auc",
+        "average_precision",
+        "precision_at_rate",
+        "issues_precision",
+        "issues_recall",
+        "entropy_correlation",
+    ),
+    figure=Figure("roc_auc", "method", "flips found, ROC-AUC"),
+)
+
+NEIGHBORS = Experiment(
+    name="neighbors",
+    source="Figure 7",
+    question="How many neighbors does a label distribution need?",
+    variants=tuple(
+        Variant("LDLVA", {"num_neighbors": count}, f"K {count}") for count in (1, 2, 4, 8, 16, 32)
+    ),
+    noises=CLEAN_AND_FLIPPED,
+    measure="test",
+    metrics=("accuracy", "accuracy_last", "nll", "kl", "flips_auc"),
+    figure=Figure("accuracy_last", "setting", _ACCURACY),
+)
+
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
+    {
+        experiment.name: experiment
+        for experiment in (NOISE, INCONSISTENT, ORIGINAL, ABLATION, VOTES, UNCERTAINTY, NEIGHBORS)
+    }
+)
