@@ -16,8 +16,9 @@ ORDER = [
         "files",
         "told_paths",
         "checksums",
-        "settings",
         "setting_checks",
+        "settings",
+        "method_settings",
         "config",
         "presets",
         "config_flags",
@@ -56,22 +57,9 @@ ORDER = [
     *("pictures", "affect.filling", "affect.command_flags"),
     *("prepared_records", "pooled_maps_cache", "pooled_records"),
     *("bad_images", "splits", "augmentation", "batches", "pipeline"),
-    *(
-        "replicas",
-        "bank",
-        "layers",
-        "micro_batches",
-        "confusion",
-        "classifier",
-        "neighbor_pass",
-        "center_rows",
-        "target_construction",
-        "model",
-        "optimizers",
-    ),
-    *("comparators.comparator", "comparators.cross_entropy", "comparators.label_smoothing"),
-    *("comparators.scn", "comparators.rul", "comparators.eac", "comparators.ldl_alsg"),
-    "comparators",
+    *("methods.replicas", "methods.bank", "methods.layers", "methods.optimizers"),
+    *("methods.targets", "methods.center_rows", "methods.classifier", "methods.baselines"),
+    *("methods.scn", "methods.rul", "methods.eac", "methods.ldl_alsg", "methods.ldlva", "methods"),
     *("construction", "samples_csv", "environment", "runs", "devices", "compiled_model"),
     *("stop_signals", "checkpoints", "training_state", "safeguards", "callbacks"),
     *("training_checks", "fitting", "training", "evaluation_result", "evaluation"),
@@ -140,7 +128,7 @@ WITHOUT_TENSORFLOW = [
     *("files", "plots", "errors", "config_flags"),
 ]
 LONGEST = 200  # lines of a module
-TABLES = {"equations", "settings"}  # the paper's and that of all flags, each in one piece
+TABLES = {"equations", "settings", "methods.classifier", "methods.ldlva"}  # each in one piece
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 

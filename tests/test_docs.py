@@ -86,8 +86,8 @@ def test_files_exist(path):
 
 
 def test_these_tests_see_what_is_missing():
-    assert missing("`equations.total_loss` `model.LDLVA.losses` `np.array`") == []
-    assert missing("`equations.total_los` `model.LDLVA.loses`") == [
+    assert missing("`equations.total_loss` `methods.ldlva.LDLVA.losses` `np.array`") == []
+    assert missing("`equations.total_los` `methods.ldlva.LDLVA.loses`") == [
         "equations.total_los",
-        "model.LDLVA.loses",
+        "methods.ldlva.LDLVA.loses",
     ]

@@ -17,6 +17,7 @@ from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file
+from ldl_fer.methods import training_data
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.splits import opener, training_records, training_sources
 
@@ -45,7 +46,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     classes = len(config.data.class_names)
     network = build_network(config.network, config.data.image_size, classes)
     records, _ = training_records(
-        config.training_data, config.run.seed, opener(network, frozen=True)
+        training_data(config), config.run.seed, opener(network, frozen=True)
     )
     assert isinstance(records, PooledRecords)  # as the backbone is frozen
     pooled, labels = records.pooled[:][:, 0], records.annotations().labels
@@ -67,7 +68,7 @@ def check_cross_validation(config: Config) -> None:
       InputError: as `cross_validated`, and as `training_sources`.
     """
     _check_frozen(config)
-    data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
+    data = dataclasses.replace(training_data(config), on_bad_image="skip")  # none is opened here
     (path, *_, annotations), _ = training_sources(data, config.run.seed)
     if annotations is None:
         annotations = read_annotations(path, None, data.class_names, 1, plane=False)

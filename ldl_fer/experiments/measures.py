@@ -11,9 +11,9 @@ import tensorflow as tf
 from scipy.stats import entropy, spearmanr
 
 from ldl_fer.annotation_checks import vote_columns
-from ldl_fer.comparators.label_smoothing import smoothed_label
 from ldl_fer.experiments.experiment import Variant
 from ldl_fer.label_list import CLEAN_LABEL
+from ldl_fer.methods.baselines import smoothed_label
 from ldl_fer.metrics import distribution_metrics, flip_detection
 from ldl_fer.samples_csv import shares
 

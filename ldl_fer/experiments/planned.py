@@ -85,5 +85,5 @@ def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]
     del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
     settings["tests"] = {name: str(path) for name, path in tests.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    words = f"{config.comparator.method} {noise} seed {seed}"
+    words = f"{config.method} {noise} seed {seed}"
     return "-".join([*words.split(), digest])

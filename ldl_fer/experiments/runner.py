@@ -42,7 +42,7 @@ def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
 
 
 def _is_cross_validated(experiment: Experiment, one: Planned) -> bool:
-    return experiment.measure == "uncertainty" and one.config.comparator.method == "cross_entropy"
+    return experiment.measure == "uncertainty" and one.config.method == "cross_entropy"
 
 
 def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
@@ -143,7 +143,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 for dataset in one.tests
             },
             one.config.data.class_names,
-            one.config.comparator.smoothing,
+            one.config.label_smoothing.smoothing,
             outside,
         )
         record = json.loads(one.record.read_text())
