@@ -16,7 +16,7 @@ from ldl_fer.settings import setting
 
 @dataclasses.dataclass(frozen=True)
 class MethodSettings:
-    """What all methods have; one without settings of its own has no more.
+    """The base of all; a method without settings of its own has no more.
 
     Attributes:
       title: the method's name in tables.

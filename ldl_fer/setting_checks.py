@@ -1,4 +1,4 @@
-"""What a setting may be: its kind and its range. `ldl_fer.config` checks both wherever one is set.
+"""The kinds and ranges of settings; `ldl_fer.config` checks both wherever one is set.
 
 A range is a function of a setting's name and value that raises InputError; it stands beside the
 help of each setting.

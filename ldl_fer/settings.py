@@ -40,7 +40,7 @@ def setting(default: Any, help_text: str, *checks: Check, choices: tuple[str, ..
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """What is read."""
+    """The data that is read."""
 
     train_data_path: str = setting(
         "", "Annotation CSV of the training images, or a folder of shards made from one."
@@ -84,7 +84,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
-    """How training images vary."""
+    """Random changes of training images."""
 
     pad: int = setting(16, "Black pixels added to each side before the random crop.")
     flip: bool = setting(True, "Mirror half of the images.")

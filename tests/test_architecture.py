@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ldl_fer.method_settings import METHOD_SETTINGS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Bottom to top: a module imports only modules before it. A new module gets its place here.
@@ -128,7 +130,18 @@ WITHOUT_TENSORFLOW = [
     *("files", "plots", "errors", "config_flags"),
 ]
 LONGEST = 200  # lines of a module
-TABLES = {"equations", "settings", "methods.classifier", "methods.ldlva"}  # each in one piece
+TABLES = {
+    "equations",
+    "settings",
+    "method_settings",
+    "methods.classifier",
+    "methods.ldlva",
+}  # each in one piece
+# Where methods are made, configured and compared.
+NAMING_METHODS = {
+    *("methods", "method_settings", "config"),
+    *("experiments", "benchmark", "demo"),
+}
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 
@@ -244,6 +257,21 @@ def test_modules_are_short(name):
     assert lines <= LONGEST, f"ldl_fer/{name}: cut it where it is two nouns"
 
 
+def names_of_methods(tree):
+    """Names of methods and their classes as code or whole strings: no module asks which it is."""
+    forbidden = {*METHOD_SETTINGS, "LDLVA", "SCN", "RUL", "EAC", "LDLALSG"}
+    for node in ast.walk(tree):
+        word = {ast.Constant: "value", ast.Attribute: "attr", ast.Name: "id", ast.alias: "name"}
+        said = getattr(node, word[type(node)]) if type(node) in word else None
+        if isinstance(said, str) and said in forbidden:
+            yield said
+
+
+@pytest.mark.parametrize("name", sorted(n for n in PATHS if n.split(".")[0] not in NAMING_METHODS))
+def test_methods_are_named_where_they_are_compared_only(name):
+    assert list(names_of_methods(parsed(PATHS[name]))) == []
+
+
 def test_no_module_is_a_drawer_for_odds_and_ends():
     words = {part for name in PATHS for part in name.split(".")}
     assert not words & {"utils", "util", "common", "helpers", "misc"}
@@ -277,5 +305,7 @@ def test_these_tests_see_what_they_forbid():
     assert imports_tensorflow(ast.parse("def f():\n    from tensorflow.io import gfile"))
     assert {"annotations", "annotation_checks", "errors"} < reach("neighbors")
     assert any(imports_tensorflow(parsed(PATHS[module])) for module in reach("splits"))
+    asks = 'if config.method == "ldlva": isinstance(x, LDLVA) or config.scn'
+    assert sorted(names_of_methods(ast.parse(asks))) == ["LDLVA", "ldlva", "scn"]
     with pytest.raises(AssertionError, match="name the package"):
         list(own_imports(ast.parse("from . import errors")))

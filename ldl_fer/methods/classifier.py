@@ -1,4 +1,4 @@
-"""What all methods share: a network, one training step, metrics, what is asked of a method.
+"""The base of all methods: one training step, metrics, and the questions a method answers.
 
 A method is a subclass of `Classifier`: `losses` gives each sample's loss. Where it has any,
 `add_parts` makes layers and variables, `look_up` reads what no gradient flows into,

@@ -98,7 +98,7 @@ class LDLVA(Classifier):
             divide_by_rows=settings.center_rows == "main_and_neighbors",
             name="centers",
         )
-        self.bank = None
+        self.bank: NeighborBank | None = None  # made by `compile`
 
     def compile(
         self,

@@ -1,4 +1,4 @@
-"""What the replicas of a strategy do together: sums, and rows written in every copy."""
+"""Joint work of a strategy's replicas: sums, and rows written in every copy."""
 
 from collections.abc import Sequence
 from typing import Any
