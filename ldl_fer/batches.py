@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from ldl_fer import equations
 from ldl_fer.augmentation import augment, augment_pooled
 from ldl_fer.config import Config
 from ldl_fer.pooled_records import PooledRecords
@@ -29,7 +28,8 @@ def batch_spec(
         "image": tf.TensorSpec([None, *image], kind),
         "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
         "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
-        "local_similarity": tf.TensorSpec([None, num_neighbors], tf.float32),
+        "valence_arousal": tf.TensorSpec([None, 2], tf.float32),
+        "neighbor_valence_arousal": tf.TensorSpec([None, num_neighbors, 2], tf.float32),
         "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
     }
     if pooled_size:
@@ -41,7 +41,7 @@ def read_batch(
     records: Records | PooledRecords,
     ids: tf.Tensor,
     config: Config,
-    wanted: int,
+    neighbors: int = 0,
     images: bool = True,
     neighbor_images: bool = False,
 ) -> dict[str, tf.Tensor]:
@@ -50,8 +50,8 @@ def read_batch(
     Args:
       records: any set.
       ids: no name twice.
-      config: image size and the form of Eq. 2 are read from it.
-      wanted: how many neighbors to tell of each.
+      config: the image size is read from it.
+      neighbors: how many of each to give; 0: valence and arousal are left out, too.
       images: whether to give the images.
       neighbor_images: whether to give the neighbors' images, too.
 
@@ -59,19 +59,13 @@ def read_batch(
       As `batch_spec` tells, of what is wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
     """
     names = ["sample_id", "label"] + ["image"] * images
-    if wanted:
-        names += ["valence_arousal", "neighbors", "neighbor_labels", "neighbor_valence_arousal"]
+    of_neighbors = ("neighbors", "neighbor_labels", "neighbor_valence_arousal")
+    if neighbors:
+        names += ["valence_arousal", *of_neighbors]
     parsed = records.examples(ids, names)
-    batch = {"sample_id": parsed["sample_id"], "label": parsed["label"]}
-    if wanted:
-        batch["neighbors"] = parsed["neighbors"][:, :wanted]
-        batch["neighbor_labels"] = parsed["neighbor_labels"][:, :wanted]
-        batch["local_similarity"] = equations.local_similarity(
-            parsed["valence_arousal"],
-            parsed["neighbor_valence_arousal"][:, :wanted],
-            config.method.delta,
-            config.method.similarity_kernel,
-        )
+    batch = {name: parsed[name] for name in names if name != "image"}
+    for name in of_neighbors if neighbors else ():
+        batch[name] = batch[name][:, :neighbors]
     if neighbor_images:
         # A picture that is wanted several times, as a sample or as a neighbor, is decoded once.
         count = tf.shape(ids)[0]
@@ -81,7 +75,7 @@ def read_batch(
         decoded = _decoded(tf.concat([parsed["image"], others["image"]], axis=0), config)
         batch["image"] = decoded[:count]
         neighbor_image = tf.gather(decoded, place[count:])
-        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, wanted, *decoded.shape[1:]])
+        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, neighbors, *decoded.shape[1:]])
     elif images:
         batch["image"] = _decoded(parsed["image"], config)
     return batch
@@ -136,8 +130,10 @@ def is_pooled(batch: dict[str, tf.Tensor]) -> bool:
     return batch["image"].shape.rank == 3
 
 
-def ensure_spec(batch: dict[str, tf.Tensor], config: Config) -> dict[str, tf.Tensor]:
-    """The batch, its static shapes checked against `batch_spec`."""
+def ensure_spec(
+    batch: dict[str, tf.Tensor], config: Config, neighbors: int
+) -> dict[str, tf.Tensor]:
+    """Returns the batch, its static shapes checked against `batch_spec`."""
     pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
-    spec = batch_spec(config.data.image_size, config.data.num_neighbors, pooled_size)
+    spec = batch_spec(config.data.image_size, neighbors, pooled_size)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}

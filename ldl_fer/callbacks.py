@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from ldl_fer import neighbor_plot, plots
 from ldl_fer.config import Config
-from ldl_fer.model import LDLVA
+from ldl_fer.methods import METHODS
+from ldl_fer.methods.classifier import Batch, Classifier
 from ldl_fer.pipeline import batch_of_samples
 from ldl_fer.records import Records
 from ldl_fer.runs import Run
@@ -18,7 +19,7 @@ PICTURED_SAMPLES = 6
 
 
 class NumberSummary(tf.keras.callbacks.Callback):
-    """TensorBoard curves of every number in the log, and lambda's distribution, each epoch."""
+    """TensorBoard curves of every number in the log, and the method's histograms, each epoch."""
 
     def __init__(self, writer: tf.summary.SummaryWriter) -> None:
         """Takes the TensorBoard writer."""
@@ -48,7 +49,8 @@ class PictureSummary(tf.keras.callbacks.Callback):
         self.writer = writer
         self.class_names = config.data.class_names
         self.batch = None
-        shows_neighbors = config.comparator.method == "ldlva" and config.neighbors_read
+        method = METHODS[config.method]
+        shows_neighbors = method.constructs_targets and method.reads_neighbors(config)
         if shows_neighbors and not config.network.frozen:
             step = max(1, len(records) // PICTURED_SAMPLES)
             ids = list(range(0, len(records), step))[:PICTURED_SAMPLES]
@@ -64,13 +66,9 @@ class PictureSummary(tf.keras.callbacks.Callback):
                 _write_figure("neighbors", figure)
 
 
-def neighbor_figure(
-    model: LDLVA, batch: dict[str, tf.Tensor], class_names: tuple[str, ...]
-) -> Figure:
-    """The paper's Figure 4 for a batch of `pipeline.batch_of_samples`."""
-    features, _ = model(batch["image"], training=False)
-    neighbors = model.neighbor_pass(batch["neighbor_image"], training=False)
-    made = model.construct(batch, features, neighbors, training=False)
+def neighbor_figure(model: Classifier, batch: Batch, class_names: tuple[str, ...]) -> Figure:
+    """Draws the paper's Figure 4 for a batch of `pipeline.batch_of_samples`."""
+    made = model.constructed(batch)
     return neighbor_plot.neighbors(
         batch["image"].numpy(),
         batch["neighbor_image"].numpy(),
@@ -78,7 +76,7 @@ def neighbor_figure(
         [[class_names[label] for label in row] for row in batch["neighbor_labels"]],
         made.contribution.numpy(),
         made.calibration.numpy(),
-        batch["local_similarity"].numpy(),
+        made.similarity.numpy(),
     )
 
 
@@ -94,10 +92,10 @@ class BestNetwork(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         accuracy = float(logs["val_accuracy"])
         told = {"epoch": epoch + 1, "validation_accuracy": accuracy}
-        self.run.save_weights(self.model.whole, "last", told)
+        self.run.save_weights(self.model.network, "last", told)
         if accuracy > self.best:
             self.best = accuracy
-            self.run.save_weights(self.model.whole, "best", told)
+            self.run.save_weights(self.model.network, "best", told)
 
 
 def _write_figure(name, figure):

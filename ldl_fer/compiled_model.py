@@ -1,18 +1,16 @@
 """From settings to a model that is ready to train: network, method, optimizers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from ldl_fer import devices
 from ldl_fer.backbones import backbone_variables, build_network, trained_part
-from ldl_fer.bank import NeighborBank
-from ldl_fer.classifier import Classifier
-from ldl_fer.comparators import COMPARATORS
 from ldl_fer.config import Config
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import network_optimizer, uncertainty_optimizer
+from ldl_fer.methods import METHODS
+from ldl_fer.methods.bank import NeighborBank
+from ldl_fer.methods.classifier import Classifier
+from ldl_fer.methods.optimizers import network_optimizer
 from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.splits import AnyRecords
 
@@ -37,57 +35,30 @@ def build_model(
       InputError: as `build_network`.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    method, classes = config.method, len(config.data.class_names)
-    shared: dict[str, Any] = {
-        "micro_batch_size": config.optimizer.micro_batch_size,
-        "jit": config.run.jit,
-    }
-    if method.class_weights == "balanced":
-        shared["class_weights"] = balanced_weights(training.class_counts)
+    method, classes = METHODS[config.method], len(config.data.class_names)
+    steps = steps_per_epoch(
+        len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
+    )
+    weights = None
+    if config.class_weights == "balanced":
+        weights = balanced_weights(training.class_counts)
     if network is None:
         with strategy.scope():
             network = build_network(
                 config.network, config.data.image_size, classes, config.run.seed
             )
-    if config.comparator.method in COMPARATORS:
-        steps = steps_per_epoch(
-            len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
-        )
-        make = COMPARATORS[config.comparator.method]
-        with strategy.scope():
-            model = make(network, config.comparator, len(training), steps, **shared)
-            compile_model(model, config)
-        return model
-    bank, sizes = None, (len(training), trained_part(network).outputs[0].shape[-1], classes)
-    if method.label_distribution and method.neighbors == "bank":
-        size = NeighborBank.bytes_needed(*sizes)
-        if not devices.fits_on_device(size, method.bank_device_share):
-            bank = NeighborBank(*sizes, on_host=True, name="bank")
+    size = trained_part(network).outputs[0].shape[-1]
+    bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():
-        model = LDLVA(
-            network,
-            method,
-            len(training),
-            bank=bank,
-            sync_batch_norm=config.network.sync_batch_norm,
-            merge_repeated=not (config.augmentation.pad or config.augmentation.flip),
-            **shared,
-        )
-        compile_model(model, config)
+        model = method(network, config, len(training), steps, weights)
+        compile_model(model, config, bank)
     return model
 
 
-def compile_model(model: Classifier, config: Config) -> None:
-    """Gives a model its optimizer, and LDLVA the second one, with all their variables."""
-    slow = backbone_variables(model.network)
-    optimizers = [network_optimizer(config.optimizer, config.network.precision, slow)]
-    if isinstance(model, LDLVA):
-        form = config.method.uncertainty_form
-        optimizers.append(uncertainty_optimizer(config.optimizer, form))
-    model.compile(*optimizers)
-    model.optimizer.build(model.optimized_variables)
-    if isinstance(model, LDLVA):
-        model.uncertainty_optimizer.build([model.uncertainty.value])
+def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:
+    """Gives a model its optimizers, with all their variables, and the bank, if it has one."""
+    slow = backbone_variables(model.trained)
+    model.compile(network_optimizer(config.optimizer, config.network.precision, slow), bank)
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:

@@ -1,66 +1,82 @@
-"""A configuration: all groups of settings together, checked.
+"""A configuration: the settings of a run, in groups, checked.
 
 A preset is a `Config`. Library code receives a `Config` (or one of its groups) and never reads a
 flag.
 """
 
 import dataclasses
+import functools
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.errors import InputError
-from ldl_fer.setting_checks import check_method, check_setting
+from ldl_fer.method_settings import (
+    METHOD_SETTINGS,
+    CrossEntropySettings,
+    EACSettings,
+    LabelSmoothingSettings,
+    LDLALSGSettings,
+    LDLVASettings,
+    MethodSettings,
+    RULSettings,
+    SCNSettings,
+)
+from ldl_fer.setting_checks import check_setting
 from ldl_fer.settings import (
     AugmentationConfig,
-    ComparatorConfig,
     DataConfig,
-    MethodConfig,
     NetworkConfig,
     OptimizerConfig,
     RunConfig,
+    setting,
 )
 from ldl_fer.told_paths import expanded, told_values
 
 _NOT_KEPT = ("trust_model",)
-GROUPS = {
-    "data": DataConfig,
-    "augmentation": AugmentationConfig,
-    "method": MethodConfig,
-    "comparator": ComparatorConfig,
-    "network": NetworkConfig,
-    "optimizer": OptimizerConfig,
-    "run": RunConfig,
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All settings of a run, in groups. Field names are unique across groups: they are flags."""
+    """All settings of a run: the method and what all methods share, in groups; then each method's.
 
+    Names are unique across groups: they are flags.
+    """
+
+    method: str = setting(
+        "ldlva",
+        "ldlva, or what it is compared with: cross_entropy; label_smoothing; scn (self-cure "
+        "network); rul (relative uncertainty learning); eac (erasing attention consistency); "
+        "ldl_alsg (neighbors as a constraint).",
+        choices=tuple(METHOD_SETTINGS),
+    )
+    class_weights: str = setting(
+        "none",
+        "Weight of a sample's classification loss; balanced: N / (C N_c).",
+        choices=("none", "balanced"),
+    )
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    method: MethodConfig = MethodConfig()
-    comparator: ComparatorConfig = ComparatorConfig()
     network: NetworkConfig = NetworkConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     run: RunConfig = RunConfig()
+    ldlva: LDLVASettings = LDLVASettings()
+    cross_entropy: CrossEntropySettings = CrossEntropySettings()
+    label_smoothing: LabelSmoothingSettings = LabelSmoothingSettings()
+    scn: SCNSettings = SCNSettings()
+    rul: RULSettings = RULSettings()
+    eac: EACSettings = EACSettings()
+    ldl_alsg: LDLALSGSettings = LDLALSGSettings()
 
     @property
-    def neighbors_read(self) -> int:
-        """How many neighbors of each sample a training batch tells of: K or 0."""
-        wanted = {"ldlva": self.method.label_distribution, "ldl_alsg": True}
-        return self.data.num_neighbors if wanted.get(self.comparator.method) else 0
+    def method_settings(self) -> MethodSettings:
+        """Those of the method that trains."""
+        return self.group(self.method)
 
-    @property
-    def training_data(self) -> DataConfig:
-        """The data settings with K as training reads it: methods without neighbors need none."""
-        return dataclasses.replace(self.data, num_neighbors=self.neighbors_read)
-
-    @property
-    def neighbors_run(self) -> bool:
-        """Whether a training batch holds the neighbors' images, for the network to be run on."""
-        forward = self.comparator.method == "ldlva" and self.method.neighbors == "forward"
-        return forward and self.neighbors_read > 0
+    def group(self, name: str) -> Any:
+        """The group of that name; of `TOP`, the configuration itself."""
+        return self if name == TOP else getattr(self, name)
 
     def replace(self, **settings: Any) -> "Config":
         """A copy with the named settings changed, whatever their group.
@@ -72,12 +88,15 @@ class Config:
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            check_setting(name, value, kinds(group)[name], fields(group)[name].metadata["choices"])
+            rules = fields(group)[name].metadata
+            check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
             value = expanded(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
-        groups = {g: dataclasses.replace(getattr(self, g), **c) for g, c in changed.items()}
-        replaced = dataclasses.replace(self, **groups)
-        check_method(replaced.method)
+        top = changed.pop(TOP, {})
+        groups = {g: dataclasses.replace(self.group(g), **c) for g, c in changed.items()}
+        replaced = dataclasses.replace(self, **top, **groups)
+        for method in METHOD_SETTINGS:
+            replaced.group(method).check()
         return replaced
 
     def to_json(self) -> str:
@@ -95,32 +114,46 @@ class Config:
     def from_json(cls, text: str) -> "Config":
         """Inverse of `to_json`; settings that the text lacks keep their defaults.
 
+        Which group a setting stands in is not looked at: files of earlier versions have others.
+
         Raises:
           ValueError: for text that is not such JSON.
           InputError: as `replace`.
         """
         try:
-            settings, groups = {}, json.loads(text)
+            content = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(groups, dict) or not all(isinstance(g, dict) for g in groups.values()):
-            raise ValueError("it is not a JSON object of groups of settings")
-        for group in groups.values():
-            for name, value in group.items():
-                settings[name] = tuple(value) if isinstance(value, list) else value
+        if not isinstance(content, dict):
+            raise ValueError("it is not a JSON object of settings")
+        settings = {}
+        for name, value in content.items():
+            if not isinstance(value, dict) and name not in fields(TOP):
+                raise ValueError(f"{name} is not a group of settings")
+            settings |= value if isinstance(value, dict) else {name: value}
+        settings = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
         for name in _NOT_KEPT:
             settings.pop(name, None)
         return cls().replace(**settings)
 
 
-def fields(group: str) -> dict[str, dataclasses.Field]:
+TOP = "top"  # The settings of `Config` that stand in no group.
+GROUPS: dict[str, type] = {TOP: Config} | {
+    field.name: type(field.default) for field in dataclasses.fields(Config) if not field.metadata
+}
+
+
+@functools.cache
+def fields(group: str) -> Mapping[str, dataclasses.Field]:
     """Name -> field of a group's settings."""
-    return {f.name: f for f in dataclasses.fields(GROUPS[group])}
+    return MappingProxyType({f.name: f for f in dataclasses.fields(GROUPS[group]) if f.metadata})
 
 
-def kinds(group: str) -> dict[str, Any]:
+@functools.cache
+def kinds(group: str) -> Mapping[str, Any]:
     """Name -> declared type of a group's settings, a key of `setting_checks.KINDS`."""
-    return get_type_hints(GROUPS[group])
+    declared = get_type_hints(GROUPS[group])
+    return MappingProxyType({name: declared[name] for name in fields(group)})
 
 
 def _group_of(name: str) -> str:

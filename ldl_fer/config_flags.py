@@ -49,7 +49,7 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
 
 
 def _define_flag(group: str, setting: dataclasses.Field) -> None:
-    by_preset = {name: getattr(getattr(c, group), setting.name) for name, c in PRESETS.items()}
+    by_preset = {name: getattr(c.group(group), setting.name) for name, c in PRESETS.items()}
     first = next(iter(by_preset.values()))
     if all(value == first for value in by_preset.values()):
         defaults = f"default: {_as_flag(first)}"

@@ -11,7 +11,7 @@
 | 7-9 | uncertainty_gradient      | dL/dlambda in closed form: what autodiff must agree with   |
 | 10  | center_loss               | first term of L_D, one value per sample                    |
 | 10  | center_separation         | second term of L_D, a scalar                               |
-| 10  | center_direction          | how a batch pulls its class centers (Wen et al., 2016)     |
+| 10  | center_pull               | how a batch pulls its class centers (Wen et al., 2016)     |
 | 11  | total_loss                | L_cls + gamma L_D                                          |
 
 No state, flags, layers or replicas here. Per-sample values come out; the model reduces them.
@@ -86,7 +86,7 @@ def calibration_score(logit: tf.Tensor, floor: float | None = None) -> tf.Tensor
 
       zeta_k = sigmoid(max(g([v^i, v^k]), floor))
 
-    g itself is `ldl_fer.layers.SimilarityCalibrator`.
+    g itself is `ldl_fer.methods.layers.SimilarityCalibrator`.
 
     Args:
       logit: [B, K].
@@ -188,7 +188,12 @@ def uncertainty_gradient(
     return neighborhood - classification_loss(label, logits, epsilon)
 
 
-def center_loss(features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+def center_loss(
+    features: tf.Tensor,
+    own_centers: tf.Tensor,
+    weight: tf.Tensor,
+    stop_weight_gradient: bool = True,
+) -> tf.Tensor:
     """Pull of each sample toward the center of its class, per sample.  Eq. 10, first term.
 
       L_i = 1/2 (1 - lambda^i) ||v^i - mu_{y^i}||^2
@@ -196,7 +201,9 @@ def center_loss(features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor) 
     Args:
       features: [M, V].
       own_centers: [M, V], the center of each row's class.
-      weight: [M] in [0, 1], 1 - lambda; no gradient reaches lambda through it.
+      weight: [M] in [0, 1], 1 - lambda.
+      stop_weight_gradient: whether no gradient reaches lambda through the weight, so that Eq. 7-9
+        are all that moves it.
 
     Returns:
       [M], >= 0.
@@ -205,7 +212,9 @@ def center_loss(features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor) 
         [(features, ("M", "V")), (own_centers, ("M", "V")), (weight, ("M",))]
     )
     distance = tf.reduce_sum(tf.math.squared_difference(features, own_centers), axis=-1)
-    return 0.5 * tf.stop_gradient(weight) * distance
+    if stop_weight_gradient:
+        weight = tf.stop_gradient(weight)
+    return 0.5 * weight * distance
 
 
 def center_separation(centers: tf.Tensor, kernel: str = "ordered_sqrt") -> tf.Tensor:
@@ -237,13 +246,13 @@ def center_separation(centers: tf.Tensor, kernel: str = "ordered_sqrt") -> tf.Te
     raise ValueError(f"kernel is 'ordered_sqrt' or 'unordered', not {kernel!r}")
 
 
-def center_direction(
+def center_pull(
     features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor, labels: tf.Tensor, classes: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sums from which the centers' descent direction is made.  Wen et al. (2016), Eq. 4.
+    """Sums of a batch's pull on each class center.  Wen et al. (2016), Eq. 4.
 
       sums_c = sum_{i: y^i = c} -w^i (v^i - mu_c),  counts_c = |{i: y^i = c}|
-      direction_c = sums_c / (counts_c + 1)
+      pull_c = sums_c / (counts_c + 1), the gradient that the center descends
 
     Sums and counts come out apart, since replicas must add up both before they divide.
 

@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 from ldl_fer import devices
-from ldl_fer.classifier import Classifier
 from ldl_fer.config import Config
+from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods.classifier import Classifier
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.splits import AnyRecords
 from ldl_fer.training_state import TrainingState
@@ -39,12 +40,16 @@ def fit(
         "validation_steps": steps_per_epoch(len(validation), config.optimizer.batch_size),
     }
 
+    wanted = neighbors_read(config), METHODS[config.method].runs_neighbors(config)
+
     def epochs(first: int, end: int, steps: int) -> None:
         start = state.step
         model.fit(
             devices.distribute(
                 strategy,
-                lambda replicas, own: training_dataset(training, config, start, replicas, own),
+                lambda replicas, own: training_dataset(
+                    training, config, start, replicas, own, *wanted
+                ),
             ),
             initial_epoch=first,
             epochs=end,

@@ -32,6 +32,8 @@ def training_dataset(
     start_step: int = 0,
     replicas: int = 1,
     own_replicas: range = range(1),
+    neighbors: int = 0,
+    neighbor_images: bool = False,
 ) -> tf.data.Dataset:
     """Augmented batches of all epochs, one after the other.
 
@@ -40,12 +42,12 @@ def training_dataset(
 
     Args:
       records: the training set.
-      config: batch size, epochs, seed, augmentation, K and the form of Eq. 2 are read from it.
-        Methods that do not look at neighbors have none in their batches, and with
-        `neighbors="bank"` there are no images of them.
+      config: batch size, epochs, seed, image size and augmentation are read from it.
       start_step: number of steps already done.
       replicas: number of all replicas, at most the batch size and the number of records.
       own_replicas: those that this dataset feeds; they take its elements in turn.
+      neighbors: how many of each sample to give: K, or 0.
+      neighbor_images: whether to give their images, too.
 
     Returns:
       A dataset of `batches.batch_spec` dicts.
@@ -59,11 +61,9 @@ def training_dataset(
         total = tf.shape(ids)[0]
         first, last = _bounds(total, part, replicas)
         mine = ids[first:last]
-        batch = read_batch(
-            records, mine, config, config.neighbors_read, neighbor_images=config.neighbors_run
-        )
+        batch = read_batch(records, mine, config, neighbors, neighbor_images=neighbor_images)
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
-        return ensure_spec(augment_batch(batch, seed, config, first, total), config)
+        return ensure_spec(augment_batch(batch, seed, config, first, total), config, neighbors)
 
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
@@ -73,7 +73,7 @@ def training_dataset(
 def ordered_dataset(
     records: Records | PooledRecords,
     config: Config,
-    neighbors: bool = False,
+    neighbors: int = 0,
     images: bool = True,
     replicas: int = 1,
     own_replicas: range = range(1),
@@ -82,8 +82,8 @@ def ordered_dataset(
 
     Args:
       records: any set.
-      config: batch size, image size, K and the form of Eq. 2 are read from it.
-      neighbors: whether to give the neighbors (never their images).
+      config: batch size and image size are read from it.
+      neighbors: how many of each sample to give (never their images).
       images: whether to give the images.
       replicas, own_replicas: as in `training_dataset`; a part of the last batch may be empty.
 
@@ -91,7 +91,6 @@ def ordered_dataset(
       A dataset of dicts with some of `batches.batch_spec`'s keys.
     """
     count, batch_size = len(records), config.optimizer.batch_size
-    wanted = config.data.num_neighbors if neighbors else 0
 
     def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         batch_number, part = _step_and_part(number, own_replicas)
@@ -99,7 +98,7 @@ def ordered_dataset(
         ids = tf.range(start, tf.minimum(start + batch_size, count))
         first, last = _bounds(tf.shape(ids)[0], part, replicas)
         ids = tf.cast(ids[first:last], tf.int32)
-        batch = read_batch(records, ids, config, wanted, images)
+        batch = read_batch(records, ids, config, neighbors, images)
         if images and is_pooled(batch):
             batch["image"] = batch["image"][:, 0]
         return batch
@@ -109,7 +108,7 @@ def ordered_dataset(
 
 
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
-    """The named samples (no name twice) with their neighbors' images, not augmented."""
+    """Reads the named samples (no name twice) with their K neighbors' images, not augmented."""
     ids = tf.constant(sample_ids, tf.int32)
     return read_batch(records, ids, config, config.data.num_neighbors, neighbor_images=True)
 

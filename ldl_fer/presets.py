@@ -3,9 +3,7 @@
 from typing import Any
 
 from ldl_fer.config import Config
-
-# What a method's own paper sets beside its own settings.
-METHOD_SETTINGS = {"eac": {"erase_probability": 0.5, "erase_area": (0.02, 0.25)}}
+from ldl_fer.method_settings import METHOD_SETTINGS
 
 _PAPER = Config()
 _RELEASED = _PAPER.replace(
@@ -97,5 +95,5 @@ def replaced(config: Config, settings: dict[str, Any]) -> Config:
     Raises:
       InputError: as `Config.replace`.
     """
-    beside = METHOD_SETTINGS.get(str(settings.get("method")), {})
-    return config.replace(**(beside | settings))
+    method = METHOD_SETTINGS.get(str(settings.get("method")))
+    return config.replace(**((dict(method.beside) if method else {}) | settings))

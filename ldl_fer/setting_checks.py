@@ -1,28 +1,15 @@
-"""What a setting may be: kind, choices, range. `ldl_fer.config` applies it wherever one is set."""
+"""The kinds and ranges of settings; `ldl_fer.config` checks both wherever one is set.
 
+A range is a function of a setting's name and value that raises InputError; it stands beside the
+help of each setting.
+"""
+
+from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 from ldl_fer.errors import InputError
-from ldl_fer.settings import MethodConfig
 
-_POSITIVE = {
-    *("batch_size", "epochs", "num_neighbors", "image_size", "delta", "learning_rate"),
-    *("head_units", "erase_aspect"),
-}
-_RANGES = {"erase_area", "erase_aspect"}
-_ANY_SIGN = {"uncertainty_init", "calibration_floor"}
-_SHARES = {
-    "validation_fraction",
-    "erase_probability",
-    "erase_area",
-    "fixed_uncertainty",
-    "uncertainty_momentum",
-    "dropout",
-    "bank_device_share",
-    "smoothing",
-    "scn_high_share",
-    "scn_rank_weight",
-}
+Check = Callable[[str, Any], Any]
 KINDS = {
     bool: "true or false",
     int: "a whole number below 2147483648",
@@ -35,80 +22,96 @@ KINDS = {
 }
 
 
-def check_setting(name: str, value: Any, kind: Any, choices: tuple[str, ...] = ()) -> None:
+def check_setting(
+    name: str,
+    value: Any,
+    kind: Any,
+    choices: tuple[str, ...] = (),
+    checks: tuple[Check, ...] = (),
+) -> None:
     """Checks one setting by itself.
 
     Args:
-      name: of the setting; it tells the range.
+      name: of the setting.
       value: what it is to become.
       kind: its declared type, a key of `KINDS`.
       choices: the only values allowed; empty: no choice among few.
+      checks: its range.
 
     Raises:
-      InputError: the value is of another kind, out of range or not among the choices.
+      InputError: the value is of another kind, not among the choices or out of range.
     """
     if not _is_of(value, kind):
         raise InputError(f"{name} is {KINDS[kind]}, not {value!r}")
-    if name in _RANGES and not (len(value) == 2 and value[0] <= value[1]):
-        raise InputError(f"{name} is two numbers, the smaller first, not {value!r}")
-    if name == "class_names":
-        _check_class_names(value)
     if choices and value not in choices:
         raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}")
-    if name == "checkpoint_every":
-        checkpoint_interval(value)
-    numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if _is_of(v, float)]
-    if name in _POSITIVE and min(numbers, default=1) <= 0:
-        raise InputError(f"{name} must be above 0, not {value}")
-    if name not in _ANY_SIGN and min(numbers, default=0) < 0:
+    for check in checks:
+        check(name, value)
+
+
+def any_sign(name: str, value: Any) -> None:
+    """Allows every number."""
+
+
+def not_negative(name: str, value: Any) -> None:
+    """Allows numbers from 0 on, and whatever is no number."""
+    if min(_numbers(value), default=0) < 0:
         raise InputError(f"{name} must not be negative, as {value} is")
-    if name in _SHARES and max(numbers, default=0) > 1:
+
+
+def positive(name: str, value: Any) -> None:
+    """Allows numbers above 0."""
+    if min(_numbers(value), default=1) <= 0:
+        raise InputError(f"{name} must be above 0, not {value}")
+
+
+def share(name: str, value: Any) -> None:
+    """Allows numbers from 0 to 1."""
+    not_negative(name, value)
+    if max(_numbers(value), default=0) > 1:
         raise InputError(f"{name} must not be above 1, as {value} is")
 
 
-def check_method(method: MethodConfig) -> None:
-    """Checks those of LDLVA's settings that depend on each other.
+def ordered_pair(name: str, value: tuple[float, ...]) -> None:
+    """Allows two numbers, the smaller first."""
+    if len(value) != 2 or value[0] > value[1]:
+        raise InputError(f"{name} is two numbers, the smaller first, not {value!r}")
 
-    Raises:
-      InputError: lambda itself is the variable, and starts outside of [0, 1].
-    """
-    start = method.uncertainty_init
-    if method.uncertainty_form == "direct" and not 0 <= start <= 1:
+
+def distinct_names(name: str, value: tuple[str, ...]) -> None:
+    """Allows names of classes: columns, such as votes_calm, bear them in lower case."""
+    if len(value) < 2 or len({one.lower() for one in value}) < len(value):
         raise InputError(
-            f"uncertainty_init is {start}, and with uncertainty_form direct it is lambda, which "
-            "lies in [0, 1]; give such a number, or uncertainty_form logit"
+            f"{name} are two or more names that differ in more than case, not {value!r}"
         )
 
 
-def checkpoint_interval(text: str) -> tuple[int, float]:
-    """(steps, minutes) of --checkpoint_every; 0 for what it does not name.
+def checkpoint_interval(name: str, value: str) -> tuple[int, float]:
+    """Returns (steps, minutes) of --checkpoint_every; 0 for what it does not name.
 
     Raises:
       InputError: it is not a number of steps, a number of minutes with an m behind, or one of each.
     """
     found: dict[str, float] = {}
-    for part in text.split(","):
+    for part in value.split(","):
         number = part.strip()
         unit = "minutes" if number.endswith("m") else "steps"
         try:
-            value = float(number.removesuffix("m")) if unit == "minutes" else int(number)
+            count = float(number.removesuffix("m")) if unit == "minutes" else int(number)
         except ValueError:
-            value = -1
-        if unit in found or not 0 <= value < float("inf"):
+            count = -1
+        if unit in found or not 0 <= count < float("inf"):
             raise InputError(
-                "checkpoint_every is a number of steps as 500, of minutes as 10m, or one of each "
-                f"as 500,10m; not {text!r}"
+                f"{name} is a number of steps as 500, of minutes as 10m, or one of each "
+                f"as 500,10m; not {value!r}"
             )
-        found[unit] = value
+        found[unit] = count
     return int(found.get("steps", 0)), found.get("minutes", 0.0)
 
 
-def _check_class_names(names: tuple[str, ...]) -> None:
-    """Columns of a class, as votes_calm, bear its name in lower case."""
-    if len(names) < 2 or len({name.lower() for name in names}) < len(names):
-        raise InputError(
-            f"class_names are two or more names that differ in more than case, not {names!r}"
-        )
+def _numbers(value: Any) -> list[float]:
+    """The numbers in a value: itself, those of a tuple, or none."""
+    return [v for v in (value if isinstance(value, tuple) else (value,)) if _is_of(v, float)]
 
 
 def _is_of(value: Any, kind: Any) -> bool:

@@ -52,6 +52,7 @@ def fit_run(
     """
     from ldl_fer.backbones import trained_part
     from ldl_fer.evaluation import predict
+    from ldl_fer.methods import training_data
     from ldl_fer.pipeline import ordered_dataset
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import Source, opener, training_sources
@@ -59,7 +60,7 @@ def fit_run(
     network, config = load_network(run_dir, trust_model=trust_model)
     source: Source = (data_path, image_dir, 0, None)
     if not data_path:
-        _, source = training_sources(config.training_data, config.run.seed)
+        _, source = training_sources(training_data(config), config.run.seed)
     records = opener(network, config.network.frozen)(config.data, *source)
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]

@@ -1,6 +1,5 @@
 """A training from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
-import dataclasses
 import tempfile
 
 import tensorflow as tf
@@ -8,15 +7,14 @@ import tensorflow as tf
 from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
 from ldl_fer.backbones import build_network, standardize
-from ldl_fer.classifier import Classifier
 from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
 from ldl_fer.construction import construct_samples
 from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
 from ldl_fer.fitting import fit
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import learning_rate
+from ldl_fer.methods import METHODS, training_data
+from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run, load_network
@@ -79,7 +77,7 @@ def _train(
         classes = len(config.data.class_names)
         network = build_network(config.network, config.data.image_size, classes, config.run.seed)
     open_set = opener(network, config.network.frozen)
-    training, validation = training_records(config.training_data, config.run.seed, open_set)
+    training, validation = training_records(training_data(config), config.run.seed, open_set)
     check_size(config, strategy, training)
     if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments())
@@ -108,21 +106,20 @@ def _train(
             fit(config, model, state, training, validation, strategy, all_callbacks)
         # Several machines take part in reading a variable that each has its own value of.
         values = [
-            [variable.numpy() for variable in part.variables] for part in _constructing(model)
+            [variable.numpy() for variable in part.variables]
+            for part in model.restored_for_samples()
         ]
         if chief:
-            _construct(config, run, training, values, watch is None)
+            _construct(config, run, training, steps, values, watch is None)
 
 
-def _construct(config: Config, run: Run, training: AnyRecords, state: list, progress: bool) -> None:
-    """Writes samples.csv, by a model on one device: the best network, the last lambda."""
+def _construct(
+    config: Config, run: Run, training: AnyRecords, steps: int, state: list, progress: bool
+) -> None:
+    """Writes samples.csv, by a model on one device: the best network, the method's last state."""
     network, _ = load_network(run.folder, trust_model=config.network.trust_model)
-    if config.comparator.method == "ldlva":
-        method = dataclasses.replace(config.method, neighbors="forward")  # no second bank
-        model = LDLVA(network, method, len(training))
-    else:
-        model = Classifier(network, len(training))
-    for part, values in zip(_constructing(model), state, strict=True):
+    model = METHODS[config.method](network, config, len(training), steps)
+    for part, values in zip(model.restored_for_samples(), state, strict=True):
         for variable, value in zip(part.variables, values, strict=True):
             variable.assign(value)
     samples = construct_samples(model, training, config, run.folder, progress)
@@ -130,13 +127,9 @@ def _construct(config: Config, run: Run, training: AnyRecords, state: list, prog
         samples.to_csv(partial, index=False, float_format="%.5f")
 
 
-def _constructing(model: Classifier) -> tuple[tf.keras.layers.Layer, ...]:
-    return (model.calibrator, model.uncertainty) if isinstance(model, LDLVA) else ()
-
-
 def _interval(config: Config, strategy: tf.distribute.Strategy) -> tuple[int, float]:
     """When to save; machines save together, and their clocks differ."""
-    steps, minutes = checkpoint_interval(config.run.checkpoint_every)
+    steps, minutes = checkpoint_interval("checkpoint_every", config.run.checkpoint_every)
     return steps, minutes if strategy.cluster_resolver is None else 0.0
 
 

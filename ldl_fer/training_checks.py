@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from ldl_fer import devices
-from ldl_fer.comparators import RANKING
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.methods import METHODS
 from ldl_fer.runs import Run
 from ldl_fer.splits import AnyRecords
 from ldl_fer.training_state import TrainingState
@@ -37,12 +37,14 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
             f"--pad={config.augmentation.pad} moves pictures by more than their size of "
             f"{config.data.image_size} pixels. Lower it."
         )
-    method = config.comparator.method
-    if method == "eac" and config.run.jit and not config.network.frozen:
-        raise InputError("--method=eac looks into the network, which --jit closes. Leave it out.")
-    if method in RANKING and config.optimizer.micro_batch_size:
+    method = METHODS[config.method]
+    if method.looks_inside and config.run.jit and not config.network.frozen:
         raise InputError(
-            f"--method={method} compares the samples of a batch with each other, which "
+            f"--method={config.method} looks into the network, which --jit closes. Leave it out."
+        )
+    if method.compares_samples and config.optimizer.micro_batch_size:
+        raise InputError(
+            f"--method={config.method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."
         )
 
@@ -78,7 +80,8 @@ def check_machines(
     """Raises InputError where several machines are about to do different things."""
     if strategy.cluster_resolver is None:
         return
-    settings = config.data.num_neighbors, config.method, config.comparator, config.network
+    settings = config.method, config.class_weights, config.method_settings
+    settings = *settings, config.data.num_neighbors, config.network
     settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
     devices.check_agreement(
         strategy,

@@ -5,8 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from ldl_fer.checkpoints import Checkpoints
-from ldl_fer.classifier import Classifier
 from ldl_fer.errors import InputError
+from ldl_fer.methods.classifier import Classifier
 
 
 class TrainingState:

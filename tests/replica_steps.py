@@ -27,16 +27,15 @@ from test_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
 
 from ldl_fer import devices  # noqa: E402
 from ldl_fer.backbones.adapted import adapted  # noqa: E402
-from ldl_fer.bank import NeighborBank  # noqa: E402
-from ldl_fer.model import LDLVA  # noqa: E402
-from ldl_fer.optimizers import UncertaintySGD  # noqa: E402
+from ldl_fer.methods.bank import NeighborBank  # noqa: E402
+from ldl_fer.methods.ldlva import LDLVA  # noqa: E402
 from ldl_fer.presets import PRESETS  # noqa: E402
 
-FEATURES, STEPS, TWICE = 12, 4, (2, 6)
+FEATURES, STEPS = 12, 4
 BOUNDS = (0, 5), (5, 8)  # The replicas' parts of a batch are not of equal size.
 
 
-def build(method, momentum, strategy):
+def build(config, strategy):
     with strategy.scope():
         tf.keras.utils.set_random_seed(0)
         images = tf.keras.Input([SIDE, SIDE, 3])
@@ -57,35 +56,27 @@ def build(method, momentum, strategy):
     with strategy.scope():
         model = LDLVA(
             network,
-            method,
+            config,
             SAMPLES,
-            bank=bank,
-            micro_batch_size=SETTINGS.micro_batch_size,
-            sync_batch_norm=SETTINGS.sync_batch_norm,
+            steps_per_epoch=3,
         )
-        project = method.uncertainty_form == "direct"
-        model.compile(tf.keras.optimizers.SGD(0.1), UncertaintySGD(1.0, momentum, project))
-        model.optimizer.build(model.optimized_variables)
+        model.compile(tf.keras.optimizers.SGD(0.1), bank)
     return model
-
-
-def batch_with_a_sample_in_both_halves(seed):
-    """One sample_id is in both halves, with another picture; halves are each other's neighbors."""
-    data = {name: value.numpy() for name, value in batch(seed, size=8).items()}
-    for name in ("sample_id", "label"):
-        data[name][TWICE[1]] = data[name][TWICE[0]]
-    return {name: tf.constant(value) for name, value in data.items()}
 
 
 def main():
     strategy = devices.choose_strategy("auto" if "TF_CONFIG" in os.environ else "mirrored")
     assert strategy.num_replicas_in_sync == 2, strategy
-    config = PRESETS[SETTINGS.preset].replace(neighbors=SETTINGS.neighbors)
+    config = PRESETS[SETTINGS.preset].replace(
+        neighbors=SETTINGS.neighbors,
+        uncertainty_learning_rate=1.0,
+        micro_batch_size=SETTINGS.micro_batch_size,
+        sync_batch_norm=SETTINGS.sync_batch_norm,
+    )
     if not SETTINGS.sync_batch_norm:
         config = config.replace(calibration_normalization="layer")
-    momentum = config.optimizer.uncertainty_momentum
-    one = build(config.method, momentum, tf.distribute.get_strategy())
-    two = build(config.method, momentum, strategy)
+    one = build(config, tf.distribute.get_strategy())
+    two = build(config, strategy)
     first, copies = [value.numpy() for value in one.network.variables], two.network.variables
     for value, copy in zip(first, copies, strict=True):
         copy.assign(value)
@@ -93,7 +84,7 @@ def main():
         b.assign(a.numpy())
     step = tf.function(lambda data: strategy.run(two.train_step, args=(data,)))
     for seed in range(STEPS):
-        data = batch_with_a_sample_in_both_halves(seed)
+        data = batch(seed, size=8)  # halves are each other's neighbors
         halves = [{n: v[start:stop] for n, v in data.items()} for start, stop in BOUNDS]
         spread = strategy.experimental_distribute_values_from_function(
             lambda context, halves=halves: halves[context.replica_id_in_sync_group]

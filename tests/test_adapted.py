@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_model import batch, model, network, state
+from test_model import batch, network, state
 
 from ldl_fer.backbones import build_network
 from ldl_fer.backbones.adapted import adapted
 from ldl_fer.errors import InputError
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import network_optimizer, uncertainty_optimizer
+from ldl_fer.methods.ldlva import LDLVA
+from ldl_fer.methods.optimizers import network_optimizer
 from ldl_fer.presets import PRESETS
 from ldl_fer.settings import NetworkConfig
 
@@ -23,11 +23,8 @@ def pixels(count=6, seed=0):
 
 def ldlva(precision, **settings):
     config = PRESETS["small"].replace(precision=precision, learning_rate=1e-4, **settings)
-    made = LDLVA(build_network(config.network, SIDE, 7), config.method, 20)
-    made.compile(
-        network_optimizer(config.optimizer, precision),
-        uncertainty_optimizer(config.optimizer, config.method.uncertainty_form),
-    )
+    made = LDLVA(build_network(config.network, SIDE, 7), config, 20, steps_per_epoch=4)
+    made.compile(network_optimizer(config.optimizer, precision))
     return made
 
 
@@ -95,11 +92,9 @@ def test_steps_in_half_precision_follow_those_in_full(precision, neighbors):
 @pytest.mark.parametrize("neighbors", ["bank", "forward"])
 def test_a_network_compiled_by_xla_walks_the_same_steps(neighbors):
     def made(jit):
-        config = PRESETS["paper"].replace(neighbors=neighbors)
-        twin = LDLVA(network(), config.method, 20, jit=jit)
-        twin.compile(
-            tf.keras.optimizers.SGD(0.1), uncertainty_optimizer(config.optimizer, "direct")
-        )
+        config = PRESETS["paper"].replace(neighbors=neighbors, jit=jit)
+        twin = LDLVA(network(), config, 20, steps_per_epoch=4)
+        twin.compile(tf.keras.optimizers.SGD(0.1))
         return twin
 
     compiled, plain = made(True), made(False)
@@ -112,10 +107,6 @@ def test_a_network_compiled_by_xla_walks_the_same_steps(neighbors):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     text = compiled.run_network.experimental_get_compiler_ir(batch()["image"], training=True)()
     assert "HloModule" in text
-
-
-def test_networks_that_mix_images_are_told_apart():
-    assert not model(merge_repeated=True).merge_repeated  # batch normalization
 
 
 def test_a_layer_that_cannot_be_copied_is_said():

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from test_model import BATCH, NEIGHBORS, batch, model, state
 
-from ldl_fer.bank import NeighborBank
+from ldl_fer.methods.bank import NeighborBank
 
 
 def test_rows_come_back_and_unwritten_ones_are_told_apart():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.center_rows import CenterRows
-from ldl_fer.layers import NO_CLASS, ClassCenters
-from ldl_fer.neighbor_pass import Neighbors
+from ldl_fer.methods.center_rows import CenterRows
+from ldl_fer.methods.layers import NO_CLASS, ClassCenters
+from ldl_fer.methods.targets import Neighbors
 
 BATCH, NEIGHBORS, CLASSES, SIZE = 3, 2, 4, 5
 LAMBDA = np.array([0.0, 0.2, 0.5, 0.7, 1.0], np.float32)  # of the 5 samples
@@ -40,22 +40,22 @@ def rows(with_neighbors):
 def test_rows_of_the_batch_alone():
     batch, own, _ = arrays()
     made = rows(with_neighbors=False)
-    np.testing.assert_array_equal(made.center_features, own[:, np.newaxis])
-    np.testing.assert_array_equal(made.center_labels, [[0], [3], [1]])
-    np.testing.assert_allclose(made.center_weights, [[0.0], [0.8], [0.5]], rtol=1e-6)  # 1 - lambda
+    np.testing.assert_array_equal(made.features, own[:, np.newaxis])
+    np.testing.assert_array_equal(made.labels, [[0], [3], [1]])
+    np.testing.assert_allclose(made.weights, [[0.0], [0.8], [0.5]], rtol=1e-6)  # 1 - lambda
 
 
 def test_neighbors_come_behind_and_those_not_seen_have_neither_class_nor_weight():
     batch, own, others = arrays()
     made = rows(with_neighbors=True)
     np.testing.assert_array_equal(
-        made.center_features, np.concatenate([own[:, np.newaxis], others], axis=1)
+        made.features, np.concatenate([own[:, np.newaxis], others], axis=1)
     )
     np.testing.assert_array_equal(
-        made.center_labels, [[0, 3, NO_CLASS], [3, 0, 1], [1, NO_CLASS, NO_CLASS]]
+        made.labels, [[0, 3, NO_CLASS], [3, 0, 1], [1, NO_CLASS, NO_CLASS]]
     )
     np.testing.assert_allclose(
-        made.center_weights, [[0.0, 0.8, 0.0], [0.8, 0.3, 0.5], [0.5, 0.0, 0.0]], rtol=1e-6
+        made.weights, [[0.0, 0.8, 0.0], [0.8, 0.3, 0.5], [0.5, 0.0, 0.0]], rtol=1e-6
     )
     features, labels, weights = made.flat()
     assert features.shape == [9, SIZE] and labels.shape == weights.shape == [9]

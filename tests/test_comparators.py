@@ -1,6 +1,5 @@
-"""What holds for all comparators: registry, settings, refusals, checkpoint, what is left behind."""
+"""What holds for all methods beside LDLVA: registry, settings, checkpoint, what is left."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from tiny_networks import (
     SAMPLES,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     own_variables,
     softmax,
     state,
@@ -19,30 +18,35 @@ from tiny_networks import (
     without_chance,
 )
 
-from ldl_fer.comparators import COMPARATORS, RANKING
 from ldl_fer.compiled_model import build_model
-from ldl_fer.config import Config
+from ldl_fer.config import Config, fields
 from ldl_fer.errors import InputError
+from ldl_fer.method_settings import METHOD_SETTINGS
+from ldl_fer.methods import METHODS, neighbors_read
 from ldl_fer.presets import PRESETS
-from ldl_fer.settings import ComparatorConfig
 from ldl_fer.training import train
+
+BASELINES = [name for name in METHODS if name != "ldlva"]
 
 
 def test_every_method_that_can_be_asked_for_is_there():
-    [method] = [f for f in dataclasses.fields(ComparatorConfig) if f.name == "method"]
-    assert {"ldlva", *COMPARATORS} == set(method.metadata["choices"])
+    assert (
+        list(METHODS) == list(METHOD_SETTINGS) == list(fields("top")["method"].metadata["choices"])
+    )
+    for name, settings in METHOD_SETTINGS.items():
+        assert type(Config().replace(method=name).method_settings) is settings
 
 
 def test_defaults_are_the_papers():
-    settings = ComparatorConfig()
-    assert settings.smoothing == 0.1
+    assert Config().label_smoothing.smoothing == 0.1
     # beta, delta_1, gamma, first relabeling, delta_2
+    settings = Config().scn
     scn = (settings.scn_high_share, settings.scn_margin, settings.scn_rank_weight)
     assert (*scn, settings.scn_relabel_epoch, settings.scn_relabel_margin) == (
         *(0.7, 0.15, 0.5),
         *(10, 0.2),
     )
-    assert settings.eac_weight == 5.0
+    assert Config().eac.eac_weight == 5.0
 
 
 def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
@@ -54,14 +58,14 @@ from ldl_fer.presets import PRESETS
 define_flags()
 flags.FLAGS(["x", "--method=eac"])
 made = config_from_flags()
-assert made.comparator.method == "eac"
+assert made.method == "eac"
 assert made.augmentation.erase_probability == 0.5
 assert made.augmentation.erase_area == (0.02, 0.25)
 assert made == PRESETS["paper"].replace(
     method="eac", erase_probability=0.5, erase_area=(0.02, 0.25))
 flags.FLAGS(["x", "--method=eac", "--erase_probability=0", "--eac_weight=2"])
 made = config_from_flags()
-assert made.augmentation.erase_probability == 0 and made.comparator.eac_weight == 2
+assert made.augmentation.erase_probability == 0 and made.eac.eac_weight == 2
 assert made.augmentation.erase_area == (0.02, 0.25)
 for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_alsg"):
     flags.FLAGS.unparse_flags()
@@ -94,30 +98,34 @@ def test_settings_out_of_range_are_refused(name, value):
 
 def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
     settings = dict(micro_batch_size=2, run_dir=str(tmp_path / "run"), backbone="small_cnn")
-    assert set(RANKING) == {"scn", "rul"}
-    for method in COMPARATORS:
+    assert {name for name in METHODS if METHODS[name].compares_samples} == {"scn", "rul"}
+    for method in BASELINES:
         config = Config().replace(method=method, image_size=32, **settings)
         # The others come as far as to miss their data.
-        words = f"--method={method}.*--micro_batch_size" if method in RANKING else "training data"
+        words = (
+            f"--method={method}.*--micro_batch_size"
+            if METHODS[method].compares_samples
+            else "training data"
+        )
         with pytest.raises(InputError, match=words):
             train(config)
     assert not (tmp_path / "run").exists()
 
 
 def test_batches_tell_of_neighbors_only_where_they_are_used():
-    for method in COMPARATORS:
+    for method in BASELINES:
         for neighbors in ("bank", "forward"):
             config = Config().replace(method=method, num_neighbors=5, neighbors=neighbors)
-            assert config.neighbors_read == (5 if method == "ldl_alsg" else 0)
-            assert not config.neighbors_run
+            assert neighbors_read(config) == (5 if method == "ldl_alsg" else 0)
+            assert not METHODS[method].runs_neighbors(config)
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_build_model_makes_the_method_of_the_settings(method):
     config = PRESETS["small"].replace(method=method, batch_size=5, smoothing=0.25)
     made = build_model(config, range(SAMPLES), network=tiny_network())
-    assert type(made) is COMPARATORS[method] and made.name == method
-    assert made.settings == config.comparator
+    assert type(made) is METHODS[method] and made.name == method
+    assert made.config == config
     # 12 samples in batches of 5: 5 + 5 + 2
     assert made.steps_per_epoch == 3 and made.num_samples == SAMPLES
     assert made.optimizer.learning_rate.numpy() == np.float32(config.optimizer.learning_rate)
@@ -126,12 +134,12 @@ def test_build_model_makes_the_method_of_the_settings(method):
     made.train_step(batch())
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_compiled_equals_eager(method):
     # Small steps: large ones magnify rounding, which depends on how threads share the sums.
-    eager, compiled = (
+    eager, in_graph = (
         without_chance(
-            comparator(
+            compiled(
                 method,
                 optimizer=tf.keras.optimizers.SGD(0.01),
                 scn_relabel_epoch=0,
@@ -140,19 +148,18 @@ def test_compiled_equals_eager(method):
         )
         for _ in range(2)
     )
-    step = tf.function(compiled.train_step)
+    step = tf.function(in_graph.train_step)
     for seed in range(4):
         first, second = eager.train_step(batch(seed)), step(batch(seed))
         assert set(first) == {*eager.LOSSES, "accuracy"}
         for name in first:
             np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
-    assert_equal_variables(state(eager), state(compiled), atol=1e-5)
+    assert_equal_variables(state(eager), state(in_graph), atol=1e-5)
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
-    weights = {"class_weights": [3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0]}
-    made = comparator(method, shared=weights)
+    made = compiled(method, class_weights=[3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0])
     made.train_step(batch(5))
     made.reset_metrics()
     metrics = {id(variable) for metric in made.metrics for variable in metric.variables}
@@ -162,7 +169,7 @@ def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
     for seed, size in ((1, 6), (2, 3)):
         data = batch(seed, size)
         found = tf.function(made.test_step)(data)
-        probabilities = softmax(made.whole(data["image"], training=False)[1].numpy())
+        probabilities = softmax(made.network(data["image"], training=False)[1].numpy())
         for row, label in zip(probabilities, data["label"].numpy(), strict=True):
             # mean of -log f_y, neither weighted nor smoothed nor mixed
             total -= np.log(row[label])
@@ -175,14 +182,14 @@ def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
         np.testing.assert_array_equal(variable, value, err_msg=variable.name)
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_the_network_is_left_without_a_variable_of_the_method(method):
     network = tiny_network()
     expected = [id(variable) for variable in network.variables]
-    made = comparator(method, network)
+    made = compiled(method, network)
     made.train_step(batch())
-    assert made.whole is network
-    assert [id(variable) for variable in made.whole.variables] == expected
+    assert made.network is network
+    assert [id(variable) for variable in made.network.variables] == expected
     assert not {id(variable) for variable in own_variables(made)} & set(expected)
     # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
     # center of the second, kernel, bias. LDL-ALSG: features and probabilities of the bank.
@@ -193,12 +200,12 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_a_checkpoint_holds_every_variable(method, tmp_path):
     def make(seed):
         adam = tf.keras.optimizers.Adam(1e-2)
         relabel = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0)
-        return without_chance(comparator(method, tiny_network(seed), adam, **relabel))
+        return without_chance(compiled(method, tiny_network(seed), adam, **relabel))
 
     first, second = make(0), make(1)
     for seed in range(3):
@@ -216,12 +223,13 @@ def test_a_checkpoint_holds_every_variable(method, tmp_path):
     assert_equal_variables(state(first), state(second), atol=0)
 
 
-@pytest.mark.parametrize("method", sorted(set(COMPARATORS) - set(RANKING)))
+@pytest.mark.parametrize(
+    "method", [name for name in BASELINES if not METHODS[name].compares_samples]
+)
 def test_steps_in_parts_are_the_whole_steps(method):
     # Without batch normalization, whose statistics would be a part's own.
-    whole = comparator(method, tiny_network(batch_norm=False))
-    shared = {"micro_batch_size": 4}
-    parts = comparator(method, tiny_network(batch_norm=False), shared=shared)
+    whole = compiled(method, tiny_network(batch_norm=False))
+    parts = compiled(method, tiny_network(batch_norm=False), micro_batch_size=4)
     for seed in range(3):
         expected, found = whole.train_step(batch(seed)), parts.train_step(batch(seed))
         for name, value in expected.items():
@@ -229,12 +237,12 @@ def test_steps_in_parts_are_the_whole_steps(method):
     assert_equal_variables(state(whole), state(parts), atol=1e-5)
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_huge_logits_give_no_nan(method):
     network = tiny_network()
     kernel = network.get_layer("logits").kernel
     kernel.assign(1e6 * kernel)
-    made = comparator(method, network, tf.keras.optimizers.SGD(1e-9))
+    made = compiled(method, network, tf.keras.optimizers.SGD(1e-9))
     for seed in range(2):
         logs = made.train_step(batch(seed))
         assert all(np.isfinite(value) for value in logs.values())
@@ -242,16 +250,16 @@ def test_huge_logits_give_no_nan(method):
         assert np.isfinite(variable.numpy()).all(), variable.name
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_a_batch_of_one_sample_passes(method):
-    made = comparator(method, tiny_network(batch_norm=False))
+    made = compiled(method, tiny_network(batch_norm=False))
     logs = made.train_step(batch(0, size=1))
     assert all(np.isfinite(value) for value in logs.values())
     for variable in made.variables:
         assert np.isfinite(variable.numpy()).all(), variable.name
 
 
-@pytest.mark.parametrize("method", COMPARATORS)
+@pytest.mark.parametrize("method", BASELINES)
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_every_precision_trains(method, precision):
     config = PRESETS["small"].replace(method=method, precision=precision, image_size=32)

@@ -1,16 +1,16 @@
 """Presets are the paper's and the released code's, as docs/paper_and_released_code.md has them."""
 
-import dataclasses
+import json
 
 import pytest
 
-from ldl_fer.config import Config
+from ldl_fer.config import GROUPS, Config, fields
 from ldl_fer.presets import PRESETS
 
 
 def settings(preset):
-    groups = dataclasses.asdict(PRESETS[preset]).values()
-    return {name: value for group in groups for name, value in group.items()}
+    config = PRESETS[preset]
+    return {name: getattr(config.group(group), name) for group in GROUPS for name in fields(group)}
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,53 @@ def test_preset(preset, expected):
 
 
 def test_names_are_unique_across_groups():
-    names = [f.name for group in dataclasses.fields(Config) for f in dataclasses.fields(group.type)]
+    names = [name for group in GROUPS for name in fields(group)]
     assert len(names) == len(set(names)) > 40
+    assert not set(names) & set(GROUPS)  # old files have groups where new ones have settings
 
 
 def test_every_setting_has_help():
-    for group in dataclasses.fields(Config):
-        for setting in dataclasses.fields(group.type):
-            assert setting.metadata["help"].endswith("."), setting.name
+    for group in GROUPS:
+        for name, setting in fields(group).items():
+            assert setting.metadata["help"].endswith("."), name
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_json_round_trip(preset):
     assert Config.from_json(PRESETS[preset].to_json()) == PRESETS[preset]
+
+
+def test_files_of_earlier_versions_are_read():
+    old = {
+        "data": {"image_size": 48, "class_names": ["Calm", "Glad"]},
+        "method": {"delta": 0.25, "class_weights": "balanced", "neighbors": "forward"},
+        "comparator": {"method": "scn", "smoothing": 0.2, "scn_margin": 0.3},
+        "optimizer": {"uncertainty_learning_rate": 2.5, "uncertainty_momentum": 0.5},
+    }
+    assert Config.from_json(json.dumps(old)) == Config().replace(
+        image_size=48,
+        class_names=("Calm", "Glad"),
+        delta=0.25,
+        class_weights="balanced",
+        neighbors="forward",
+        method="scn",
+        smoothing=0.2,
+        scn_margin=0.3,
+        uncertainty_learning_rate=2.5,
+        uncertainty_momentum=0.5,
+    )
+
+
+def test_new_files_name_the_method_first():
+    assert next(iter(json.loads(Config().replace(method="scn").to_json()).items())) == (
+        *("method", "scn"),
+    )
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"data": 3}', '{"gamma": 0.5}', '{"method": [1]}'])
+def test_what_is_no_object_of_groups_is_refused(text):
+    with pytest.raises(ValueError):
+        Config.from_json(text)
 
 
 def test_unknown_names_and_choices_are_refused():

@@ -7,7 +7,7 @@ from tiny_networks import (
     BATCH,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     mean_cross_entropy,
     softmax,
     step_by_hand,
@@ -22,7 +22,7 @@ WEIGHTS = [3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0]
     [(tf.keras.optimizers.SGD, True), (tf.keras.optimizers.Adam, False)],
 )
 def test_steps_are_those_written_by_hand(optimizer, batch_norm):
-    made = comparator("cross_entropy", tiny_network(batch_norm=batch_norm), optimizer(0.01))
+    made = compiled("cross_entropy", tiny_network(batch_norm=batch_norm), optimizer(0.01))
     plain, by_hand = tiny_network(batch_norm=batch_norm), optimizer(0.01)
     before = [variable.numpy() for variable in plain.variables]
     for seed in range(3):
@@ -43,7 +43,7 @@ def test_steps_are_those_written_by_hand(optimizer, batch_norm):
 
 
 def test_class_weights_are_factors_of_each_samples_loss():
-    made, plain = comparator("cross_entropy", shared={"class_weights": WEIGHTS}), tiny_network()
+    made, plain = compiled("cross_entropy", shared={"class_weights": WEIGHTS}), tiny_network()
     data, optimizer = batch(), tf.keras.optimizers.SGD(0.1)
     logs = made.train_step(data)
     labels = data["label"].numpy()
@@ -64,7 +64,7 @@ def test_class_weights_are_factors_of_each_samples_loss():
 
 
 def test_the_gradient_at_the_logits_is_prediction_minus_label():
-    made, data = comparator("cross_entropy"), batch()
+    made, data = compiled("cross_entropy"), batch()
     with tf.GradientTape() as tape:
         rows = made.losses(data, made.look_up(data))
         loss = tf.reduce_sum(rows["loss"])

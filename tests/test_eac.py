@@ -10,7 +10,7 @@ from tiny_networks import (
     UNITS,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     feature_network,
     mean_cross_entropy,
     step_by_hand,
@@ -19,7 +19,7 @@ from tiny_networks import (
 
 from ldl_fer.augmentation import augment
 from ldl_fer.backbones import build_network, feature_map
-from ldl_fer.comparators.eac import attention_maps, flip_consistency
+from ldl_fer.methods.eac import attention_maps, flip_consistency
 from ldl_fer.settings import AugmentationConfig, NetworkConfig
 
 
@@ -121,13 +121,13 @@ def test_a_pretrained_backbone_is_normalized_as_the_network_has_it():
 
 @pytest.mark.parametrize("convolution", [False, True])
 def test_no_gradient_reaches_the_classifier_by_way_of_the_maps(convolution):
-    made = comparator("eac", tiny_network(convolution=convolution))
+    made = compiled("eac", tiny_network(convolution=convolution))
     last, data = made.network.get_layer("logits"), batch()
     with tf.GradientTape(persistent=True) as tape:
         rows = made.losses(data, None)
-        total = tf.reduce_sum(rows["loss"])
-        classification = tf.reduce_sum(rows["classification_loss"])
-        consistency = tf.reduce_sum(rows["consistency_loss"])
+        total = tf.reduce_sum(rows.loss)
+        classification = tf.reduce_sum(rows.classification_loss)
+        consistency = tf.reduce_sum(rows.consistency_loss)
     assert tape.gradient(consistency, last.kernel) is None
     assert tape.gradient(consistency, last.bias) is None
     first = made.network.trainable_variables[0]
@@ -138,6 +138,15 @@ def test_no_gradient_reaches_the_classifier_by_way_of_the_maps(convolution):
     # L = CE + 5 L_c in all that lies beneath
     expected = tape.gradient(classification, first) + 5 * tape.gradient(consistency, first)
     np.testing.assert_allclose(tape.gradient(total, first), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_that_attention_stops_is_an_argument():
+    maps, kernel = tf.ones([1, 2, 2, 3]), tf.Variable(tf.ones([3, 7]))
+    for stops, expected in ((True, None), (False, 4.0)):  # each of 4 places adds F_k = 1
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(attention_maps(maps, kernel, stops))
+        found = tape.gradient(total, kernel)
+        assert found is None if stops else (found.numpy() == expected).all()
 
 
 def loss_by_hand(network, images, mirrored, labels, convolution, weight):
@@ -166,7 +175,7 @@ def loss_by_hand(network, images, mirrored, labels, convolution, weight):
 @pytest.mark.parametrize("convolution", [False, True])
 @pytest.mark.parametrize("given", [False, True])
 def test_steps_are_those_written_by_hand(convolution, given):
-    made = comparator("eac", tiny_network(convolution=convolution), eac_weight=2.0)
+    made = compiled("eac", tiny_network(convolution=convolution), eac_weight=2.0)
     twin = tiny_network(convolution=convolution)
     optimizer = tf.keras.optimizers.SGD(0.1)
     for seed in range(3):
@@ -197,7 +206,7 @@ def test_both_views_have_the_same_erased_patch():
     patches = erased.numpy().any(axis=-1)
     assert patches.any(axis=(1, 2)).all() and not patches.all(axis=(1, 2)).any()
     network = build_network(NetworkConfig(backbone="small_cnn"), 32, CLASSES)
-    made, passed = comparator("eac", network), []
+    made, passed = compiled("eac", network), []
     erased = tf.repeat(tf.repeat(erased, 2, axis=1), 2, axis=2)
     run = made.with_map
     made.with_map = lambda images, training: (
@@ -213,7 +222,7 @@ def test_both_views_have_the_same_erased_patch():
 
 
 def test_pooled_maps_are_a_map_of_one_place():
-    made = comparator("eac", feature_network(9, CLASSES))
+    made = compiled("eac", feature_network(9, CLASSES))
     rng = np.random.default_rng(4)
     images, mirrored = rng.normal(size=[2, BATCH, 9]).astype(np.float32)
     kernel = rng.normal(size=[9, CLASSES]).astype(np.float32)
@@ -223,16 +232,16 @@ def test_pooled_maps_are_a_map_of_one_place():
     # 1/C sum_c (W_c v - W_c v')^2
     pairs = list(zip(images, mirrored, strict=True))
     expected = [np.mean([(a @ w - b @ w) ** 2 for w in kernel.T]) for a, b in pairs]
-    np.testing.assert_allclose(rows["consistency_loss"], expected, rtol=1e-4)
-    np.testing.assert_allclose(rows["logits"], images @ kernel, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rows.consistency_loss, expected, rtol=1e-4)
+    np.testing.assert_allclose(rows.logits, images @ kernel, rtol=1e-4, atol=1e-5)
 
 
 def test_a_face_that_is_its_own_mirror_image_is_consistent():
-    made = comparator("eac", tiny_network(convolution=True))
+    made = compiled("eac", tiny_network(convolution=True))
     half = np.random.default_rng(0).integers(0, 256, [BATCH, SIDE, SIDE // 2, 3])
     images = np.concatenate([half, half[:, :, ::-1]], axis=2).astype(np.uint8)
     conv = made.network.get_layer("backbone").layers[1]
     kernel = conv.kernel.numpy()
     conv.kernel.assign(kernel + kernel[:, ::-1])
     rows = made.losses(batch() | {"image": tf.constant(images)}, None)
-    np.testing.assert_allclose(rows["consistency_loss"], np.zeros(BATCH), atol=1e-9)
+    np.testing.assert_allclose(rows.consistency_loss, np.zeros(BATCH), atol=1e-9)

@@ -151,7 +151,7 @@ def reference_separation_gradient(mu, kernel):
     return out
 
 
-def reference_center_direction(v, own, w, y, classes):
+def reference_center_pull(v, own, w, y, classes):
     sums, counts = np.zeros((classes, v.shape[1])), np.zeros(classes)
     for i in range(len(v)):
         counts[y[i]] += 1
@@ -286,15 +286,15 @@ def test_center_separation(case, kernel):
     check(equations.center_separation(case.centers, kernel), expected)
 
 
-def test_center_direction(case):
+def test_center_pull(case):
     inputs = case.features, case.own_centers, case.weight, case.labels, case.classes
-    sums, counts = equations.center_direction(*inputs)
-    expected_sums, expected_counts = reference_center_direction(*inputs)
+    sums, counts = equations.center_pull(*inputs)
+    expected_sums, expected_counts = reference_center_pull(*inputs)
     check(sums, expected_sums)
     check(counts, expected_counts, rtol=0, atol=0)
-    # direction_c = sums_c / (n_c + 1), which needs both in one dtype
-    direction = sums / (counts + 1)[:, tf.newaxis]
-    check(direction, [s / (n + 1) for s, n in zip(expected_sums, expected_counts, strict=True)])
+    # pull_c = sums_c / (n_c + 1), which needs both in one dtype
+    pull = sums / (counts + 1)[:, tf.newaxis]
+    check(pull, [s / (n + 1) for s, n in zip(expected_sums, expected_counts, strict=True)])
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.1, 0.01, 3.0])
@@ -492,7 +492,7 @@ def test_separation_depends_on_differences_alone(kernel):
 
 def test_classes_without_a_row_do_not_move():
     features, own_centers = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 0.0], [1.0, 1.0]])
-    sums, counts = equations.center_direction(
+    sums, counts = equations.center_pull(
         features, own_centers, np.array([0.5, 1.0]), np.array([2, 2]), 4
     )
     # class 2: -0.5 (1, 2) - 1 (2, 4) = (-2.5, -5), two rows; the others 0 of 0
@@ -502,7 +502,7 @@ def test_classes_without_a_row_do_not_move():
 
 def test_rows_without_a_class_count_nowhere():
     features, own_centers = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 0.0], [9.0, 9.0]])
-    sums, counts = equations.center_direction(
+    sums, counts = equations.center_pull(
         features, own_centers, np.array([0.5, 1.0]), np.array([1, -1]), 2
     )
     check(sums, [[0, 0], [-0.5, -1]], atol=0)  # -0.5 (1, 2)
@@ -518,7 +518,7 @@ def test_empty_batch():
     aggregated = equations.aggregated_distribution(zero, np.zeros((0, 4, 3)), nothing)
     assert equations.target_distribution(nothing, aggregated, scalar).shape == [0, 3]
     assert equations.center_loss(nothing, nothing, scalar).shape == [0]
-    sums, counts = equations.center_direction(nothing, nothing, scalar, np.zeros(0, np.int32), 5)
+    sums, counts = equations.center_pull(nothing, nothing, scalar, np.zeros(0, np.int32), 5)
     check(sums, np.zeros((5, 3)), atol=0)
     check(counts, np.zeros(5), atol=0)
 
@@ -736,15 +736,26 @@ def test_no_gradient_of_center_loss_reaches_the_uncertainty(case):
     assert tape.gradient(loss, lam) is None
 
 
+def test_the_gradient_that_center_loss_stops_is_an_argument(case):
+    def loss(weight, stop):
+        return equations.center_loss(case.features, case.own_centers, weight, stop)
+
+    (by_weight,) = gradients(lambda w: loss(w, False), case.weight)
+    # dL_i/dw^i = 1/2 |v^i - mu|^2; the value is the same
+    check(by_weight, ((case.features - case.own_centers) ** 2).sum(axis=1) / 2)
+    check(loss(case.weight, False), loss(case.weight, True))
+    assert gradients(lambda w: loss(w, True), case.weight) == [None]
+
+
 @pytest.mark.parametrize("kernel", SEPARATIONS)
 def test_gradient_of_center_separation(case, kernel):
     (by_centers,) = gradients(lambda mu: equations.center_separation(mu, kernel), case.centers)
     check(by_centers, reference_separation_gradient(case.centers, kernel))
 
 
-def test_center_direction_is_the_gradient_of_center_loss(case):
+def test_center_pull_is_the_gradient_of_center_loss(case):
     # d/dmu_c sum_i 1/2 w_i |v_i - mu_{y_i}|^2 = sum_{i: y_i = c} -w_i (v_i - mu_c) = sums_c:
-    # subtracting the direction is descent; only the division by n_c + 1 is not the gradient's
+    # subtracting the pull is descent; only the division by n_c + 1 is not the gradient's
     for weight in (case.weight, np.ones_like(case.weight)):
         (by_centers,) = gradients(
             lambda mu, weight=weight: equations.center_loss(
@@ -752,7 +763,7 @@ def test_center_direction_is_the_gradient_of_center_loss(case):
             ),
             case.centers,
         )
-        sums, counts = equations.center_direction(
+        sums, counts = equations.center_pull(
             case.features, case.own_centers, weight, case.labels, case.classes
         )
         check(sums, tf.convert_to_tensor(by_centers))
@@ -792,7 +803,7 @@ def everything(case, floor, epsilon, similarity_kernel, separation_kernel):
     d = equations.target_distribution(case["label"], aggregated, case["uncertainty"])
     rows = case["features"], case["own_centers"], case["weight"]
     loss = equations.classification_loss(d, case["logits"], epsilon)
-    sums, counts = equations.center_direction(*rows, case["labels"], 7)
+    sums, counts = equations.center_pull(*rows, case["labels"], 7)
     return {
         "s": s,
         "zeta": zeta,
@@ -872,7 +883,7 @@ SIGNATURES = {
     "uncertainty_gradient": ["BC", "BC", "BC"],
     "center_loss": ["MV", "MV", "M"],
     "center_separation": ["CV"],
-    "center_direction": ["MV", "MV", "M", "M", 3],
+    "center_pull": ["MV", "MV", "M", "M", 3],
     "total_loss": ["B", "B", 0.1],
 }
 AXES = {"B": 4, "K": 5, "C": 3, "V": 6, "M": 8, "2": 2}
@@ -897,7 +908,7 @@ def arguments_of(name):
     arguments = []
     for place, axes in enumerate(SIGNATURES[name]):
         if isinstance(axes, str):
-            kind = np.int32 if (name, place) == ("center_direction", 3) else np.float32
+            kind = np.int32 if (name, place) == ("center_pull", 3) else np.float32
             axes = np.zeros([AXES[a] for a in axes], kind)
         arguments.append(axes)
     return arguments
@@ -964,7 +975,7 @@ def test_unknown_kernels_are_refused():
 
 
 def test_settings_offer_every_kernel():
-    choices = {name: field.metadata["choices"] for name, field in fields("method").items()}
+    choices = {name: field.metadata["choices"] for name, field in fields("ldlva").items()}
     assert choices["similarity_kernel"] == KERNELS
     assert choices["separation_kernel"] == SEPARATIONS
 
@@ -1025,7 +1036,7 @@ def check_released_step(golden, step):
     total = equations.total_loss(tf.reduce_mean(loss), center, gamma)
     check(total, here["total_loss"], rtol=1e-4, atol=1e-5)
 
-    sums, counts = equations.center_direction(*pulled, y, classes)
+    sums, counts = equations.center_pull(*pulled, y, classes)
     centers = centers - 0.5 * (sums / (counts + 1)[:, tf.newaxis]).numpy() / len(y)
     (push,) = gradients(
         lambda mu: equations.center_separation(mu, "unordered"), centers, dtype=tf.float32

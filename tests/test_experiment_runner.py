@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from made_up_annotations import made_up_annotations
 
-from ldl_fer.config import Config
+from ldl_fer.config import GROUPS, fields
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import runner
@@ -77,7 +77,7 @@ def test_every_variant_noise_and_seed_once(sets, tmp_path):
         assert one.tests == {"mine": tmp_path / "test.csv"} and one.test_image_dir == "images"
         assert one.run.folder.parent == tmp_path / "runs"
         assert str(one) == f"{one.variant.method}, noise {one.noise}, seed {one.seed}"
-    assert [one.config.comparator.method for one in planned[:2]] == ["cross_entropy", "eac"]
+    assert [one.config.method for one in planned[:2]] == ["cross_entropy", "eac"]
     # EAC's paper erases; the others keep the user's settings.
     assert [one.config.augmentation.erase_probability for one in planned[:2]] == [0.0, 0.5]
     assert not any(path.exists() for path in folders(planned))
@@ -120,11 +120,11 @@ def test_folders_differ_when_any_setting_does(sets, tmp_path):
     assert folder_of(CONFIG) == original != folder_of(CONFIG, seed=1)
     seen = {original}
     filled_in = {"train_data_path", "method", "records_dir", "trust_model"}
-    for group in ("data", "augmentation", "method", "comparator", "network", "optimizer"):
-        for setting in dataclasses.fields(getattr(Config(), group)):
+    for group in [name for name in GROUPS if name != "run"]:
+        for setting in fields(group).values():
             if setting.name in filled_in:
                 continue
-            value = getattr(getattr(CONFIG, group), setting.name)
+            value = getattr(CONFIG.group(group), setting.name)
             folder = folder_of(CONFIG.replace(**{setting.name: another(setting, value)}))
             assert folder not in seen, setting.name
             seen.add(folder)

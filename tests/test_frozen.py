@@ -20,11 +20,11 @@ from ldl_fer.backbones import (
 )
 from ldl_fer.backbones.onnx_weights import load_mobilefacenet
 from ldl_fer.backbones.pooled_maps import SIZE
-from ldl_fer.comparators import COMPARATORS
 from ldl_fer.compiled_model import build_model
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation import evaluate_run
 from ldl_fer.export import export_run
+from ldl_fer.methods import METHODS, neighbors_read
 from ldl_fer.pipeline import ordered_dataset, training_dataset
 from ldl_fer.runs import load_network
 from ldl_fer.splits import open_pooled, open_records, opener, training_records
@@ -307,7 +307,7 @@ def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
         np.testing.assert_allclose(records.pooled[:][:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["ldlva", *COMPARATORS])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_head(faces, network, method):
     config = faces.config("unused", method=method, learning_rate=0.01, erase_probability=0.5)
     paths = config.data.train_data_path, config.data.train_image_dir
@@ -317,9 +317,10 @@ def test_every_method_trains_a_head(faces, network, method):
     fresh.get_layer("backbone").set_weights(network.get_layer("backbone").get_weights())
     backbone = fresh.get_layer("backbone").get_weights()
     model = build_model(config, records, network=fresh)
-    assert model.whole is fresh and model.network is trained_part(fresh)
+    assert model.network is fresh and model.trained is trained_part(fresh)
     before = [variable.numpy() for variable in fresh.trainable_variables]
-    log = model.fit(training_dataset(records, config), epochs=1, verbose=0).history
+    batches = training_dataset(records, config, neighbors=neighbors_read(config))
+    log = model.fit(batches, epochs=1, verbose=0).history
     assert all(np.isfinite(value).all() for value in log.values()) and "loss" in log
     for a, b in zip(fresh.trainable_variables, before, strict=True):
         assert (a.numpy() != b).any(), a.name
@@ -330,8 +331,8 @@ def test_every_method_trains_a_head(faces, network, method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", COMPARATORS)
-def test_every_comparator_leaves_a_run(faces, tmp_path, method):
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "ldlva"])
+def test_every_baseline_leaves_a_run(faces, tmp_path, method):
     run = train(faces.config(tmp_path / "run", method=method))
     network, config = load_network(run.folder)
     said = pd.read_csv(run.samples)[

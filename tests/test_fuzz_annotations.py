@@ -115,7 +115,7 @@ def valid(config):
     assert Config.from_json(config.to_json()) == config
     for group in GROUPS:
         for name, field in fields(group).items():
-            value, kind = getattr(getattr(config, group), name), type(field.default)
+            value, kind = getattr(config.group(group), name), type(field.default)
             if isinstance(field.default, (bool, int, str, tuple)):
                 assert isinstance(value, kind), name
 

@@ -8,13 +8,13 @@ from tiny_networks import (
     CLASSES,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     softmax,
     step_by_hand,
     tiny_network,
 )
 
-from ldl_fer.comparators.label_smoothing import smoothed_label
+from ldl_fer.methods.baselines import smoothed_label
 
 
 def by_loops(labels, smoothing, classes):
@@ -46,7 +46,7 @@ def test_other_shapes_are_refused(shape):
 
 
 def test_labels_without_doubt_are_plain_training():
-    smoothed, plain = comparator("label_smoothing", smoothing=0.0), comparator("cross_entropy")
+    smoothed, plain = compiled("label_smoothing", smoothing=0.0), compiled("cross_entropy")
     for seed in range(2):
         smoothed.train_step(batch(seed))
         plain.train_step(batch(seed))
@@ -56,9 +56,7 @@ def test_labels_without_doubt_are_plain_training():
 @pytest.mark.parametrize("smoothing", [0.1, 0.3])
 def test_steps_are_those_written_by_hand(smoothing):
     weights = np.array([3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0], np.float32)
-    made = comparator(
-        "label_smoothing", shared={"class_weights": weights.tolist()}, smoothing=smoothing
-    )
+    made = compiled("label_smoothing", class_weights=weights.tolist(), smoothing=smoothing)
     twin, optimizer = tiny_network(), tf.keras.optimizers.SGD(0.1)
     for seed in range(3):
         data = batch(seed)
@@ -79,10 +77,10 @@ def test_steps_are_those_written_by_hand(smoothing):
 
 def test_the_given_class_is_not_pushed_to_certainty():
     # The least loss is at f = l', where the gradient f - l' is zero.
-    made, data = comparator("label_smoothing"), batch()
+    made, data = compiled("label_smoothing"), batch()
     with tf.GradientTape() as tape:
         rows = made.losses(data, None)
-        loss = tf.reduce_sum(rows["loss"])
-    gradient = tape.gradient(loss, rows["logits"])
-    expected = softmax(rows["logits"].numpy()) - by_loops(data["label"].numpy(), 0.1, CLASSES)
+        loss = tf.reduce_sum(rows.loss)
+    gradient = tape.gradient(loss, rows.logits)
+    expected = softmax(rows.logits.numpy()) - by_loops(data["label"].numpy(), 0.1, CLASSES)
     np.testing.assert_allclose(gradient, expected, atol=1e-6)

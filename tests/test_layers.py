@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.methods.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
 
 
 def random(*shape, seed=0):

@@ -8,13 +8,13 @@ from tiny_networks import (
     SAMPLES,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     softmax,
     step_by_hand,
     tiny_network,
 )
 
-from ldl_fer.comparators.ldl_alsg import neighbor_constraint
+from ldl_fer.methods.ldl_alsg import neighbor_constraint
 
 
 def by_loops(logits, neighbors, similarity):
@@ -121,14 +121,14 @@ def test_other_shapes_are_refused(shapes):
 
 
 def test_no_gradient_reaches_the_neighbors():
-    made, data = comparator("ldl_alsg"), batch()
+    made, data = compiled("ldl_alsg"), batch()
     made.probabilities.assign(tf.fill([SAMPLES, CLASSES], 1 / CLASSES))
     before = made.probabilities.numpy()
-    known = made.look_up(data)
+    neighbors = made.look_up(data)
     with tf.GradientTape() as tape:
         tape.watch(made.probabilities)
-        rows = made.losses(data, known)
-        loss = tf.reduce_sum(rows["neighbor_constraint"])
+        rows = made.losses(data, neighbors)
+        loss = tf.reduce_sum(rows.neighbor_constraint)
     first = made.network.trainable_variables[0]
     to_kept, to_first = tape.gradient(loss, [made.probabilities, first])
     assert to_kept is None and np.abs(to_first).max() > 1e-4
@@ -137,7 +137,7 @@ def test_no_gradient_reaches_the_neighbors():
 
 
 def test_without_weight_it_is_plain_training():
-    made, plain = comparator("ldl_alsg", alsg_weight=0.0), comparator("cross_entropy")
+    made, plain = compiled("ldl_alsg", alsg_weight=0.0), compiled("cross_entropy")
     for seed in range(3):
         made.train_step(batch(seed))
         plain.train_step(batch(seed))
@@ -146,8 +146,8 @@ def test_without_weight_it_is_plain_training():
 
 def test_steps_are_those_written_by_hand():
     weights = np.array([3, 0.5, 1, 2, 0.25, 1, 4], np.float32)
-    shared, omega = {"class_weights": weights.tolist()}, 1.7
-    made = comparator("ldl_alsg", shared=shared, alsg_weight=omega)
+    omega = 1.7
+    made = compiled("ldl_alsg", class_weights=weights.tolist(), alsg_weight=omega)
     twin, optimizer = tiny_network(), tf.keras.optimizers.SGD(0.1)
     remembered, constraints, skipped = {}, [], 0
     for seed in range(5):
@@ -162,7 +162,9 @@ def test_steps_are_those_written_by_hand():
             for i, label in enumerate(labels):
                 total -= weights[label] * f[i, label]
                 sums = divergence = 0.0
-                for k, s in zip(arrays["neighbors"][i], arrays["local_similarity"][i], strict=True):
+                gaps = arrays["valence_arousal"][i] - arrays["neighbor_valence_arousal"][i]
+                similarity = np.exp(-(gaps**2).sum(axis=-1) / 0.5**2)  # Eq. 2, delta 0.5
+                for k, s in zip(arrays["neighbors"][i], similarity, strict=True):
                     if k in remembered:  # a face not visited yet says nothing
                         p = remembered[k]
                         divergence += s * tf.reduce_sum(p * (np.log(p) - f[i]))

@@ -5,9 +5,8 @@ import pytest
 import tensorflow as tf
 from test_model import CLASSES, SAMPLES, SIDE, batch
 
-from ldl_fer.micro_batches import pass_in_parts
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.methods.classifier import pass_in_parts
+from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.presets import PRESETS
 
 
@@ -42,10 +41,15 @@ def model(neighbors, preset, **settings):
     hidden = tf.keras.layers.Flatten()(images)
     features = tf.keras.layers.Dense(12, activation="relu")(hidden)
     network = tf.keras.Model(images, [features, tf.keras.layers.Dense(CLASSES)(features)])
-    config = PRESETS[preset].replace(neighbors=neighbors, calibration_normalization="layer")
-    made = LDLVA(network, config.method, SAMPLES, **settings)
-    project = config.method.uncertainty_form == "direct"
-    made.compile(tf.keras.optimizers.SGD(0.1), UncertaintySGD(1.0, 0.5, project))
+    config = PRESETS[preset].replace(
+        neighbors=neighbors,
+        calibration_normalization="layer",
+        uncertainty_learning_rate=1.0,
+        uncertainty_momentum=0.5,
+        **settings,
+    )
+    made = LDLVA(network, config, SAMPLES, steps_per_epoch=4)
+    made.compile(tf.keras.optimizers.SGD(0.1))
     return made
 
 
@@ -63,28 +67,3 @@ def test_steps_in_parts_are_the_whole_steps(neighbors, preset, part_size):
     assert whole.uncertainty.value.numpy().any() and whole.centers.centers.numpy().any()
     for a, b in zip(whole.variables, parts.variables, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=a.name)
-
-
-def test_repeated_neighbors_pass_once_where_images_do_not_mix():
-    pictures = np.random.default_rng(0).normal(size=[SAMPLES, SIDE, SIDE, 3]).astype(np.float32)
-    once = model("forward", "paper", merge_repeated=True)
-    each = model("forward", "paper")
-    assert once.merge_repeated
-    passed = []
-    network = once.run_network
-    once.run_network = lambda images, training: (
-        passed.append(len(images)) or network(images, training=training)
-    )
-    once.neighbor_pass.run_network = once.run_network
-    for seed in range(3):
-        data = batch(seed) | {
-            "neighbor_image": tf.constant(pictures[batch(seed)["neighbors"].numpy()])
-        }
-        first, second = once.train_step(data), each.train_step(data)
-        distinct = len(np.unique(data["neighbors"]))
-        assert distinct < data["neighbors"].shape.num_elements()
-        assert passed[-2:] == [distinct, len(data["label"])]
-        for name in first:
-            np.testing.assert_allclose(first[name], second[name], rtol=1e-5)
-    for a, b in zip(once.variables, each.variables, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

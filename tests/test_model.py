@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.presets import PRESETS
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE = 20, 6, 3, 7, 4
@@ -34,22 +33,20 @@ def model(
     class_weights=None,
     uncertainty_rate=1.0,
     optimizer=None,
-    merge_repeated=False,
     neighbors="forward",
     **settings,
 ):
-    config = PRESETS[preset].replace(neighbors=neighbors, **settings)
-    made = LDLVA(network(), config.method, SAMPLES, class_weights, merge_repeated=merge_repeated)
-    project = config.method.uncertainty_form == "direct"
+    settings = {"uncertainty_momentum": 0.0, "neighbors": neighbors} | settings
+    config = PRESETS[preset].replace(uncertainty_learning_rate=uncertainty_rate, **settings)
+    made = LDLVA(network(), config, SAMPLES, steps_per_epoch=4, class_weights=class_weights)
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).
-    optimizer = optimizer or tf.keras.optimizers.SGD(0.1)
-    made.compile(optimizer, UncertaintySGD(uncertainty_rate, project=project))
+    made.compile(optimizer or tf.keras.optimizers.SGD(0.1))
     return made
 
 
 def batch(seed=0, size=BATCH):
-    rng = np.random.default_rng(seed)
+    rng, places = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     labels = rng.integers(0, CLASSES, SAMPLES).astype(np.int32)
     ids = rng.permutation(SAMPLES)[:size].astype(np.int32)
     neighbors = rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32)
@@ -59,7 +56,10 @@ def batch(seed=0, size=BATCH):
         "image": rng.normal(size=[size, SIDE, SIDE, 3]).astype(np.float32),
         "neighbors": neighbors,
         "neighbor_labels": labels[neighbors],
-        "local_similarity": rng.uniform(size=[size, NEIGHBORS]).astype(np.float32),
+        "valence_arousal": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
+        "neighbor_valence_arousal": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(
+            np.float32
+        ),
         "neighbor_image": rng.normal(size=[size, NEIGHBORS, SIDE, SIDE, 3]).astype(np.float32),
     }
     return {name: tf.constant(array) for name, array in arrays.items()}

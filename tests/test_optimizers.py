@@ -1,25 +1,29 @@
-"""SGD touches only the rows of the batch; Adam is slower in some variables; the schedule."""
+"""SGD moves only the rows of the batch; Adam is slower in some variables; the schedule."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.optimizers import LayerwiseAdam, UncertaintySGD, learning_rate, network_optimizer
+from ldl_fer.methods.optimizers import (
+    LayerwiseAdam,
+    UncertaintySGD,
+    learning_rate,
+    network_optimizer,
+)
 from ldl_fer.presets import PRESETS
 from ldl_fer.settings import OptimizerConfig
 
 
-def step(optimizer, variable, rows, gradients):
-    slices = tf.IndexedSlices(tf.constant(gradients), tf.constant(rows))
-    optimizer.apply_gradients([(slices, variable)])
+def step(optimizer, rows, gradients):
+    optimizer.step(tf.constant(rows), tf.constant(gradients))
 
 
 def test_momentum_of_untouched_rows_rests():
     variable = tf.Variable([0.0, 0.0, 0.0])
-    optimizer = UncertaintySGD(0.1, momentum=0.9)
-    step(optimizer, variable, [0], [1.0])
-    step(optimizer, variable, [1], [1.0])
-    step(optimizer, variable, [0], [1.0])
+    optimizer = UncertaintySGD(variable, 0.1, momentum=0.9)
+    step(optimizer, [0], [1.0])
+    step(optimizer, [1], [1.0])
+    step(optimizer, [0], [1.0])
     # row 0: -0.1, then velocity 0.9 * -0.1 - 0.1 = -0.19  =>  -0.29; row 1: -0.1
     np.testing.assert_allclose(variable, [-0.29, -0.1, 0.0], rtol=1e-6)
 
@@ -27,18 +31,28 @@ def test_momentum_of_untouched_rows_rests():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_projection_keeps_touched_rows_in_the_unit_interval(momentum):
     variable = tf.Variable([0.5, 0.5, 3.0])
-    optimizer = UncertaintySGD(1.0, momentum, project=True)
-    step(optimizer, variable, [0, 1], [-2.0, 2.0])
+    optimizer = UncertaintySGD(variable, 1.0, momentum, project=True)
+    step(optimizer, [0, 1], [-2.0, 2.0])
     np.testing.assert_array_equal(variable, [1.0, 0.0, 3.0])
-    step(optimizer, variable, [2], [0.0])
+    step(optimizer, [2], [0.0])
     np.testing.assert_array_equal(variable, [1.0, 0.0, 1.0])
 
 
-def test_repeated_rows_add_up():
-    variable = tf.Variable([0.5])
-    step(UncertaintySGD(0.1, project=True), variable, [0, 0], [1.0, 2.0])
-    # 0.5 - 0.1 * (1 + 2)
-    np.testing.assert_allclose(variable, [0.2], rtol=1e-6)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_momentum_is_in_the_checkpoint(tmp_path, momentum):
+    def make():
+        variable = tf.Variable([0.5, 0.25])
+        return variable, UncertaintySGD(variable, 0.1, momentum)
+
+    (first, sgd), (second, other) = make(), make()
+    step(sgd, [0, 1], [1.0, -2.0])
+    path = tf.train.Checkpoint(sgd=sgd).write(str(tmp_path / "state"))
+    step(other, [1], [5.0])
+    tf.train.Checkpoint(sgd=other).read(path).assert_existing_objects_matched()
+    assert (other.velocity is None) == (momentum == 0)
+    for optimizer in (sgd, other):
+        step(optimizer, [1], [1.0])
+    np.testing.assert_array_equal(first, second)
 
 
 def test_released_schedules():
@@ -174,7 +188,3 @@ def test_an_optimizer_made_of_its_configuration_is_equal():
     # Adam's first step is the learning rate, the slow variable's a tenth of it.
     np.testing.assert_allclose(variables[0], [0.999, 1.999], rtol=1e-6)
     np.testing.assert_allclose(variables[1], [2.99], rtol=1e-6)
-    rows = tf.Variable([0.5])
-    sgd = UncertaintySGD.from_config(UncertaintySGD(1.0, 0.5, project=True).get_config())
-    step(sgd, rows, [0], [2.0])
-    np.testing.assert_array_equal(rows, [0.0])  # 0.5 - 2, projected to [0, 1]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from ldl_fer.annotations import read_annotations
 from ldl_fer.batches import batch_spec
 from ldl_fer.drawn_faces import draw_faces
+from ldl_fer.methods import neighbors_read
 from ldl_fer.pipeline import (
     batch_of_samples,
     ordered_dataset,
@@ -21,6 +22,7 @@ CONFIG = PRESETS["released_raf_resnet18"].replace(
     image_size=SIDE, num_neighbors=NEIGHBORS, batch_size=5, epochs=2, pad=2
 )
 PLAIN = CONFIG.replace(pad=0, flip=False, erase_probability=0.0)
+FORWARD = dict(neighbors=NEIGHBORS, neighbor_images=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def equal(first, second):
 
 
 def test_element_spec_is_the_one_written(records):
-    assert training_dataset(records, CONFIG).element_spec == batch_spec(SIDE, NEIGHBORS)
+    assert training_dataset(records, CONFIG, **FORWARD).element_spec == batch_spec(SIDE, NEIGHBORS)
 
 
 def test_each_sample_once_per_epoch_and_epochs_differ(records):
@@ -69,7 +71,7 @@ def test_each_sample_once_per_epoch_and_epochs_differ(records):
 def test_content_is_that_of_the_records(records, pictures):
     annotations = records.annotations()
     plane = annotations.valence_arousal
-    for batch in training_dataset(records, PLAIN):
+    for batch in training_dataset(records, PLAIN, **FORWARD):
         batch = {name: value.numpy() for name, value in batch.items()}
         ids, neighbors = batch["sample_id"], batch["neighbors"]
         np.testing.assert_array_equal(batch["label"], annotations.labels[ids])
@@ -78,32 +80,32 @@ def test_content_is_that_of_the_records(records, pictures):
         np.testing.assert_array_equal(batch["image"], pictures[ids])
         np.testing.assert_array_equal(batch["neighbor_image"], pictures[neighbors])
         for i, k in np.ndindex(neighbors.shape):
-            # laplace: exp(-(|dv| + |da|) / 0.5)
-            gap = np.abs(plane[ids[i]] - plane[neighbors[i, k]]).sum()
-            np.testing.assert_allclose(
-                batch["local_similarity"][i, k], np.exp(-gap / 0.5), rtol=1e-5
+            np.testing.assert_array_equal(batch["valence_arousal"][i], plane[ids[i]])
+            np.testing.assert_array_equal(
+                batch["neighbor_valence_arousal"][i, k], plane[neighbors[i, k]]
             )
 
 
 def test_a_run_goes_on_from_any_step(records):
-    whole = list(training_dataset(records, CONFIG))
+    whole = list(training_dataset(records, CONFIG, **FORWARD))
     for start in (1, 4, 5, 7):
-        rest = list(training_dataset(records, CONFIG, start_step=start))
+        rest = list(training_dataset(records, CONFIG, start_step=start, **FORWARD))
         assert len(rest) == len(whole) - start
         for first, second in zip(whole[start:], rest, strict=True):
             equal(first, second)
 
 
 def test_seed_decides_order_and_augmentation(records):
-    first = next(iter(training_dataset(records, CONFIG)))
-    again = next(iter(training_dataset(records, CONFIG)))
-    other = next(iter(training_dataset(records, CONFIG.replace(seed=1))))
+    first = next(iter(training_dataset(records, CONFIG, **FORWARD)))
+    again = next(iter(training_dataset(records, CONFIG, **FORWARD)))
+    other = next(iter(training_dataset(records, CONFIG.replace(seed=1), **FORWARD)))
     equal(first, again)
     assert (first["sample_id"].numpy() != other["sample_id"].numpy()).any()
 
 
 def test_the_same_picture_is_augmented_anew_wherever_it_occurs(records, pictures):
-    batch = next(iter(training_dataset(records, CONFIG.replace(erase_probability=0.0))))
+    config = CONFIG.replace(erase_probability=0.0)
+    batch = next(iter(training_dataset(records, config, **FORWARD)))
     changed = [
         (batch["neighbor_image"][i, k].numpy() != pictures[n]).any()
         for (i, k), n in np.ndenumerate(batch["neighbors"].numpy())
@@ -112,9 +114,24 @@ def test_the_same_picture_is_augmented_anew_wherever_it_occurs(records, pictures
     assert np.mean(changed) > 0.7
 
 
-def test_without_label_distribution_no_neighbor_is_read(records):
-    batch = next(iter(training_dataset(records, CONFIG.replace(label_distribution=False))))
+def test_where_none_is_asked_for_no_neighbor_is_read(records):
+    batch = next(iter(training_dataset(records, CONFIG)))
     assert batch.keys() == {"sample_id", "label", "image"}
+    assert neighbors_read(CONFIG) == NEIGHBORS
+    assert neighbors_read(CONFIG.replace(label_distribution=False)) == 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 7, 23, 100])
+def test_no_sample_is_twice_in_a_step_whatever_the_replicas(records, batch_size):
+    """Rows by sample_id are written without a look at which came last."""
+    config = CONFIG.replace(batch_size=batch_size, epochs=4)
+    for replicas in {1, min(3, batch_size)}:
+        steps = steps_per_epoch(COUNT, batch_size, replicas)
+        parts = iter(training_dataset(records, config, 0, replicas, range(replicas)))
+        for _ in range(4 * steps):
+            ids = np.concatenate([next(parts)["sample_id"] for _ in range(replicas)])
+            assert len(np.unique(ids)) == len(ids)
+        assert next(parts, None) is None
 
 
 def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
@@ -124,7 +141,7 @@ def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
     images = np.concatenate([b["image"] for b in batches])
     np.testing.assert_array_equal(ids, np.arange(COUNT))
     np.testing.assert_array_equal(images, pictures)
-    first = next(iter(ordered_dataset(records, CONFIG, neighbors=True, images=False)))
+    first = next(iter(ordered_dataset(records, CONFIG, NEIGHBORS, images=False)))
     assert first.keys() == batch_spec(SIDE, NEIGHBORS).keys() - {"image", "neighbor_image"}
 
 
@@ -138,22 +155,22 @@ def test_batch_of_samples(records, pictures):
 
 @pytest.mark.parametrize("neighbors", ["forward", "bank"])
 def test_the_replicas_parts_joined_are_the_whole_batches(records, neighbors):
-    config = CONFIG.replace(neighbors=neighbors)
+    wanted = FORWARD if neighbors == "forward" else dict(neighbors=NEIGHBORS)
     # two machines, of one and of two replicas; a batch of 3 gives each one sample
     parts = [
-        training_dataset(records, config, 1, replicas=3, own_replicas=own)
+        training_dataset(records, CONFIG, 1, replicas=3, own_replicas=own, **wanted)
         for own in (range(1), range(1, 3))
     ]
-    assert parts[0].element_spec == training_dataset(records, config).element_spec
+    assert parts[0].element_spec == training_dataset(records, CONFIG, **wanted).element_spec
     machines = [iter(part) for part in parts]
     steps = 0
-    for whole in training_dataset(records, config, 1):
+    for whole in training_dataset(records, CONFIG, 1, **wanted):
         three = [next(machines[0]), next(machines[1]), next(machines[1])]
         sizes = [len(part["label"]) for part in three]
         assert max(sizes) - min(sizes) <= 1
-        for name, values in whole.items():  # an exponential may differ in its last bit
+        for name, values in whole.items():
             joined = np.concatenate([part[name] for part in three])
-            np.testing.assert_allclose(joined, values, rtol=1e-6, err_msg=name)
+            np.testing.assert_array_equal(joined, values, err_msg=name)
         steps += 1
     assert steps == 9
     assert all(next(machine, None) is None for machine in machines)

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.model import LDLVA
-from ldl_fer.optimizers import UncertaintySGD
+from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.presets import PRESETS
 
 STEPS = 3
@@ -42,13 +41,15 @@ def build_network(golden):
 
 def build_model(golden):
     rate, gamma, init, uncertainty_rate, momentum = (float(x) for x in golden["hparams"])
-    method = PRESETS["released_raf_resnet18"].replace(gamma=gamma, uncertainty_init=init).method
-    weights = golden["class_weights"].tolist() if "class_weights" in golden else None
-    model = LDLVA(build_network(golden), method, len(golden["labels"]), weights)
-    model.compile(
-        tf.keras.optimizers.Adam(rate, epsilon=1e-7),
-        UncertaintySGD(uncertainty_rate, momentum),
+    config = PRESETS["released_raf_resnet18"].replace(
+        gamma=gamma,
+        uncertainty_init=init,
+        uncertainty_learning_rate=uncertainty_rate,
+        uncertainty_momentum=momentum,
     )
+    weights = golden["class_weights"].tolist() if "class_weights" in golden else None
+    model = LDLVA(build_network(golden), config, len(golden["labels"]), 1, weights)
+    model.compile(tf.keras.optimizers.Adam(rate, epsilon=1e-7))
     return model
 
 
@@ -73,13 +74,16 @@ def state(model):
 def batch_of(golden, step):
     indices = golden[f"step{step}/indices"]
     neighbors = golden[f"step{step}/neighbor_indices"]
+    # Recorded is s itself: places that have it by s = exp(-(|dv| + |da|) / 0.5).
+    distance = -0.5 * np.log(golden[f"step{step}/local_similarity"].astype(np.float64))
     return {
         "image": golden[f"step{step}/images"],
         "label": golden["labels"][indices],
         "sample_id": indices,
         "neighbors": neighbors,
         "neighbor_labels": golden["labels"][neighbors],
-        "local_similarity": golden[f"step{step}/local_similarity"],
+        "valence_arousal": np.zeros([len(indices), 2]),
+        "neighbor_valence_arousal": np.stack([distance, np.zeros_like(distance)], axis=-1),
         "neighbor_image": golden[f"step{step}/neighbor_images"],
     }
 

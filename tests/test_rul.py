@@ -8,7 +8,7 @@ from tiny_networks import (
     UNITS,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     feature_network,
     softmax,
     step_by_hand,
@@ -16,7 +16,7 @@ from tiny_networks import (
     without_chance,
 )
 
-from ldl_fer.comparators.rul import mixed_features
+from ldl_fer.methods.rul import mixed_features
 
 WEIGHTS = np.array([3, 0.5, 1, 2, 0.25, 1, 4], np.float32)
 
@@ -80,7 +80,7 @@ def test_a_harder_face_asks_for_a_larger_uncertainty():
 def test_the_branch_learns_to_tell_hard_faces():
     # Easy faces shout their class, hard ones whisper; only the branch is trained.
     classes, rng = 7, np.random.default_rng(0)
-    made = comparator("rul", feature_network(classes, classes), samples=64)
+    made = compiled("rul", feature_network(classes, classes), samples=64)
     optimizer = tf.keras.optimizers.Adam(0.01)
 
     def data(count=64):
@@ -95,7 +95,7 @@ def test_the_branch_learns_to_tell_hard_faces():
     @tf.function(reduce_retracing=True)
     def learn(features):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(made.losses(features, None)["loss"])
+            loss = tf.reduce_mean(made.losses(features, None).loss)
         variables = made.uncertainty.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
@@ -112,7 +112,7 @@ def test_the_branch_learns_to_tell_hard_faces():
 
 
 def test_the_branch_is_normalization_dropout_units_normalization():
-    made = comparator("rul")
+    made = compiled("rul")
     first, dropout, dense, second = made.uncertainty.layers
     assert not first.trainable_variables and len(second.trainable_variables) == 2
     assert dropout.rate == 0.4 and dense.kernel.shape == (UNITS, 64)
@@ -122,7 +122,7 @@ def test_the_branch_is_normalization_dropout_units_normalization():
     assert len(ours) == len(made.network.trainable_variables) + 4
     # Dropout is at work in training.
     data = batch()
-    losses = [made.losses(data, None)["loss"].numpy() for _ in range(2)]
+    losses = [made.losses(data, None).loss.numpy() for _ in range(2)]
     assert (losses[0] != losses[1]).any()
 
 
@@ -133,8 +133,8 @@ def normalized(x, epsilon=1e-3):
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_steps_are_those_written_by_hand(weights):
-    shared = {} if weights is None else {"class_weights": weights.tolist()}
-    made = without_chance(comparator("rul", shared=shared))
+    given = None if weights is None else weights.tolist()
+    made = without_chance(compiled("rul", class_weights=given))
     factors = np.ones(7, np.float32) if weights is None else weights
     twin, optimizer = tiny_network(), tf.keras.optimizers.SGD(0.1)
     kernel, bias, gamma, beta = (tf.Variable(v) for v in made.uncertainty.trainable_variables)
@@ -171,12 +171,12 @@ def test_steps_are_those_written_by_hand(weights):
 
 def test_the_partner_is_the_sample_before():
     # All pairs of the ring are in the sum either way round; a sample's own loss tells which is its.
-    made = without_chance(comparator("rul", feature_network(7, 7)))
+    made = without_chance(compiled("rul", feature_network(7, 7)))
     made.uncertainty.get_layer("dense").kernel.assign(tf.zeros([7, 64]))  # equal uncertainties
     labels = np.array([0, 1, 2, 3, 4])
     features = np.random.default_rng(0).normal(size=[5, 7]).astype(np.float32)
     data = {"sample_id": tf.range(5), "label": tf.constant(labels, tf.int32), "image": features}
-    found = made.losses(data, None)["loss"].numpy()
+    found = made.losses(data, None).loss.numpy()
     for i, j in ((0, 4), (1, 0), (2, 1), (3, 2), (4, 3)):
         p = softmax((features[i] + features[j]) / 2)
         expected = -0.5 * np.log(p[labels[i]]) - 0.5 * np.log(p[labels[j]])
@@ -184,9 +184,9 @@ def test_the_partner_is_the_sample_before():
 
 
 def test_every_variable_gets_a_gradient():
-    made = comparator("rul", tiny_network(batch_norm=False))
+    made = compiled("rul", tiny_network(batch_norm=False))
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(made.losses(batch(), None)["loss"])
+        loss = tf.reduce_sum(made.losses(batch(), None).loss)
     for variable, gradient in zip(
         made.optimized_variables, tape.gradient(loss, made.optimized_variables), strict=True
     ):
@@ -196,7 +196,7 @@ def test_every_variable_gets_a_gradient():
 
 
 def test_a_face_with_itself_is_not_mixed():
-    made, plain = (comparator(m, tiny_network(batch_norm=False)) for m in ("rul", "cross_entropy"))
+    made, plain = (compiled(m, tiny_network(batch_norm=False)) for m in ("rul", "cross_entropy"))
     data = batch(size=1)
     for model in (made, plain):
         model.train_step(data)
@@ -204,7 +204,7 @@ def test_a_face_with_itself_is_not_mixed():
 
 
 def test_faces_are_not_mixed_at_test_time():
-    made, data = comparator("rul"), batch()
+    made, data = compiled("rul"), batch()
     for seed in range(2):
         made.train_step(batch(seed))
     together = made(data["image"])[1].numpy()
@@ -219,7 +219,7 @@ def test_faces_are_not_mixed_at_test_time():
 
 def test_mixtures_pass_the_networks_dropout_as_single_faces_do():
     # All features but a few are dropped: without dropout the losses would be equal each time.
-    made = without_chance(comparator("rul", tiny_network(batch_norm=False, dropout=0.9)))
+    made = without_chance(compiled("rul", tiny_network(batch_norm=False, dropout=0.9)))
     data = batch()
-    losses = [made.losses(data, None)["loss"].numpy() for _ in range(4)]
+    losses = [made.losses(data, None).loss.numpy() for _ in range(4)]
     assert any((loss != losses[0]).any() for loss in losses[1:])

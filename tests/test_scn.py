@@ -11,13 +11,13 @@ from tiny_networks import (
     UNITS,
     assert_equal_variables,
     batch,
-    comparator,
+    compiled,
     softmax,
     step_by_hand,
     tiny_network,
 )
 
-from ldl_fer.comparators.scn import (
+from ldl_fer.methods.scn import (
     NOT_RELABELED,
     low_importance,
     rank_regularization,
@@ -174,10 +174,10 @@ def loss_by_hand(importance, weighted, labels, weights, rank_weight, margin=0.15
 @pytest.mark.parametrize("relabel_epoch", [0, 1, 2, 99])
 def test_steps_and_relabeling_are_those_written_by_hand(relabel_epoch):
     weights, rate, margin = np.array([3, 0.5, 1, 2, 0.25, 1, 4], np.float32), 0.05, 0.02
-    made = comparator(
+    made = compiled(
         "scn",
         optimizer=tf.keras.optimizers.SGD(rate),
-        shared={"class_weights": weights.tolist()},
+        class_weights=weights.tolist(),
         scn_relabel_epoch=relabel_epoch,
         scn_relabel_margin=margin,
         scn_rank_weight=0.3,
@@ -218,7 +218,7 @@ def test_steps_and_relabeling_are_those_written_by_hand(relabel_epoch):
 
 
 def test_new_labels_are_trained_on_and_never_judged_by():
-    made, data = comparator("scn", tiny_network(batch_norm=False)), batch()
+    made, data = compiled("scn", tiny_network(batch_norm=False)), batch()
     ids, labels = data["sample_id"].numpy(), data["label"].numpy()
     new = np.full(SAMPLES, NOT_RELABELED, np.int32)
     new[ids[0]], new[ids[3]] = (labels[0] + 1) % CLASSES, (labels[3] + 2) % CLASSES
@@ -226,9 +226,9 @@ def test_new_labels_are_trained_on_and_never_judged_by():
     rows = made.losses(data, None)
     now = np.where(new[ids] == NOT_RELABELED, labels, new[ids])
     assert (now != labels).sum() == 2
-    p = softmax(rows["weighted_logits"].numpy())
+    p = softmax(rows.weighted_logits.numpy())
     expected = [-np.log(p[i, now[i]]) for i in range(BATCH)]
-    np.testing.assert_allclose(rows["classification_loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(rows.classification_loss, expected, rtol=1e-5)
     logits = made(data["image"])[1].numpy()
     found = made.test_step(data)
     # -log f_y of the given labels; logits are not weighted
@@ -240,7 +240,7 @@ def test_new_labels_are_trained_on_and_never_judged_by():
 
 
 def test_samples_outside_the_batch_keep_their_labels():
-    made = comparator("scn", scn_relabel_epoch=0, scn_relabel_margin=0.0)
+    made = compiled("scn", scn_relabel_epoch=0, scn_relabel_margin=0.0)
     before = np.full(SAMPLES, 3, np.int32)
     made.new_labels.assign(before)
     for seed in range(3):
@@ -253,11 +253,11 @@ def test_samples_outside_the_batch_keep_their_labels():
 
 def gradients(rank_weight):
     # A margin of 1 is always missed.
-    made = comparator("scn", scn_rank_weight=rank_weight, scn_margin=1.0)
+    made = compiled("scn", scn_rank_weight=rank_weight, scn_margin=1.0)
     assert made.importance.kernel.shape == (UNITS, 1)
     with tf.GradientTape() as tape:
         rows = made.losses(batch(), None)
-        loss = tf.reduce_sum(rows["loss"])
+        loss = tf.reduce_sum(rows.loss)
     logits, first = made.network.get_layer("logits").kernel, made.network.trainable_variables[0]
     found = tape.gradient(loss, [*made.importance.variables, logits, first])
     return [0.0 if g is None else np.abs(g.numpy()).max() for g in found]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ldl_fer.config import Config
+from ldl_fer.config import GROUPS, Config, fields
 from ldl_fer.errors import InputError
 from ldl_fer.setting_checks import check_setting, checkpoint_interval
 
@@ -49,7 +49,8 @@ def test_settings_of_the_wrong_kind_are_named(name, value):
 
 @pytest.mark.parametrize("name", ["delta", "gamma", "dropout", "calibration_floor"])
 def test_none_has_no_range(name):
-    check_setting(name, None, float | None)
+    [rules] = [f[name].metadata for f in map(fields, GROUPS) if name in f]
+    check_setting(name, None, float | None, checks=rules["checks"])
     with pytest.raises(InputError, match=f"{name} is a finite number, not None"):
         check_setting(name, None, float)
 
@@ -59,14 +60,14 @@ def test_lambda_itself_starts_within_0_and_1(value):
     with pytest.raises(InputError, match="uncertainty_init .* direct .* or uncertainty_form logit"):
         Config().replace(uncertainty_init=value)
     logit = Config().replace(uncertainty_init=value, uncertainty_form="logit")
-    assert logit.method.uncertainty_init == value
+    assert logit.ldlva.uncertainty_init == value
     with pytest.raises(InputError, match="uncertainty_init"):
         logit.replace(uncertainty_form="direct")
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_lambda_may_start_at_either_end(value):
-    assert Config().replace(uncertainty_init=value).method.uncertainty_init == value
+    assert Config().replace(uncertainty_init=value).ldlva.uncertainty_init == value
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_lambda_may_start_at_either_end(value):
     ],
 )
 def test_interval_of_checkpoints(text, steps, minutes):
-    assert checkpoint_interval(text) == (steps, minutes)
+    assert checkpoint_interval("checkpoint_every", text) == (steps, minutes)
 
 
 @pytest.mark.parametrize(

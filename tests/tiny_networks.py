@@ -1,10 +1,10 @@
-"""Tiny networks, batches and compiled comparators for the tests of the methods."""
+"""Tiny networks, batches and compiled models for the tests of the methods."""
 
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.comparators import COMPARATORS
 from ldl_fer.config import Config
+from ldl_fer.methods import METHODS
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
 LABELS = np.random.default_rng(99).integers(0, CLASSES, SAMPLES).astype(np.int32)
@@ -40,29 +40,38 @@ def feature_network(size, classes):
     return tf.keras.Model(whole, head(whole), name="network")
 
 
-def comparator(
-    method, network=None, optimizer=None, steps_per_epoch=2, samples=SAMPLES, shared=(), **settings
+def compiled(
+    method,
+    network=None,
+    optimizer=None,
+    steps_per_epoch=2,
+    samples=SAMPLES,
+    class_weights=None,
+    **settings,
 ):
-    """A compiled comparator of a tiny network."""
-    config = Config().replace(method=method, **settings).comparator
+    """A compiled model of a method, of a tiny network."""
+    config = Config().replace(method=method, **settings)
     network = tiny_network() if network is None else network
-    made = COMPARATORS[method](network, config, samples, steps_per_epoch, **dict(shared))
+    made = METHODS[method](network, config, samples, steps_per_epoch, class_weights)
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).
     made.compile(optimizer or tf.keras.optimizers.SGD(0.1))
-    made.optimizer.build(made.optimized_variables)
     return made
 
 
 def batch(seed=0, size=BATCH):
     rng = np.random.default_rng(seed)
+    places = np.random.default_rng([seed, 1])
     ids = rng.permutation(SAMPLES)[:size].astype(np.int32)
     arrays = {
         "sample_id": ids,
         "label": LABELS[ids],
         "image": rng.integers(0, 256, [size, SIDE, SIDE, 3]).astype(np.uint8),
         "neighbors": rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32),
-        "local_similarity": rng.uniform(size=[size, NEIGHBORS]).astype(np.float32),
+        "valence_arousal": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
+        "neighbor_valence_arousal": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(
+            np.float32
+        ),
     }
     return {name: tf.constant(array) for name, array in arrays.items()}
 
@@ -94,7 +103,7 @@ def assert_equal_variables(first, second, atol=1e-6):
 
 def own_variables(made):
     """Those of the method beside the network's, the optimizer's and the metrics'."""
-    others = [*made.whole.variables, *made.optimizer.variables]
+    others = [*made.network.variables, *made.optimizer.variables]
     others += [variable for metric in made.metrics for variable in metric.variables]
     known = {id(variable) for variable in others}
     return [variable for variable in made.variables if id(variable) not in known]

@@ -14,7 +14,7 @@ SPEC_FLAGS = (
 )
 _UNUSED = (  # settings that `train_regressor` does not look at
     *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
-    *("jit", "pictures", "uncertainty_learning_rate", "uncertainty_momentum", "sync_batch_norm"),
+    *("jit", "pictures", "sync_batch_norm"),
 )
 
 flags.disclaim_key_flags()

@@ -26,7 +26,7 @@ from ldl_fer.backbones import backbone_variables, build_network, standardize, tr
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
-from ldl_fer.optimizers import learning_rate, network_optimizer
+from ldl_fer.methods.optimizers import learning_rate, network_optimizer
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.runs import Run
@@ -61,7 +61,6 @@ def train_regressor(
     run = Run(config.run.run_dir)
     if run.exists():
         raise InputError(f"{run.folder} already holds a run. Choose another --run_dir.")
-    config = config.replace(method="cross_entropy")  # batches without neighbors
     network = build_network(config.network, config.data.image_size, 2, config.run.seed)
     shrink_logits(network)
     opened = opener(network, config.network.frozen)

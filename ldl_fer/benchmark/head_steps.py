@@ -18,7 +18,9 @@ from ldl_fer.benchmark.steps import (
 from ldl_fer.benchmark.turns import take_turns
 from ldl_fer.compiled_model import compile_model
 from ldl_fer.config import Config
-from ldl_fer.model import LDLVA
+from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods.classifier import Classifier
+from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.presets import PRESETS
 
 HEAD = PRESETS["small"].replace(batch_size=64)
@@ -58,13 +60,14 @@ def steps_head(
     return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
 
 
-def _head_model(config: Config, rows: int, inputs: int, units: int) -> LDLVA:
+def _head_model(config: Config, rows: int, inputs: int, units: int) -> Classifier:
     layers = tf.keras.layers
     frozen = tf.keras.Input([inputs])
     hidden = layers.Dense(units)(layers.Dropout(0.5)(frozen))
     features = layers.ReLU(name="features")(layers.BatchNormalization()(hidden))
     logits = layers.Dense(len(config.data.class_names), name="logits")(features)
-    model = LDLVA(tf.keras.Model(frozen, (features, logits)), config.method, rows)
+    network, batch_size = tf.keras.Model(frozen, (features, logits)), config.optimizer.batch_size
+    model = METHODS[config.method](network, config, rows, steps_per_epoch(rows, batch_size))
     compile_model(model, config)
     return model
 
@@ -78,12 +81,13 @@ def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
         "label": random.integers(len(config.data.class_names), size=shape),
         "image": random.normal(size=[*shape, inputs]).astype(np.float32),
     }
-    if config.method.label_distribution:
-        shape = [*shape, config.data.num_neighbors]
+    if neighbors := neighbors_read(config):
+        batches["valence_arousal"] = random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32)
+        shape = [*shape, neighbors]
         batches |= {
             "neighbors": random.integers(rows, size=shape),
             "neighbor_labels": random.integers(len(config.data.class_names), size=shape),
-            "local_similarity": random.uniform(size=shape).astype(np.float32),
+            "neighbor_valence_arousal": random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32),
         }
     whole = {k: v if v.dtype == np.float32 else v.astype(np.int32) for k, v in batches.items()}
     return tf.data.Dataset.from_tensor_slices(whole).repeat()

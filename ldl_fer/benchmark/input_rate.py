@@ -10,10 +10,10 @@ import tensorflow as tf
 from ldl_fer.batches import decode
 from ldl_fer.benchmark.made_up_set import made_up_records
 from ldl_fer.benchmark.rows import Row, compare
+from ldl_fer.benchmark.steps import batches_of_method
 from ldl_fer.benchmark.turns import take_turns, timed
 from ldl_fer.config import Config
 from ldl_fer.examples import decode_examples
-from ldl_fer.pipeline import training_dataset
 from ldl_fer.presets import PRESETS
 from ldl_fer.records import Records
 
@@ -47,7 +47,7 @@ def pipeline(
         records = made_up_records(folder, rows, size, wanted, progress)
         unit = f"decoding, {title}"
         datasets = {unit: _decoding(records, config)} | {
-            f"{name}, {title}": training_dataset(records, config.replace(epochs=steps, **settings))
+            f"{name}, {title}": batches_of_method(records, config.replace(epochs=steps, **settings))
             for name, settings in _VARIANTS.items()
         }
         variants = {

@@ -11,7 +11,8 @@ from ldl_fer.benchmark.rows import Row, Targets, compare
 from ldl_fer.benchmark.turns import take_turns, timed
 from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
-from ldl_fer.model import LDLVA
+from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods.classifier import Classifier
 from ldl_fer.pipeline import training_dataset
 from ldl_fer.prepared_records import prepare_records
 from ldl_fer.presets import PRESETS
@@ -88,8 +89,18 @@ def training_variant(records: Records, config: Config, steps: int) -> Callable[[
     config = config.replace(epochs=_ENDLESS)
     return step_variant(
         functools.partial(build_model, config, records),
-        functools.partial(training_dataset, records, config),
+        functools.partial(batches_of_method, records, config),
         steps,
+    )
+
+
+def batches_of_method(records: Records, config: Config) -> tf.data.Dataset:
+    """The batches that the method of the settings is trained on."""
+    return training_dataset(
+        records,
+        config,
+        neighbors=neighbors_read(config),
+        neighbor_images=METHODS[config.method].runs_neighbors(config),
     )
 
 
@@ -145,7 +156,7 @@ def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, d
 
 
 def step_variant(
-    make_model: Callable[[], LDLVA], make_dataset: Callable[[], tf.data.Dataset], steps: int
+    make_model: Callable[[], Classifier], make_dataset: Callable[[], tf.data.Dataset], steps: int
 ) -> Callable[[], float]:
     """Model and dataset are made in the first call, which does not count."""
 

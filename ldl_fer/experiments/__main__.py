@@ -102,7 +102,7 @@ def main(names: list[str]) -> None:
 
 
 def _define_flags() -> None:
-    define_flags("data", "augmentation", "method", "comparator", "network", "optimizer", "run")
+    define_flags()
     flags.DEFINE_string("test_data_path", None, "Annotation CSV of the test images.", required=True)
     flags.DEFINE_string("test_image_dir", None, "Folder that its paths start from.", required=True)
     flags.DEFINE_string("dataset", "data", "Name of the data set in tables.")

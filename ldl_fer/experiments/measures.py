@@ -19,12 +19,13 @@ from tqdm import tqdm
 from ldl_fer.annotation_checks import vote_columns
 from ldl_fer.annotations import read_annotations
 from ldl_fer.backbones import build_network
-from ldl_fer.comparators.label_smoothing import smoothed_label
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import Variant
 from ldl_fer.files import whole_file
 from ldl_fer.label_list import CLEAN_LABEL
+from ldl_fer.methods import training_data
+from ldl_fer.methods.baselines import smoothed_label
 from ldl_fer.metrics import distribution_metrics, flip_detection
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.samples_csv import shares
@@ -209,7 +210,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     classes = len(config.data.class_names)
     network = build_network(config.network, config.data.image_size, classes)
     records, _ = training_records(
-        config.training_data, config.run.seed, opener(network, frozen=True)
+        training_data(config), config.run.seed, opener(network, frozen=True)
     )
     assert isinstance(records, PooledRecords)  # as the backbone is frozen
     pooled, labels = records.pooled[:][:, 0], records.annotations().labels
@@ -231,7 +232,7 @@ def check_cross_validation(config: Config) -> None:
       InputError: as `cross_validated`, and as `training_sources`.
     """
     _check_frozen(config)
-    data = dataclasses.replace(config.training_data, on_bad_image="skip")  # none is opened here
+    data = dataclasses.replace(training_data(config), on_bad_image="skip")  # none is opened here
     (path, *_, annotations), _ = training_sources(data, config.run.seed)
     if annotations is None:
         annotations = read_annotations(path, None, data.class_names, 1, plane=False)

@@ -109,7 +109,7 @@ def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]
     del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
     settings["tests"] = {name: str(path) for name, path in tests.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    words = f"{config.comparator.method} {noise} seed {seed}"
+    words = f"{config.method} {noise} seed {seed}"
     return "-".join([*words.split(), digest])
 
 
@@ -127,7 +127,7 @@ def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
 
 
 def _is_cross_validated(experiment: Experiment, one: Planned) -> bool:
-    return experiment.measure == "uncertainty" and one.config.comparator.method == "cross_entropy"
+    return experiment.measure == "uncertainty" and one.config.method == "cross_entropy"
 
 
 def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
@@ -225,7 +225,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 for dataset in one.tests
             },
             one.config.data.class_names,
-            one.config.comparator.smoothing,
+            one.config.label_smoothing.smoothing,
             outside,
         )
         record = json.loads(one.record.read_text())

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ldl_fer.method_settings import METHOD_SETTINGS
+
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
@@ -84,15 +86,7 @@ def compared(*methods: str) -> tuple[Variant, ...]:
     return tuple(Variant(TITLES[name], {"method": name}) for name in methods)
 
 
-TITLES = {
-    "cross_entropy": "cross-entropy",
-    "label_smoothing": "label smoothing",
-    "scn": "SCN",
-    "rul": "RUL",
-    "eac": "EAC",
-    "ldl_alsg": "neighbor constraint",
-    "ldlva": "LDLVA",
-}
+TITLES = {name: settings.title for name, settings in METHOD_SETTINGS.items()}
 ALL = compared(*TITLES)
 CLEAN = Noise()
 CLEAN_AND_FLIPPED = (CLEAN, Noise("symmetric", 0.3))

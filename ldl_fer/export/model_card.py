@@ -21,7 +21,6 @@ from ldl_fer.samples_csv import read_samples
 from ldl_fer.settings import DataConfig
 
 NO_LICENSE = "not stated: ask the data's owner"
-_METHOD = {"ldlva": "LDLVA (Le et al., WACV 2023)", "cross_entropy": "plain cross-entropy"}
 _PER_CLASS = ("recall", "precision", "f1")
 _LIMITS = """\
 - It tells which expression people *would name* on a face, not what the person feels. A face is a
@@ -139,11 +138,12 @@ def _counts(text: str, labels: np.ndarray, data: DataConfig) -> str:
 
 def _settings(run: Run, config: Config) -> str:
     best, made = run.epoch("best"), _read(run.folder / "environment.json")
-    method, network, steps = config.comparator.method, config.network, config.optimizer
+    method, network, steps = config.method_settings, config.network, config.optimizer
+    paper = f" ({method.paper})" if method.paper else ""
     frozen = ", frozen, with a head of its own" if network.frozen else ""
     start = f", started from `{public_name(network.pretrained)}`" if network.pretrained else ""
     lines = [
-        f"- method: {_METHOD.get(method, method)}, {steps.epochs} epochs, batch "
+        f"- method: {method.title}{paper}, {steps.epochs} epochs, batch "
         f"{steps.batch_size}, seed {config.run.seed}",
         f"- network: {public_name(network.backbone)}{frozen}{start}, images of "
         f"{config.data.image_size} x {config.data.image_size} pixels",

@@ -18,7 +18,7 @@ def by_uncertainty(training: TrainingSet, names: tuple[str, ...], count: int, se
     Among samples of equal lambda the faces are drawn at random.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       names: the C class names.
       count: of faces at either end.
       seed: of the draw.

@@ -1,4 +1,6 @@
-"""Figures 3 and 4: what LDLVA made of the labels of training faces, and of which neighbors."""
+"""Figures 3 and 4: target distributions of training faces, and the neighbors they come from."""
+
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,7 +17,7 @@ def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) 
     """Figure 3: faces with given label, aggregated and target distribution, and human votes.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       names: the C class names.
       ids: sample_ids of the faces.
 
@@ -39,7 +41,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     Under a neighbor's label stands what the network says of it, which is what it contributes.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       config: of the run.
       ids: sample_ids of the faces.
 
@@ -50,7 +52,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     table = samples.iloc[ids]
     neighbors = neighbor_numbers(table, "neighbors", int)
     place = samples[["valence", "arousal"]].to_numpy(np.float32)
-    method = config.method
+    method: Any = config.method_settings
     similarity = local_similarity(
         place[ids], place[neighbors], method.delta, method.similarity_kernel
     )

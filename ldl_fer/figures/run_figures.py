@@ -13,6 +13,7 @@ from ldl_fer.figures.by_uncertainty import by_uncertainty
 from ldl_fer.figures.constructed import constructed, with_neighbors
 from ldl_fer.figures.faces import mixed
 from ldl_fer.figures.predictions import predictions
+from ldl_fer.methods import METHODS
 from ldl_fer.runs import Run
 
 _ROWS = 5  # of Figure 4
@@ -47,7 +48,7 @@ def draw_figures(
     config, notes = run.config(), []
     names = config.data.class_names
     wanted: dict[str, Callable[[], Figure]] = {}
-    if config.comparator.method == "ldlva":
+    if METHODS[config.method].constructs_targets:
         training = training_set(run_dir, annotations, image_dir)
         ids = mixed(training.samples["uncertainty"].to_numpy(), count, seed)
         few = ids[np.linspace(0, len(ids) - 1, min(len(ids), _ROWS)).round().astype(int)]
@@ -56,8 +57,8 @@ def draw_figures(
         wanted["figure_6_uncertainty"] = lambda: by_uncertainty(training, names, count, seed)
     else:
         notes.append(
-            f"Figures 3, 4 and 6 show what LDLVA constructs; {run.folder} was trained by "
-            f"{config.comparator.method}, which has no target distributions."
+            f"Figures 3, 4 and 6 show target distributions; {run.folder} was trained by "
+            f"{config.method}, which has none."
         )
     if test:
         wanted["figure_5_predictions"] = lambda: predictions(run_dir, *test, count, seed)

@@ -2,7 +2,8 @@
 
 Faces that are close in an auxiliary label space should have close predictions. The paper's spaces
 are landmarks and action units; here it is the valence-arousal plane, as in LDLVA, with the same
-neighbors and the same local similarity, so that the two differ in what is done with them alone.
+neighbors and the same local similarity (--delta, --similarity_kernel), so that the two differ only
+in what is done with them.
 
   L = CE(l, f(x^i)) + omega sum_k s_k KL(f(x^k) || f(x^i)) / sum_k s_k
 
@@ -11,10 +12,14 @@ the divergence, its normalization and omega = 1 are this project's: the paper's 
 up.
 """
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
-from ldl_fer.bank import write_rows
-from ldl_fer.comparators.comparator import Comparator
+from ldl_fer import equations
+from ldl_fer.config import Config
+from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.replicas import write_rows
 
 
 def neighbor_constraint(
@@ -46,7 +51,17 @@ def neighbor_constraint(
     return tf.math.divide_no_nan(tf.reduce_sum(similarity * divergence, axis=-1), total)
 
 
-class LDLALSG(Comparator):
+class LDLALSGRows(NamedTuple):
+    """A step's values, a row per sample."""
+
+    features: tf.Tensor  # [B, V]
+    logits: tf.Tensor  # [B, C]
+    loss: tf.Tensor  # [B]
+    classification_loss: tf.Tensor  # [B]
+    neighbor_constraint: tf.Tensor  # [B]
+
+
+class LDLALSG(Classifier):
     """Minimizes CE and the neighbor constraint.
 
     Attributes:
@@ -54,6 +69,10 @@ class LDLALSG(Comparator):
     """
 
     LOSSES = ("loss", "classification_loss", "neighbor_constraint")
+
+    @classmethod
+    def reads_neighbors(cls, config: Config) -> bool:
+        return True
 
     def add_parts(self) -> None:
         self.probabilities = self.add_weight(
@@ -65,29 +84,27 @@ class LDLALSG(Comparator):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
-    def parts(self) -> dict:
+    def parts(self) -> dict[str, Any]:
         return super().parts() | {"probabilities": self.probabilities}
 
-    def look_up(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """Probabilities of the neighbors [B, K, C], and which have any [B, K]."""
+    def look_up(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads the probabilities of the neighbors [B, K, C], and which have any [B, K]."""
         probabilities = tf.gather(self.probabilities, batch["neighbors"])
         return probabilities, tf.cast(tf.reduce_any(probabilities > 0.0, axis=-1), tf.float32)
 
-    def losses(
-        self, batch: dict[str, tf.Tensor], known: tuple[tf.Tensor, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        probabilities, seen = known
+    def losses(self, batch: Batch, neighbors: tuple[tf.Tensor, tf.Tensor]) -> LDLALSGRows:
+        probabilities, seen = neighbors
         features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
-        similarity = batch["local_similarity"] * seen
-        constraint = neighbor_constraint(logits, probabilities, similarity)
-        return {
-            "features": features,
-            "logits": logits,
-            "classification_loss": classification,
-            "neighbor_constraint": constraint,
-            "loss": classification + self.settings.alsg_weight * constraint,
-        }
+        similarity = equations.local_similarity(
+            batch["valence_arousal"],
+            batch["neighbor_valence_arousal"],
+            self.config.ldlva.delta,
+            self.config.ldlva.similarity_kernel,
+        )
+        constraint = neighbor_constraint(logits, probabilities, similarity * seen)
+        loss = classification + self.config.ldl_alsg.alsg_weight * constraint
+        return LDLALSGRows(features, logits, loss, classification, constraint)
 
-    def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
-        write_rows(batch["sample_id"], [(self.probabilities, tf.nn.softmax(rows["logits"]))])
+    def after_step(self, batch: Batch, rows: LDLALSGRows, row_gradients: list[tf.Tensor]) -> None:
+        write_rows(batch["sample_id"], [(self.probabilities, tf.nn.softmax(rows.logits))])

@@ -13,13 +13,17 @@ No gradient flows into W by way of the maps. Random erasing is set by the flags 
 backbone's head) has them for its map, of one place.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from ldl_fer.backbones import feature_map
-from ldl_fer.comparators.comparator import Comparator
+from ldl_fer.methods.classifier import Batch, Classifier
 
 
-def attention_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def attention_maps(
+    maps: tf.Tensor, kernel: tf.Tensor, stop_kernel_gradient: bool = True
+) -> tf.Tensor:
     """Class activation maps (Zhou et al., 2016), without bias.
 
       M_c(h, w) = sum_k W_kc F_k(h, w)
@@ -27,11 +31,14 @@ def attention_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Args:
       maps: [B, H, W, V], F.
       kernel: [V, C], of the layer that turns the maps' average into logits.
+      stop_kernel_gradient: whether no gradient reaches the kernel by way of the maps.
 
     Returns:
       [B, H, W, C]; their average over the places are the logits, less the bias.
     """
     tf.debugging.assert_shapes([(maps, ("B", "H", "W", "V")), (kernel, ("V", "C"))])
+    if stop_kernel_gradient:
+        kernel = tf.stop_gradient(kernel)
     return tf.einsum("bhwv,vc->bhwc", maps, kernel)
 
 
@@ -54,16 +61,27 @@ def flip_consistency(maps: tf.Tensor, mirrored_maps: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.math.squared_difference(maps, flipped), axis=[1, 2, 3])
 
 
-class EAC(Comparator):
+class EACRows(NamedTuple):
+    """A step's values, a row per sample."""
+
+    features: tf.Tensor  # [B, V]
+    logits: tf.Tensor  # [B, C]
+    loss: tf.Tensor  # [B]
+    classification_loss: tf.Tensor  # [B]
+    consistency_loss: tf.Tensor  # [B]
+
+
+class EAC(Classifier):
     """Minimizes CE(l, f(x)) + 5 L_c."""
 
     LOSSES = ("loss", "classification_loss", "consistency_loss")
+    looks_inside = True
 
     def add_parts(self) -> None:
-        self.with_map = feature_map(self.whole)
-        self.kernel = self.network.get_layer("logits").kernel
+        self.with_map = feature_map(self.network)
+        self.kernel = self.trained.get_layer("logits").kernel
 
-    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
+    def losses(self, batch: Batch, neighbors: None) -> EACRows:
         images = batch["image"]
         mirrored = batch.get("mirrored_image")
         if mirrored is None:
@@ -71,30 +89,24 @@ class EAC(Comparator):
         # Both pass together: one set of batch statistics, as for one batch of twice the size.
         maps, features, logits = self._run(tf.concat([images, mirrored], axis=0))
         count = tf.shape(images)[0]
-        attention = attention_maps(tf.cast(maps, tf.float32), tf.stop_gradient(self.kernel))
+        attention = attention_maps(tf.cast(maps, tf.float32), self.kernel)
         classification = self.cross_entropy(batch, self.labels(batch), logits[:count])
         consistency = flip_consistency(attention[:count], attention[count:])
-        return {
-            "features": features[:count],
-            "logits": logits[:count],
-            "classification_loss": classification,
-            "consistency_loss": consistency,
-            "loss": classification + self.settings.eac_weight * consistency,
-        }
+        loss = classification + self.config.eac.eac_weight * consistency
+        return EACRows(features[:count], logits[:count], loss, classification, consistency)
 
     def _run(self, images):
         """Maps, features and logits of pictures and, in the same order, their mirror images."""
         if self.with_map is not None:
             return self.with_map(images, training=True)
-        whole = self.network is self.whole
-        run = self.run_network if whole else self._run_head
+        run = self.run_network if self.trained is self.network else self._run_head
         features, logits = run(images, training=True)
         return features[:, tf.newaxis, tf.newaxis], features, logits
 
     def _run_head(self, pooled, training):
         """A frozen backbone's head: what is dropped of one view of a face is of the other too."""
         hidden = pooled
-        for layer in self.network.layers[1:]:
+        for layer in self.trained.layers[1:]:
             if layer.name == "dropout":
                 kept = layer(tf.ones_like(hidden[: tf.shape(hidden)[0] // 2]), training=training)
                 hidden *= tf.tile(kept, [2, 1])

@@ -1,49 +1,58 @@
-"""Optimizers of a run: Adam for the network, SGD on touched rows for the uncertainty."""
+"""Optimizers of a run: Adam for the network, SGD on touched rows for lambda, the schedule."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from ldl_fer.methods.replicas import write_rows
 from ldl_fer.settings import OptimizerConfig
 
 _EPSILON = 1e-7  # of Adam
 
 
-class UncertaintySGD(tf.keras.optimizers.legacy.SGD):
+class UncertaintySGD(tf.Module):
     """SGD for a variable of which a step touches a few rows: the others, momentum too, rest.
 
-    (The newer Keras SGD lets the momentum of untouched rows decay and move them.)
+      velocity_i <- momentum velocity_i - rate g_i
+      value_i    <- value_i + velocity_i,  then clipped to [0, 1] where lambda itself is the value
+
+    Le et al. leave lambda's optimizer open; this is the released code's, which has no clipping.
+
+    Attributes:
+      velocity: [N], zeros at first; None without momentum.
     """
 
     def __init__(
-        self, learning_rate: float, momentum: float = 0.0, project: bool = False, **kwargs: Any
+        self, value: tf.Variable, rate: float, momentum: float = 0.0, project: bool = False
     ) -> None:
         """Makes the optimizer.
 
         Args:
-          learning_rate: step size.
+          value: [N], the variable that it moves.
+          rate: step size.
           momentum: in [0, 1).
           project: whether touched rows are clipped to [0, 1] after the step.
-          **kwargs: as for any Keras optimizer.
         """
-        super().__init__(learning_rate, momentum, **kwargs)
-        self._project = project
+        super().__init__()
+        self.value, self.rate, self.momentum, self.project = value, rate, momentum, project
+        self.velocity = tf.Variable(tf.zeros(value.shape), trainable=False) if momentum else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "project": self._project}
+    def step(self, sample_ids: tf.Tensor, gradient: tf.Tensor) -> None:
+        """Moves rows of all replicas; in a replica's context.
 
-    def build(self, variables: Sequence[tf.Variable]) -> None:
-        """Makes counters and slots, which else come with the first step: checkpoints hold them."""
-        self._create_all_weights(variables)
-
-    def _resource_apply_sparse_duplicate_indices(self, grad, handle, indices, **kwargs):
-        step = super()._resource_apply_sparse_duplicate_indices(grad, handle, indices, **kwargs)
-        if not self._project:
-            return step
-        with tf.control_dependencies([step]):
-            rows = tf.clip_by_value(tf.gather(handle, indices), 0.0, 1.0)
-            return handle.scatter_update(tf.IndexedSlices(rows, indices))
+        Args:
+          sample_ids: [B]; none occurs twice, on any replica.
+          gradient: [B].
+        """
+        velocity, kept = -self.rate * gradient, []
+        if self.velocity is not None:
+            velocity += self.momentum * tf.gather(self.velocity, sample_ids)
+            kept = [(self.velocity, velocity)]
+        value = tf.gather(self.value, sample_ids) + velocity
+        if self.project:
+            value = tf.clip_by_value(value, 0.0, 1.0)
+        write_rows(sample_ids, [(self.value, value), *kept])
 
 
 class LayerwiseAdam(tf.keras.optimizers.Adam):
@@ -70,7 +79,7 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
         self._factor = factor
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` makes an equal optimizer of, for the same variables."""
+        """Returns the arguments of an equal optimizer for the same variables."""
         parts = {"slow": list(self._slow_variables), "factor": self._factor}
         return {**super().get_config(), **parts}
 
@@ -86,7 +95,7 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
 def network_optimizer(
     config: OptimizerConfig, precision: str = "float32", backbone: Sequence[tf.Variable] = ()
 ) -> tf.keras.optimizers.Optimizer:
-    """Adam with the configured first learning rate; `learning_rate` gives the later ones.
+    """Makes Adam with the configured first learning rate; `learning_rate` gives the later ones.
 
     With "mixed_float16" it scales the loss, so that small gradients are not rounded to zero, and
     leaves out a step whose gradients overflow.
@@ -106,15 +115,8 @@ def network_optimizer(
     return adam
 
 
-def uncertainty_optimizer(config: OptimizerConfig, form: str) -> UncertaintySGD:
-    """SGD for lambda; the direct form is projected to [0, 1]."""
-    return UncertaintySGD(
-        config.uncertainty_learning_rate, config.uncertainty_momentum, project=form == "direct"
-    )
-
-
 def learning_rate(config: OptimizerConfig, epoch: int) -> float:
-    """The network's learning rate in an epoch, counted from 0.
+    """Returns the network's learning rate in an epoch, counted from 0.
 
     learning_rate * decay_factor ^ (number of decay epochs that have passed)
     """

@@ -13,10 +13,12 @@ each, one of which is mixed; here the network's own features are, so that all me
 network, and the other branch, h, stands on them.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from ldl_fer.backbones import read_out
-from ldl_fer.comparators.comparator import Comparator
+from ldl_fer.methods.classifier import Batch, Classifier, Rows
 
 _UNITS, _DROPOUT = 64, 0.4
 
@@ -47,12 +49,14 @@ def mixed_features(
     return share * features + (1.0 - share) * partner_features
 
 
-class RUL(Comparator):
+class RUL(Classifier):
     """Minimizes the add-up loss.
 
     Attributes:
       uncertainty: the layers of h.
     """
+
+    compares_samples = True
 
     def add_parts(self) -> None:
         layers = tf.keras.layers
@@ -66,16 +70,16 @@ class RUL(Comparator):
             name="uncertainty",
         )
         self.uncertainty.build([None, self.feature_size])
-        self.read_out = read_out(self.network)  # Mixtures pass it as single faces do.
+        self.read_out = read_out(self.trained)  # Mixtures pass it as single faces do.
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:
         return super().optimized_variables + self.uncertainty.trainable_variables
 
-    def parts(self) -> dict:
+    def parts(self) -> dict[str, Any]:
         return super().parts() | {"uncertainty": self.uncertainty}
 
-    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
+    def losses(self, batch: Batch, neighbors: None) -> Rows:
         features, logits = self.run_network(batch["image"], training=True)
         sigma = tf.reduce_mean(tf.exp(self.uncertainty(features, training=True)), axis=-1)
         mixed = mixed_features(features, _partners(features), sigma, _partners(sigma))
@@ -83,7 +87,7 @@ class RUL(Comparator):
         partner = batch | {"label": _partners(batch["label"])}
         own = self.cross_entropy(batch, self.labels(batch), mixed)
         loss = 0.5 * own + 0.5 * self.cross_entropy(partner, self.labels(partner), mixed)
-        return {"features": features, "logits": logits, "classification_loss": loss, "loss": loss}
+        return Rows(features, logits, loss, loss)
 
 
 def _partners(values):

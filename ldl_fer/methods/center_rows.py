@@ -1,4 +1,10 @@
-"""What the class centers see of a batch, and its loss by sample."""
+"""The rows of a batch that the class centers see, and their loss by sample.
+
+  L_i = mean over the sample's R rows of 1/2 w ||v - mu_y||^2,  w = 1 - lambda     Eq. 10
+
+Le et al., WACV 2023. The paper has one row per sample, its own; the released code adds those of
+the K neighbors and takes the mean over all B (1 + K) rows.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,16 +12,16 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.layers import NO_CLASS, ClassCenters
-from ldl_fer.neighbor_pass import Neighbors
+from ldl_fer.methods.layers import NO_CLASS, ClassCenters
+from ldl_fer.methods.targets import Neighbors
 
 
 class CenterRows(NamedTuple):
     """R rows per sample, the first its own."""
 
-    center_features: tf.Tensor  # [B, R, V]
-    center_labels: tf.Tensor  # [B, R]
-    center_weights: tf.Tensor  # [B, R], 1 - lambda
+    features: tf.Tensor  # [B, R, V]
+    labels: tf.Tensor  # [B, R]
+    weights: tf.Tensor  # [B, R], 1 - lambda
 
     @classmethod
     def of_batch(
@@ -25,13 +31,13 @@ class CenterRows(NamedTuple):
         neighbors: Neighbors | None,
         uncertainty: Callable[[tf.Tensor], tf.Tensor],
     ) -> "CenterRows":
-        """A row for each sample and, unless None, for each of its neighbors.
+        """Makes a row for each sample and, unless None, for each of its neighbors.
 
         Args:
           batch: `label`, `sample_id` [B]; with neighbors also `neighbors`, `neighbor_labels`
             [B, K] of `batches.batch_spec`.
           features: [B, V], the batch's own.
-          neighbors: what the network says of the neighbors.
+          neighbors: the network's outputs for the neighbors.
           uncertainty: sample_ids -> lambda.
         """
         weights = 1.0 - uncertainty(batch["sample_id"])
@@ -44,10 +50,10 @@ class CenterRows(NamedTuple):
     def with_neighbors(
         self, neighbors: Neighbors, labels: tf.Tensor, weights: tf.Tensor
     ) -> "CenterRows":
-        """Rows of the neighbors behind; those not seen yet have no class and no weight.
+        """Adds the neighbors' rows behind; those not seen yet have no class and no weight.
 
         Args:
-          neighbors: what the network says of them.
+          neighbors: the network's outputs for them.
           labels: [B, K], their given labels.
           weights: [B, K], their 1 - lambda.
         """
@@ -61,17 +67,16 @@ class CenterRows(NamedTuple):
 
     def flat(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """[B R, V], [B R], [B R]."""
-        features, labels, weights = self
-        flat = tf.reshape(features, [-1, features.shape[-1]])
-        return flat, tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
+        flat = tf.reshape(self.features, [-1, self.features.shape[-1]])
+        return flat, tf.reshape(self.labels, [-1]), tf.reshape(self.weights, [-1])
 
     def loss(self, centers: ClassCenters, separation: bool) -> tf.Tensor:
-        """Eq. 10, [B]: the mean over the R rows of each sample, and the centers' separation if so.
+        """Computes Eq. 10, [B]: the mean over each sample's R rows, plus the separation if asked.
 
         Rows of neighbors not seen yet are among the R, with a weight and so a loss of 0: until the
         bank is full, the mean is less than that over the rows seen.
         """
         features, labels, weights = self.flat()
         loss = equations.center_loss(features, centers(labels), weights)
-        loss = tf.reduce_mean(tf.reshape(loss, tf.shape(self.center_labels)), axis=1)
+        loss = tf.reduce_mean(tf.reshape(loss, tf.shape(self.labels)), axis=1)
         return loss + centers.separation() if separation else loss

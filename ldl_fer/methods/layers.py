@@ -1,11 +1,18 @@
-"""What remembers or learns beside the network: uncertainty, calibrator, class centers."""
+"""LDLVA's layers beside the network: uncertainty, calibrator, class centers.
+
+  lambda, one number per sample                                        Eq. 6
+  g([v^i, v^k]), an MLP 512-256-1                                      Eq. 3
+  mu <- mu - rate (pull toward the features, push from each other)     Eq. 10; Wen et al. (2016)
+
+Le et al., WACV 2023.
+"""
 
 from typing import Any
 
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.replicas import sum_over_replicas
+from ldl_fer.methods.replicas import sum_over_replicas
 
 NO_CLASS = -1  # Label of a row that the centers do not count.
 _HIDDEN = (512, 256)  # Units of g's first two layers.
@@ -161,7 +168,7 @@ class ClassCenters(tf.keras.layers.Layer):
     def update(self, features: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> None:
         """Moves the centers toward their classes' features, then away from each other.
 
-          mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_direction
+          mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_pull
           mu   <- mu - rate separation_weight grad center_separation(mu)
 
         Sums, counts and rows are those of all replicas together.
@@ -172,7 +179,7 @@ class ClassCenters(tf.keras.layers.Layer):
           weight: [M] in [0, 1], 1 - lambda.
         """
         classes = self.centers.shape[0]
-        sums, counts = equations.center_direction(features, self(labels), weight, labels, classes)
+        sums, counts = equations.center_pull(features, self(labels), weight, labels, classes)
         sums, counts = sum_over_replicas([sums, counts])
         step = sums / (counts[:, tf.newaxis] + 1.0)
         if self.divide_by_rows:

@@ -1,10 +1,15 @@
-"""The memory bank: what the network last said of every training sample."""
+"""The memory bank: the network's latest features and probabilities of every training sample.
+
+Not in the paper, which runs the network on the neighbors' images in each step; see
+`--neighbors=forward`.
+"""
 
 import contextlib
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from ldl_fer.methods.replicas import write_rows
 
 
 class NeighborBank(tf.keras.layers.Layer):
@@ -12,8 +17,8 @@ class NeighborBank(tf.keras.layers.Layer):
 
     A step reads the rows of its neighbors and writes its own, so a row is as old as the sample's
     last visit: less than two epochs, as a sample may come first in one and last in the next, and
-    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). Rows
-    never written are zeros, and told apart by that.
+    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). A row
+    of zeros was never written.
 
     Attributes:
       features: [N, V] float16; rounding to 11 bits halves the memory.
@@ -54,7 +59,7 @@ class NeighborBank(tf.keras.layers.Layer):
         return tf.device("CPU:0") if self.on_host else contextlib.nullcontext()
 
     def call(self, sample_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What is known of the samples.
+        """Reads the rows of the samples.
 
         Args:
           sample_ids: [B, K].
@@ -72,10 +77,8 @@ class NeighborBank(tf.keras.layers.Layer):
     def write(self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor) -> None:
         """Replaces the rows of the samples of all replicas, in every copy.
 
-        Of a sample that occurs several times, the last occurrence stands, in the replicas' order.
-
         Args:
-          sample_ids: [B].
+          sample_ids: [B]; none occurs twice, on any replica.
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
         """
@@ -84,48 +87,3 @@ class NeighborBank(tf.keras.layers.Layer):
             (self.probabilities, probabilities),
         ]
         write_rows(sample_ids, values, self.on_host)
-
-
-def write_rows(
-    sample_ids: tf.Tensor,
-    rows: Sequence[tuple[tf.Variable, tf.Tensor]],
-    on_host: bool = False,
-) -> None:
-    """Replaces rows of variables by those of the samples of all replicas, in every copy.
-
-    Of a sample that occurs several times, the last occurrence stands, in the replicas' order.
-
-    Args:
-      sample_ids: [B].
-      rows: pairs of a variable [N, ...] and its new rows [B, ...].
-      on_host: whether there is one copy for all replicas, in the host's memory.
-    """
-    replica = tf.distribute.get_replica_context()
-    variables, values = zip(*rows, strict=True)
-    ids, values = tf.identity(sample_ids), list(values)  # all_gather asks for the tensor's device
-    if replica.num_replicas_in_sync > 1:
-        ids, *values = replica.all_gather([ids, *values], axis=0)
-    last = _last_occurrence(ids)
-    values = [tf.gather(value, last) for value in values]
-
-    def write_everywhere(strategy, ids, values):
-        if on_host:
-            ids, *values = (strategy.experimental_local_results(v)[0] for v in (ids, *values))
-        for variable, value in zip(variables, values, strict=True):
-            if on_host:
-                with tf.device("CPU:0"):
-                    _scatter(variable, ids, value)
-            else:
-                strategy.extended.update(variable, _scatter, args=(ids, value))
-
-    replica.merge_call(write_everywhere, args=(tf.gather(ids, last), values))
-
-
-def _last_occurrence(ids):
-    """[M]: for each row, the last row with the same id, so that equal ids write equal values."""
-    same = tf.equal(ids[:, tf.newaxis], ids)
-    return tf.reduce_max(tf.where(same, tf.range(tf.shape(ids)[0]), -1), axis=1)
-
-
-def _scatter(variable, sample_ids, values):
-    return variable.scatter_update(tf.IndexedSlices(values, sample_ids))

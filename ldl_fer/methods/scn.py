@@ -11,17 +11,19 @@ after some epochs, in the low group only, as the paper has it (the authors' code
 both groups). A replica ranks the part of the batch that it has.
 """
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.bank import write_rows
-from ldl_fer.comparators.comparator import Comparator
+from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.replicas import write_rows
 
 NOT_RELABELED = -1
 
 
 def low_importance(importance: tf.Tensor, high_share: float) -> tf.Tensor:
-    """Which samples are not among the round(beta B) of largest importance, at least one.
+    """Marks the samples that are not among the round(beta B) of largest importance, at least one.
 
     Args:
       importance: [B].
@@ -39,7 +41,7 @@ def low_importance(importance: tf.Tensor, high_share: float) -> tf.Tensor:
 
 
 def rank_regularization(importance: tf.Tensor, high_share: float, margin: float) -> tf.Tensor:
-    """How much the mean importances of both groups are closer than the margin.  Eq. 3, 4.
+    """Computes how much closer than the margin the mean importances of both groups are.  Eq. 3, 4.
 
       L_RR = max(0, delta_1 - (alpha_H - alpha_L))
 
@@ -63,7 +65,7 @@ def rank_regularization(importance: tf.Tensor, high_share: float, margin: float)
 def relabeled(
     label: tf.Tensor, probabilities: tf.Tensor, low: tf.Tensor, margin: float
 ) -> tf.Tensor:
-    """The labels after Eq. 5.
+    """Returns the labels after Eq. 5.
 
     Args:
       label: [B], integers in [0, C).
@@ -81,7 +83,20 @@ def relabeled(
     return tf.where(low & surer, best, label)
 
 
-class SCN(Comparator):
+class SCNRows(NamedTuple):
+    """A step's values, a row per sample."""
+
+    features: tf.Tensor  # [B, V]
+    logits: tf.Tensor  # [B, C]
+    loss: tf.Tensor  # [B]
+    classification_loss: tf.Tensor  # [B]
+    rank_regularization: tf.Tensor  # [B], the batch's value in each row
+    label: tf.Tensor  # [B], relabeled so far
+    weighted_logits: tf.Tensor  # [B, C], alpha z
+    importance: tf.Tensor  # [B], alpha
+
+
+class SCN(Classifier):
     """Minimizes gamma L_RR + (1 - gamma) L_WCE.
 
     Attributes:
@@ -90,6 +105,7 @@ class SCN(Comparator):
     """
 
     LOSSES = ("loss", "classification_loss", "rank_regularization")
+    compares_samples = True
 
     def add_parts(self) -> None:
         self.importance = tf.keras.layers.Dense(1, activation="sigmoid", name="importance")
@@ -107,11 +123,11 @@ class SCN(Comparator):
     def optimized_variables(self) -> list[tf.Variable]:
         return super().optimized_variables + self.importance.trainable_variables
 
-    def parts(self) -> dict:
+    def parts(self) -> dict[str, Any]:
         return super().parts() | {"importance": self.importance, "new_labels": self.new_labels}
 
-    def losses(self, batch: dict[str, tf.Tensor], known: None) -> dict[str, tf.Tensor]:
-        settings = self.settings
+    def losses(self, batch: Batch, neighbors: None) -> SCNRows:
+        settings = self.config.scn
         features, logits = self.run_network(batch["image"], training=True)
         importance = self.importance(features)[:, 0]
         new = tf.gather(self.new_labels, batch["sample_id"])
@@ -123,22 +139,14 @@ class SCN(Comparator):
         rank = rank_regularization(importance, settings.scn_high_share, settings.scn_margin)
         rank = tf.fill(tf.shape(classification), rank)
         weight = settings.scn_rank_weight
-        return {
-            "features": features,
-            "logits": logits,
-            "classification_loss": classification,
-            "rank_regularization": rank,
-            "loss": weight * rank + (1.0 - weight) * classification,
-            "labels_now": label,
-            "weighted_logits": weighted,
-            "importance": importance,
-        }
+        loss = weight * rank + (1.0 - weight) * classification
+        return SCNRows(features, logits, loss, classification, rank, label, weighted, importance)
 
-    def after_step(self, batch: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> None:
-        settings, label = self.settings, rows["labels_now"]
-        low = low_importance(rows["importance"], settings.scn_high_share)
+    def after_step(self, batch: Batch, rows: SCNRows, row_gradients: list[tf.Tensor]) -> None:
+        settings, label = self.config.scn, rows.label
+        low = low_importance(rows.importance, settings.scn_high_share)
         begun = self.optimizer.iterations > settings.scn_relabel_epoch * self.steps_per_epoch
-        probabilities = tf.nn.softmax(rows["weighted_logits"])
+        probabilities = tf.nn.softmax(rows.weighted_logits)
         new = relabeled(label, probabilities, low & begun, settings.scn_relabel_margin)
         old = tf.gather(self.new_labels, batch["sample_id"])
         new = tf.where(new == label, old, new)

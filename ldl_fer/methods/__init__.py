@@ -1,0 +1,42 @@
+"""The methods that train a network, one a file: same network, data, schedule and evaluation.
+
+A file has its paper's mathematics as pure functions and, beneath, the `Classifier` that trains by
+them; the paper's constants are the defaults of `ldl_fer.method_settings`. Step sizes, schedules and
+augmentation are the same for all. What is left at test time is the plain network.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ldl_fer.config import Config
+from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
+from ldl_fer.methods.classifier import Classifier
+from ldl_fer.methods.eac import EAC
+from ldl_fer.methods.ldl_alsg import LDLALSG
+from ldl_fer.methods.ldlva import LDLVA
+from ldl_fer.methods.rul import RUL
+from ldl_fer.methods.scn import SCN
+from ldl_fer.settings import DataConfig
+
+METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
+    {
+        "cross_entropy": CrossEntropy,
+        "label_smoothing": LabelSmoothing,
+        "scn": SCN,
+        "rul": RUL,
+        "eac": EAC,
+        "ldl_alsg": LDLALSG,
+        "ldlva": LDLVA,
+    }
+)
+
+
+def neighbors_read(config: Config) -> int:
+    """Number of neighbors of each sample that a training batch holds: K, or 0."""
+    return config.data.num_neighbors if METHODS[config.method].reads_neighbors(config) else 0
+
+
+def training_data(config: Config) -> DataConfig:
+    """The data settings with K as training reads it: methods without neighbors need none."""
+    return dataclasses.replace(config.data, num_neighbors=neighbors_read(config))

@@ -1,0 +1,363 @@
+"""The base of all methods: one training step, metrics, and the questions a method answers.
+
+A method is a subclass of `Classifier`: `losses` gives each sample's loss. Where it has any,
+`add_parts` makes layers and variables, `look_up` reads what no gradient flows into,
+`optimized_variables` and `row_variables` are trained, and `after_step` keeps what later steps need.
+The rest of the class answers the modules around it, which never ask for a method by name.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer import equations
+from ldl_fer.backbones import trained_part
+from ldl_fer.config import Config
+from ldl_fer.methods.bank import NeighborBank
+from ldl_fer.methods.replicas import is_alone, sum_over_replicas
+from ldl_fer.methods.targets import Construction
+
+LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
+Batch = dict[str, tf.Tensor]  # of `batches.batch_spec`
+
+
+class Rows(NamedTuple):
+    """A step's values, a row per sample; methods that need more have a class of their own.
+
+    All have these four, and a field for each name in their `LOSSES`.
+    """
+
+    features: tf.Tensor  # [B, V]
+    logits: tf.Tensor  # [B, C]
+    loss: tf.Tensor  # [B], to be minimized
+    classification_loss: tf.Tensor  # [B]
+
+
+class Classifier(tf.keras.Model):
+    """Trains a network by per-sample losses; subclasses say which.
+
+    Attributes:
+      network: images [B, H, W, 3] -> (features [B, V], logits [B, C]); kept and exported.
+      trained: the part of it that is trained: all of it, or a frozen backbone's head.
+      config: all settings; a method reads its own group, and what it shares with others.
+      steps_per_epoch: for methods that change with the epoch.
+    """
+
+    LOSSES: ClassVar[tuple[str, ...]] = ("loss", "classification_loss")  # Means are reported.
+    compares_samples: ClassVar[bool] = False  # A loss depends on the rest of the batch.
+    looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
+    constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
+
+    @classmethod
+    def reads_neighbors(cls, config: Config) -> bool:
+        """Whether training batches hold the samples' neighbors."""
+        return False
+
+    @classmethod
+    def runs_neighbors(cls, config: Config) -> bool:
+        """Whether they also hold the neighbors' images, for the network to be run on."""
+        return False
+
+    @classmethod
+    def host_bank(
+        cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
+    ) -> NeighborBank | None:
+        """Makes the bank that `compile` takes, outside of the strategy's scope.
+
+        Args:
+          config: all settings.
+          num_samples: N.
+          size: V.
+          fits: (bytes, share) -> whether so many are at most that share of a device's memory.
+
+        Returns:
+          A bank in the host's memory; None: it fits on the devices, or the method has none.
+        """
+        return None
+
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        config: Config,
+        num_samples: int,
+        steps_per_epoch: int,
+        class_weights: list[float] | None = None,
+    ) -> None:
+        """Makes the model.
+
+        Args:
+          network: of `backbones.build_network`.
+          config: the method's settings, `micro_batch_size`, `jit` and `sync_batch_norm` are read.
+          num_samples: N, the size of the training set.
+          steps_per_epoch: number of batches that show each sample once.
+          class_weights: [C], factors of the classification loss; None: all 1.
+        """
+        super().__init__(name=config.method)
+        self.network = network
+        self.trained = trained_part(network)
+        self.config = config
+        self.feature_size, self.num_classes = (o.shape[-1] for o in self.trained.outputs)
+        compiled = config.run.jit
+        self.run_network = tf.function(self.trained, jit_compile=True) if compiled else self.trained
+        self.num_samples = num_samples
+        self.steps_per_epoch = steps_per_epoch
+        self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
+        self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
+        self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
+        self.confusion = Confusion(self.num_classes)
+        self.distribute_reduction_method = "first"  # Results are those of all replicas already.
+        self.add_parts()
+
+    def add_parts(self) -> None:
+        """Makes the method's own layers and variables; none here."""
+
+    def compile(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        bank: NeighborBank | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Adds what only training needs: optimizers with all their variables, and the bank.
+
+        Args:
+          optimizer: for `optimized_variables`.
+          bank: of `host_bank`.
+          **kwargs: as in Keras.
+        """
+        super().compile(optimizer, **kwargs)
+        self.optimizer.build(self.optimized_variables)
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        return [*self.means.values(), self.accuracy, self.confusion]
+
+    @property
+    def optimized_variables(self) -> list[tf.Variable]:
+        """The variables of the optimizer: the network's, and the method's own."""
+        return list(self.trained.trainable_variables)
+
+    @property
+    def row_variables(self) -> list[tf.Variable]:
+        """Variables [N, ...] of which a step trains the rows of its sample_ids; none here."""
+        return []
+
+    def parts(self) -> dict[str, Any]:
+        """Name -> everything that a training checkpoint must hold."""
+        parts = {"network": self.trained, "optimizer": self.optimizer}
+        # Keras saves all of a dropout layer but where its random numbers stand.
+        dropouts = (
+            layer for layer in self.submodules if isinstance(layer, tf.keras.layers.Dropout)
+        )
+        parts["dropout"] = [layer._random_generator for layer in dropouts]
+        return parts
+
+    def histograms(self) -> dict[str, tf.Tensor]:
+        """Name -> values of all training samples, for TensorBoard; none here."""
+        return {}
+
+    def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
+        """The layers that `columns_of_samples` needs as the training left them; none here."""
+        return ()
+
+    def columns_of_samples(
+        self,
+        batches: Iterable[Batch],
+        features: np.ndarray,
+        probabilities: np.ndarray,
+        class_names: tuple[str, ...],
+    ) -> dict[str, Any]:
+        """Columns that the method adds to samples.csv; none here.
+
+        Args:
+          batches: every training sample once, by sample_id, with its neighbors, without images.
+          features: [N, V], of all training samples.
+          probabilities: [N, C], of all training samples.
+          class_names: C names.
+        """
+        return {}
+
+    def constructed(self, batch: Batch) -> Construction:
+        """Target distributions of a batch with its neighbors' images, in evaluation mode."""
+        raise NotImplementedError
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """images [B, H, W, 3] -> (features [B, V], logits [B, C]): the network, nothing else."""
+        return self.trained(images, training=training)
+
+    def look_up(self, batch: Batch) -> Any:
+        """Reads what `losses` needs of the neighbors and no gradient flows into; nothing here."""
+        return None
+
+    def losses(self, batch: Batch, neighbors: Any) -> Any:
+        """Runs the network in training mode and computes each sample's loss.
+
+        Args:
+          batch: of `batches.batch_spec`.
+          neighbors: of `look_up`.
+
+        Returns:
+          `Rows`, or the method's own NamedTuple with more fields, a row per sample in each.
+        """
+        raise NotImplementedError
+
+    def after_step(self, batch: Batch, rows: Any, row_gradients: list[tf.Tensor]) -> None:
+        """Keeps what later steps need, once the optimizer's step is done; nothing here.
+
+        Args:
+          batch: of the step.
+          rows: of `losses`.
+          row_gradients: [B, ...] for each of `row_variables`, of the mean loss.
+        """
+
+    def labels(self, batch: Batch) -> tf.Tensor:
+        """One-hot given labels, [B, C]."""
+        return tf.one_hot(batch["label"], self.num_classes)
+
+    def cross_entropy(
+        self, batch: Batch, target: tf.Tensor, logits: tf.Tensor, epsilon: float = 0.0
+    ) -> tf.Tensor:
+        """Eq. 1 times the class weights of the given labels: [B, C], [B, C] -> [B]."""
+        weights = tf.gather(self.class_weights, batch["label"])
+        return weights * equations.classification_loss(target, logits, epsilon)
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One step on a batch of `batches.batch_spec`."""
+        size = self._global_size(batch)
+        if self.config.optimizer.micro_batch_size:
+            gradients, passed = pass_in_parts(
+                lambda part: self._pass(part, size), batch, self.config.optimizer.micro_batch_size
+            )
+        else:
+            gradients, passed = self._pass(batch, size)
+        # What is only reported, not differentiated, could else be computed from updated variables.
+        with tf.control_dependencies(tf.nest.flatten(passed)):
+            self.optimizer.apply_gradients(
+                zip(gradients, self.optimized_variables, strict=True),
+                skip_gradients_aggregation=is_alone(),  # see `sum_over_replicas`
+            )
+        rows, row_gradients = passed
+        self.after_step(batch, rows, row_gradients)
+        for name, mean in self.means.items():
+            mean.update_state(getattr(rows, name))
+        self.accuracy.update_state(batch["label"], rows.logits)
+        return self._results(*self.means, "accuracy")
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Plain cross-entropy and accuracy of the network, whatever the training loss is."""
+        _, logits = self.trained(batch["image"], training=False)
+        loss = equations.classification_loss(self.labels(batch), logits)
+        self.means["loss"].update_state(loss)
+        self.accuracy.update_state(batch["label"], logits)
+        self.confusion.update_state(batch["label"], logits)
+        return self._results("loss", "accuracy")
+
+    def _pass(self, batch, size):
+        """Forward and back: the gradients of loss / size, and (rows, gradients of rows)."""
+        neighbors = self.look_up(batch)
+        variables = [*self.optimized_variables, *self.row_variables]
+        with tf.GradientTape() as tape:
+            rows = self.losses(batch, neighbors)
+            loss = self._scaled(tf.reduce_sum(rows.loss) / size)
+        gradients = self._unscaled(tape.gradient(loss, variables))
+        count = len(self.optimized_variables)
+        # A sparse gradient has a row per gathered sample_id.
+        return gradients[:count], (rows, [gradient.values for gradient in gradients[count:]])
+
+    def _global_size(self, batch):
+        """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
+        size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
+        return sum_over_replicas(size)
+
+    def _scaled(self, loss):
+        if isinstance(self.optimizer, LossScaleOptimizer):
+            return self.optimizer.get_scaled_loss(loss)
+        return loss
+
+    def _unscaled(self, gradients):
+        if isinstance(self.optimizer, LossScaleOptimizer):
+            return self.optimizer.get_unscaled_gradients(gradients)
+        return gradients
+
+    def _results(self, *names):
+        """Means since the last reset over all replicas; Keras' own are one machine's alone."""
+        metrics = [metric for metric in self.metrics if metric.name in names]
+        sums = tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
+        sums = sum_over_replicas(sums)
+        means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
+        return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
+
+
+class Confusion(tf.keras.metrics.Metric):
+    """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
+
+    def __init__(self, num_classes: int, name: str = "confusion") -> None:
+        """Starts from zeros."""
+        super().__init__(name)
+        self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
+
+    def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
+        """Adds a batch: labels [B], logits [B, C]."""
+        size = self.counts.shape[0]
+        pairs = tf.math.confusion_matrix(labels, tf.argmax(logits, axis=-1), size)
+        self.counts.assign_add(tf.cast(pairs, tf.float32))
+
+    def reset_state(self) -> None:
+        """Back to zeros."""
+        self.counts.assign(tf.zeros_like(self.counts))
+
+    def result(self) -> tf.Tensor:
+        """[C, C]."""
+        return tf.convert_to_tensor(self.counts)
+
+
+def pass_in_parts(
+    run: Callable[[Batch], tuple[list[tf.Tensor], Any]], batch: Batch, part_size: int
+) -> tuple[list[tf.Tensor], Any]:
+    """Calls `run` on consecutive parts of a batch, one after the other, never two at a time.
+
+    Args:
+      run: part -> (sums, rows): tensors that add up over samples, such as gradients of a sum, and
+        a structure of tensors with a row per sample.
+      batch: tensors [B, ...], B >= 1.
+      part_size: samples per part, at most. Parts are of equal size, the last may be smaller.
+
+    Returns:
+      (sums, rows) of the whole batch: what `run(batch)` returns if it treats each sample by itself.
+    """
+    size = tf.shape(next(iter(batch.values())))[0]
+    parts = -(-size // part_size)
+    step = -(-size // parts)
+
+    def at(start):
+        sums, rows = run({name: value[start : start + step] for name, value in batch.items()})
+        return sums, tf.nest.flatten(rows), rows
+
+    first_sums, first_rows, structure = at(0)
+    arrays = [
+        tf.TensorArray(
+            value.dtype, parts, infer_shape=False, element_shape=[None, *value.shape[1:]]
+        ).write(0, value)
+        for value in first_rows
+    ]
+
+    def body(number, sums, arrays):
+        more, rows, _ = at(number * step)
+        sums = [old + new for old, new in zip(sums, more, strict=True)]
+        arrays = [array.write(number, value) for array, value in zip(arrays, rows, strict=True)]
+        return number + 1, sums, arrays
+
+    _, sums, arrays = tf.while_loop(
+        lambda number, *_: number * step < size,
+        body,
+        (tf.constant(1), [tf.convert_to_tensor(value) for value in first_sums], arrays),
+        parallel_iterations=1,
+        maximum_iterations=parts,
+    )
+    return sums, tf.nest.pack_sequence_as(structure, [array.concat() for array in arrays])
+
+
+def per_class(part: str, values: np.ndarray, class_names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns of samples.csv for a distribution [N, C]: `PART_CLASS` in lower case -> [N]."""
+    return {f"{part}_{name.lower()}": values[:, j] for j, name in enumerate(class_names)}
