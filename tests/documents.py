@@ -69,12 +69,20 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 
 def own_command(words: list[str]) -> list[str] | None:
-    """`python -m ldl_fer.x --y` -> ["ldl_fer.x", "--y"]; None for a program that is not ours."""
+    """`ldl-fer x --y` -> ["x", "--y"]; `python x.py` -> ["x.py"], but "train" for train.py.
+
+    None for a program that is not ours, and for flags of `ldl-fer` itself.
+    """
     match words:
+        case [program, name, *rest] if Path(program).name == "ldl-fer" and name[0] != "-":
+            return [name, *rest]
+        case [python, "-m", "ldl_fer", name, *rest] if _is_python(python) and name[0] != "-":
+            return [name, *rest]
         case [python, "-m", module, *rest] if _is_python(python) and module.startswith("ldl_fer."):
             return [module, *rest]
         case [python, script, *rest] if _is_python(python) and script.endswith(".py"):
-            return [script, *rest]
+            of_ours = script in ("train.py", "evaluate.py")
+            return [script.removesuffix(".py") if of_ours else script, *rest]
     return None
 
 

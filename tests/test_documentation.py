@@ -11,15 +11,15 @@ from documents import blocks, command_lines, documents, own_command, prose
 
 from ldl_fer.config import GROUPS
 
-SUBCOMMANDS = {"ldl_fer.affect": ("train", "predict", "prototypes")}
+SUBCOMMANDS = {"affect": ("train", "predict", "prototypes")}
 FOREIGN = {"logdir", "help"}  # flags of other programs, and what every command has
 _FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)(?:=([\w.,|-]*))?")
 _CODE = re.compile(r"(`+)(.+?)\1", re.S)
 
 
 def spoken(name):
-    """What a text may call a command: `python -m ldl_fer.x` is also spoken of as x."""
-    return {name, name.removeprefix("ldl_fer."), name.removesuffix(".py")}
+    """What a text may call a command: `ldl-fer x` is also spoken of as x or x.py."""
+    return {name, name.removeprefix("ldl_fer."), f"{name}.py"}
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,11 @@ def test_every_make_target_exists(document):
     assert set(named) <= targets
 
 
-def test_help_mentions_every_flag(all_commands):
+def test_help_has_every_flag_once(all_commands):
     for (command, _), said in all_commands.items():
         for name in said.flags:
-            assert re.search(rf"--(\[no\])?{name}:", said.help), f"{command}: --{name}"
+            lines = re.findall(rf"^  --(?:\[no\])?{name}(?: |$)", said.help, re.M)
+            assert len(lines) == 1, f"{command}: --{name}"
 
 
 def names_read(tree):
@@ -136,21 +137,22 @@ def test_these_tests_see_what_they_forbid(all_commands):
     def found(span):
         return list(problems_of(span, named_in(span, all_commands)))
 
-    assert found("train.py --no_such_flag") == ["--no_such_flag is no flag of train.py"]
-    assert found("audit --test_data_path=x") == ["--test_data_path is no flag of ldl_fer.audit"]
-    assert found("affect train --classifier=RUN") == ["--classifier is no flag of ldl_fer.affect"]
+    assert found("train.py --no_such_flag") == ["--no_such_flag is no flag of train"]
+    assert found("audit --test_data_path=x") == ["--test_data_path is no flag of audit"]
+    assert found("affect train --classifier=RUN") == ["--classifier is no flag of affect"]
     assert found("--which=nobody") == ["--which has no choice nobody"]
     assert found("--which=largest|central --noflip") == []
     assert found("affect prototypes --classifier=RUN") == []
-    script = (
-        "A=1 \\\nB='x\n y' python -m ldl_fer.noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"
-    )
+    script = "A=1 \\\nB='x\n y' ldl-fer noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"
     assert list(command_lines(script)) == [
-        ["python", "-m", "ldl_fer.noise", "--rate=0.1"],
+        ["ldl-fer", "noise", "--rate=0.1"],
         ["make", "demo"],
         ["ls"],
         ["x"],
     ]
-    assert own_command(["bin/python", "-m", "ldl_fer.noise", "-x"]) == ["ldl_fer.noise", "-x"]
+    for program in (["bin/ldl-fer"], ["bin/python", "-m", "ldl_fer"]):
+        assert own_command([*program, "noise", "-x"]) == ["noise", "-x"]
+    assert own_command(["python", "train.py", "-x"]) == ["train", "-x"]
+    assert own_command(["python", "-m", "ldl_fer.benchmark"]) == ["ldl_fer.benchmark"]
     assert own_command(["make", "demo"]) is None
     assert "unread" not in set(names_read(ast.parse("flags.DEFINE_string('unread', None, 'x')")))

@@ -123,7 +123,7 @@ def command(faces, folder, *arguments):
         **{"epochs": 1, "decay_epochs": "", "dataset": "drawn", "seeds": "0"},
     }
     flags = [f"--{name}={value}" for name, value in (paths | settings).items()]
-    return [sys.executable, "-m", "ldl_fer.experiments", *flags, *map(str, arguments)]
+    return [sys.executable, "-m", "ldl_fer", "experiments", *flags, *map(str, arguments)]
 
 
 def run(*arguments):
@@ -220,7 +220,7 @@ def test_noise_from_end_to_end(faces, tmp_path):
         assert found["stderr"].item() == pytest.approx(gap, rel=1e-4, abs=1e-9)
     text = (folder / "summary.md").read_text()
     # 7 methods, 3 noises, 2 seeds
-    assert "python -m ldl_fer.experiments" in text and "4 runs of 42 planned" in text
+    assert "ldl-fer experiments" in text and "4 runs of 42 planned" in text
     assert cv2.imread(str(folder / "noise.png")).std() > 1
     assert "| LDLVA |" in done.stdout
     # Again: all is done, and the tables are the same.

@@ -106,7 +106,7 @@ def furnished(tmp_path_factory, pytestconfig):
     run(
         folder,
         "python train.py --preset=small --train_data_path=train.csv --train_image_dir=images "
-        "--run_dir=checkpoints/mine && python -m ldl_fer.export --run_dir=checkpoints/mine",
+        "--run_dir=checkpoints/mine && ldl-fer export --run_dir=checkpoints/mine",
     )
     return folder
 
