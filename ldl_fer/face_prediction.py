@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-DETECT, WHOLE = FACES = ("detect", "whole")
 BATCH_SIZE = 32  # faces that pass through the network together
 MARGIN, MIN_CONFIDENCE = 0.1, 0.4
 

@@ -23,7 +23,8 @@ from absl import flags
 from ldl_fer import command_line
 from ldl_fer.command_help import subject
 from ldl_fer.errors import InputError
-from ldl_fer.face_prediction import BATCH_SIZE, DETECT, FACES, MARGIN, MIN_CONFIDENCE, WHOLE
+from ldl_fer.face_prediction import BATCH_SIZE, MARGIN, MIN_CONFIDENCE
+from ldl_fer.faces import DETECT, FACES, WHOLE
 
 UNREADABLE = 1
 
@@ -83,10 +84,6 @@ def _define_flags() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    from ldl_fer.footage import find_sources
-    from ldl_fer.predictor import Predictor
-    from ldl_fer.source_predictions import check_outputs, predict_sources
-
     given = flags.FLAGS
     model, inputs = (given.model, arguments) if given.model else (arguments[:1], arguments[1:])
     if not model or not inputs:
@@ -97,7 +94,14 @@ def main(arguments: Sequence[str]) -> int:
                 f"--draw={given.draw} lies in the input {folder}: the next call would take its "
                 "pictures for inputs. Name a folder elsewhere."
             )
+
+    from ldl_fer.footage import find_sources
+
     sources = find_sources(inputs)
+
+    from ldl_fer.predictor import Predictor
+    from ldl_fer.source_predictions import check_outputs, predict_sources
+
     check_outputs(given.output, sources)
     predictor = Predictor(
         given.model or model[0],

@@ -23,17 +23,8 @@ import numpy as np
 from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.answer_queue import answered
 from ldl_fer.errors import InputError
-from ldl_fer.face_prediction import (
-    BATCH_SIZE,
-    DETECT,
-    FACES,
-    MARGIN,
-    MIN_CONFIDENCE,
-    WHOLE,
-    FacePrediction,
-    judge,
-)
-from ldl_fer.faces import FaceDetector
+from ldl_fer.face_prediction import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
+from ldl_fer.faces import DETECT, FACES, WHOLE, FaceDetector
 from ldl_fer.footage import VIDEOS
 from ldl_fer.seen_pictures import Answer, Picture, Seen, ahead, crop_of, known_of, pixels_of
 from ldl_fer.temperature_scaling import scaled

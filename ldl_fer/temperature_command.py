@@ -38,12 +38,14 @@ def _define_flags() -> None:
 def main() -> None:
     from ldl_fer.data_paths import check_data
     from ldl_fer.runs import Run
-    from ldl_fer.temperature import TEMPERATURE_FILE, fit_run
-    from ldl_fer.temperature_scaling import BOUNDS
 
     given = flags.FLAGS
     Run(given.run_dir).check_weights("best")
     check_data(given.val_data_path)
+
+    from ldl_fer.temperature import TEMPERATURE_FILE, fit_run
+    from ldl_fer.temperature_scaling import BOUNDS
+
     found = fit_run(
         given.run_dir, given.val_data_path, given.val_image_dir, trust_model=given.trust_model
     )

@@ -69,8 +69,9 @@ def train_help():
 
 
 def test_help_shows_every_setting_under_its_group():
+    text = train_help()
     for group in dataclasses.fields(Config):
-        part = re.search(rf"^{group.name}:\n((?:  .*\n)+)", train_help(), re.M)[1]
+        part = re.search(rf"^{group.name}:\n((?:  .*\n)+)", text, re.M)[1]
         shown = re.findall(r"^  --(?:\[no\])?(\w+)", part, re.M)
         more = ["resume"] if group.name == "run" else []
         assert shown == [setting.name for setting in dataclasses.fields(group.type)] + more

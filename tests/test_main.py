@@ -170,7 +170,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("words", "error"), MISTAKES, ids=lambda x: " ".join(x)[:60])
+@pytest.mark.parametrize(("words", "error"), MISTAKES, ids=lambda x: str(x)[:60])
 def test_a_mistake_is_told_before_tensorflow_is_loaded(folder, words, error):
     words = [word.format(folder) for word in words]
     done = subprocess.run([sys.executable, "-c", STARTED, *words], capture_output=True, text=True)

@@ -26,11 +26,12 @@ NOT_RUN = {
     "make demo ": "installs, trains for minutes, and runs the tests",
     "TF_CONFIG": "several GPUs, and two machines",
 }
-# How the arguments of `python` begin -> what is added to them.
+# How the arguments of `python` begin, `ldl-fer` being -m ldl_fer -> what is added to them.
 SHORTER = {
     "train.py": ["--epochs=1"],
-    "-m ldl_fer.affect train": ["--epochs=1"],
-    "-m ldl_fer.experiments": [
+    "-m ldl_fer train": ["--epochs=1"],
+    "-m ldl_fer affect train": ["--epochs=1"],
+    "-m ldl_fer experiments": [
         "--epochs=1",
         "--seeds=0",
         "--only=LDLVA",
@@ -41,6 +42,8 @@ YUNET = "yunet.onnx"
 PYTHON = f"""#!{sys.executable}
 import os, shutil, sys
 words = sys.argv[1:]
+if os.path.basename(sys.argv[0]) == "ldl-fer":
+    words = ["-m", "ldl_fer", *words]
 said = " ".join(words)
 for start, more in {SHORTER!r}.items():
     if said.startswith(start):
@@ -100,12 +103,12 @@ def furnished(tmp_path_factory, pytestconfig):
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/activate").touch()
     (folder / "bin").mkdir()
-    for name, text in {"python": PYTHON, "tensorboard": TENSORBOARD}.items():
+    for name, text in {"python": PYTHON, "ldl-fer": PYTHON, "tensorboard": TENSORBOARD}.items():
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
     run(
         folder,
-        "python train.py --preset=small --train_data_path=train.csv --train_image_dir=images "
+        "ldl-fer train --preset=small --train_data_path=train.csv --train_image_dir=images "
         "--run_dir=checkpoints/mine && ldl-fer export --run_dir=checkpoints/mine",
     )
     return folder

@@ -68,26 +68,12 @@ def main(names: list[str]) -> None:
     given = flags.FLAGS
     if len(names) != 1 or names[0] not in COMMANDS:
         raise InputError(f"say one of {', '.join(COMMANDS)} first. See --help.")
+    if names[0] == "train":
+        _train(given)
+        return
+
     from ldl_fer.affect.filled_csv import check_paths, fill_csv, warn
 
-    if names[0] == "train":
-        from ldl_fer.data_paths import check_data
-
-        config = config_from_flags()
-        check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
-
-        from ldl_fer.affect.agreement import agreement_table, worse_than_constant
-        from ldl_fer.affect.regressor import train_regressor
-
-        found = train_regressor(config, given.test_data_path, given.test_image_dir)
-        for name, measured in found.items():
-            print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-            warn(
-                f"{name}: {text}: train longer or on more faces."
-                for text in worse_than_constant(measured)
-            )
-        print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
-        return
     paths = given.annotations, given.image_dir, given.output
     check_paths(*paths)
     if names[0] == "prototypes":
@@ -102,3 +88,23 @@ def main(names: list[str]) -> None:
         model = load_named_model(given.model, given.spec, settings, given.trust_model)
         class_names = given.class_names
     fill_csv(*paths, model, tuple(class_names), given.overwrite, given.batch_size)
+
+
+def _train(given: flags.FlagValues) -> None:
+    from ldl_fer.data_paths import check_data
+
+    config = config_from_flags()
+    check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
+
+    from ldl_fer.affect.agreement import agreement_table, worse_than_constant
+    from ldl_fer.affect.filled_csv import warn
+    from ldl_fer.affect.regressor import train_regressor
+
+    found = train_regressor(config, given.test_data_path, given.test_image_dir)
+    for name, measured in found.items():
+        print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
+        warn(
+            f"{name}: {text}: train longer or on more faces."
+            for text in worse_than_constant(measured)
+        )
+    print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")

@@ -1,14 +1,8 @@
 """Readers of the field's data sets, a small file for each layout."""
 
 import importlib
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ldl_fer.datasets.reader import Reader
-
-    READERS: Mapping[str, Reader]
+from typing import Any
 
 # The modules, each of which has a READER of its own name.
 NAMES = ("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders")

@@ -15,12 +15,13 @@ WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
 ON_NO_FACE = SKIP, KEEP, FAIL = ("skip", "keep", "fail")
 LONGEST_SIDE = 1280  # pixels that larger pictures are shrunk to for finding faces
 MIN_SCORE = 0.6  # of YuNet's faces
+FACES = DETECT, WHOLE = ("detect", "whole")  # found, or whole pictures that are faces already
 _PLACES = {
     "aligned": "alignment",
     **dict.fromkeys(("Alignment", "align_data_set"), "data_set"),
     **dict.fromkeys(("Face", "FaceDetector"), "detector"),
 }
-__all__ = ["ON_NO_FACE", "WHICH", *_PLACES]
+__all__ = ["FACES", "ON_NO_FACE", "WHICH", *_PLACES]
 
 
 def __getattr__(name: str) -> Any:
