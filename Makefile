@@ -44,7 +44,7 @@ venv: .venv/installed
 	@touch $@
 
 demo: venv
-	@$(BIN)/python -m ldl_fer.demo
+	@$(BIN)/python -m ldl_fer demo
 
 test: venv
 	$(BIN)/python $(FAST)

@@ -20,19 +20,27 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets sav
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
 
-def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    """Cells as text by column, the line where each row starts, rows of a wrong length."""
+def read_text(path: str | Path) -> str:
+    """The text of a CSV.
+
+    Raises:
+      AnnotationError: it cannot be read, or is not UTF-8.
+    """
     try:
         data = Path(path).read_bytes()
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
         raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
+
+
+def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+    """Cells as text by column, the line where each row starts, rows of a wrong length."""
     rows, lines, line = [], [], 1
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for row in reader:
             if row:

@@ -40,12 +40,12 @@ class AnnotationError(InputError):
             text.append(f"  and {left:,} more")
         text.append("Correct the file (or the flag that names it) and run again.")
         if any(problem.startswith(NEIGHBORS) for problem in folded):
-            text.append("`python -m ldl_fer.neighbors` makes the column knn anew.")
+            text.append("`ldl-fer neighbors` makes the column knn anew.")
         empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
         empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
         if any(problem.startswith(tuple(empty)) for problem in folded):
             text.append(
-                "`python -m ldl_fer.affect` fills in valence and arousal, from which neighbors are "
+                "`ldl-fer affect` fills in valence and arousal, from which neighbors are "
                 "found; --method=cross_entropy trains without."
             )
         super().__init__("\n".join(text))

@@ -1,68 +1,103 @@
 """Starts a command: parses flags, turns a user's mistake into a sentence and an exit code."""
 
+import contextlib
+import itertools
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
-
-from absl import app, flags, logging
+from typing import NoReturn
 
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.told_paths import expanded
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
+HELP = ("--help", "-h", "-?", "--helpshort", "--helpfull")
 _MISSING = re.compile(  # absl's words
     r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
 )
 
 
-def start(main: Callable[..., int | None], positional: str = "") -> None:
-    """Parses the command line, calls `main()` and exits with what it returns (None: 0).
+def start(
+    main: Callable[..., int | None],
+    define_flags: Callable[[], None],
+    text: str,
+    positional: str = "",
+    closing: Callable[[], str] | None = None,
+) -> None:
+    """Parses sys.argv, calls `main()` and exits with what it returns (None: 0).
 
     Args:
       main: the command. `InputError`, ^C and SIGTERM end the process without a traceback.
+      define_flags: defines the command's absl flags.
+      text: what --help says before the flags.
       positional: what the arguments without a flag are, for a command that takes any; they are
         passed to `main` as a list. Empty: there are none, and one is refused.
+      closing: what --help says after the flags, if anything.
     """
+    from absl import flags
 
     def parse(argv: list[str]) -> list[str]:
         try:
             return flags.FLAGS([expanded(word) for word in argv])
         except flags.Error as error:
-            _complain(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
-            sys.exit(USER_MISTAKE)
-        except SystemExit:  # absl ends by 1 when it has printed what --help asks for
+            fail(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
+        except SystemExit:  # absl ends by 1 when it has printed what --helpxml asks for
             sys.exit(0)
 
     def guarded(argv: list[str]) -> int | None:
         if argv[1:] and not positional:
-            _complain(f"unexpected argument {argv[1]!r}; flags start with --. See --help.")
-            return USER_MISTAKE
+            fail(f"unexpected argument {argv[1]!r}; flags start with --. See --help.")
         try:
             return main(*([argv[1:]] if positional else []))
         except InputError as error:
-            _complain(str(error))
-            return USER_MISTAKE
+            fail(str(error))
         except Stopped as stop:
-            _complain(str(stop))
-            return stop.exit_code
+            fail(str(stop), stop.exit_code)
         except KeyboardInterrupt:
-            _complain("interrupted")
-            return INTERRUPTED
+            fail("interrupted", INTERRUPTED)
 
-    signal.signal(signal.SIGTERM, _stop)
-    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
+    others = set(flags.FLAGS)
+    define_flags()
+    with readers_may_leave():
+        if wants_help(sys.argv[1:]):
+            from ldl_fer.command_help import help_text
+
+            own = [name for name in flags.FLAGS if name not in others]
+            print(help_text(text, own, closing() if closing else ""))
+            sys.exit()
+        from absl import app, logging  # flags of theirs are none of the command's
+
+        signal.signal(signal.SIGTERM, _stop)
+        logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
+        app.run(guarded, flags_parser=parse)
+
+
+def wants_help(words: list[str]) -> bool:
+    """Whether one of the words asks for help; words behind -- ask for nothing."""
+    return any(word in HELP for word in itertools.takewhile(lambda word: word != "--", words))
+
+
+@contextlib.contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Ends the process by 1, without a traceback, where who read the output has gone."""
     try:
         try:
-            app.run(guarded, flags_parser=parse)
+            yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # who read the output has gone, as `| head` does
+    except BrokenPipeError:  # as by `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def fail(text: str, code: int = USER_MISTAKE) -> NoReturn:
+    """Ends the process with a sentence on standard error and an exit code."""
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(code)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -70,9 +105,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _missing(flag: re.Match[str]) -> str:
+    from absl import flags
+
     meaning, _, _ = flags.FLAGS[flag[1]].help.removesuffix(".").partition(". ")
     return f"--{flag[1]} is missing: {meaning}."
-
-
-def _complain(text: str) -> None:
-    print(f"error: {text}", file=sys.stderr)

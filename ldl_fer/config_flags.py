@@ -9,14 +9,11 @@ from typing import Any, get_args
 
 from absl import flags
 
+from ldl_fer.command_help import subject, table
 from ldl_fer.config import GROUPS, Config, fields, kinds
 from ldl_fer.errors import InputError
 from ldl_fer.presets import PRESETS, replaced
 from ldl_fer.setting_checks import KINDS
-
-# absl counts a flag as that of the module that defines it, unless that one disclaims it: then as
-# that of the command that called `define_flags`, whose --help shows it.
-flags.disclaim_key_flags()
 
 _NONE = "none"  # a flag's value None would say that it was left alone
 
@@ -31,11 +28,12 @@ class _NumberOrNone(flags.ArgumentParser):
 def define_flags(*groups: str, preset: str = "paper", without: Collection[str] = ()) -> None:
     """Defines an absl flag per setting of the named groups, and `--preset`.
 
-    A flag's default is None, "as the preset has it"; its help tells what that is. The flags count
-    as the calling module's, so that `--help` shows them.
+    A flag's default is None, "as the preset has it"; its help tells what that is where all presets
+    agree, else `preset_table` does.
 
     Args:
-      *groups: names of `Config`'s groups; all of them if none is named.
+      *groups: names of `Config`'s groups; all of them if none is named. They are the subjects that
+        --help sorts the flags by.
       preset: the preset if the user names none.
       without: names of settings that the command does not look at.
     """
@@ -43,19 +41,33 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
         "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
     )
     for group in groups or GROUPS:
-        for name, setting in fields(group).items():
-            if name not in without:
-                _define_flag(group, setting)
+        with subject(group):
+            for name, setting in fields(group).items():
+                if name not in without:
+                    _define_flag(group, setting)
+
+
+def preset_table() -> str:
+    """The settings that are flags of the command and differ between presets: a row each."""
+    rows = [["", *PRESETS]]
+    for group in GROUPS:
+        for name in fields(group):
+            values = _by_preset(group, name)
+            if name in flags.FLAGS and len(set(values)) > 1:
+                rows.append([name, *values])
+    return f"defaults by preset:\n{table(rows)}"
+
+
+def _by_preset(group: str, name: str) -> list[str]:
+    return [_as_flag(getattr(getattr(config, group), name)) for config in PRESETS.values()]
 
 
 def _define_flag(group: str, setting: dataclasses.Field) -> None:
-    by_preset = {name: getattr(c.group(group), setting.name) for name, c in PRESETS.items()}
-    first = next(iter(by_preset.values()))
-    if all(value == first for value in by_preset.values()):
-        defaults = f"default: {_as_flag(first)}"
-    else:
-        defaults = "; ".join(f"{name}: {_as_flag(value)}" for name, value in by_preset.items())
-    text = f"{setting.metadata['help']} ({defaults})"
+    values = set(_by_preset(group, setting.name))
+    default = values.pop() if len(values) == 1 else "by preset"
+    text = setting.metadata["help"]
+    if default != _NONE or setting.metadata["choices"]:
+        text += f" (default: {default})"
     choices = setting.metadata["choices"]
     if choices:
         flags.DEFINE_enum(setting.name, None, list(choices), text)

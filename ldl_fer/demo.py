@@ -1,6 +1,6 @@
 """The main job on drawn faces: cross-entropy and LDLVA side by side, 30 percent of labels wrong.
 
-  python -m ldl_fer.demo          (or: make demo)
+  ldl-fer demo          (or: make demo)
 
 Draws the embedded data set, flips labels, trains both from the same seed, evaluates both on clean
 test faces and ends with a table. Everything lies in checkpoints/demo afterwards, what the plain
@@ -11,18 +11,11 @@ import shutil
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
-import pandas as pd
 from absl import flags
 
-from ldl_fer import command_line, face_plots, plots
-from ldl_fer.annotation_checks import LABEL, PATH
-from ldl_fer.annotations import read_annotations
+from ldl_fer import command_line
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
-from ldl_fer.label_list import CLEAN_LABEL
-from ldl_fer.noisy_labels import add_noise
 from ldl_fer.presets import PRESETS
 from ldl_fer.runs import Run
 from ldl_fer.settings import CLASS_NAMES
@@ -33,6 +26,16 @@ CONFIG = PRESETS["small"].replace(
 )
 NOISE_RATE = 0.3
 PICTURED = 32
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("data_dir", "data", "Where the drawn faces and their shards go.")
+    flags.DEFINE_string("checkpoints_dir", "checkpoints", "Where the run folders go.")
 
 
 def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
@@ -46,8 +49,13 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
     Returns:
       What is to be printed at the end.
     """
+    import numpy as np
+    import pandas as pd
+
+    from ldl_fer.annotations import read_annotations
     from ldl_fer.evaluation import evaluate_run
     from ldl_fer.export import export_run
+    from ldl_fer.noisy_labels import add_noise
     from ldl_fer.training import train
 
     faces = data_dir / "drawn_faces"
@@ -69,18 +77,18 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
         run_dir = checkpoints_dir / folder
         shutil.rmtree(run_dir, ignore_errors=True)
         start = time.monotonic()
-        run = train(config.replace(run_dir=str(run_dir), **method))
+        trained = train(config.replace(run_dir=str(run_dir), **method))
         seconds = time.monotonic() - start
         result = evaluate_run(run_dir, str(faces / "test.csv"), str(faces / "images"))
         rows[name] = {
             "accuracy": result.metrics["accuracy"],
             "macro F1": result.metrics["macro_f1"],
             "KL to truth": result.metrics["kl"],
-            "flips found (AUC)": np.nan if method else flip_auc(run),
+            "flips found (AUC)": np.nan if method else flip_auc(trained),
             "seconds": seconds,
         }
-    exported = export_run(run.folder)
-    picture = picture_uncertain(run, faces / "images")
+    exported = export_run(trained.folder)
+    picture = picture_uncertain(trained, faces / "images")
     table = pd.DataFrame(rows).T
     table["seconds"] = table["seconds"].round().astype(int)
     return (
@@ -88,13 +96,17 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
         f"{NOISE_RATE:.0%} of the training labels flipped:\n\n"
         f"{table.to_string(float_format='{:.3f}'.format, na_rep='-')}\n\n"
         f"Faces with the highest uncertainty: {picture}\n"
-        f"Run folder: {run.folder}   export: {exported}\n"
+        f"Run folder: {trained.folder}   export: {exported}\n"
         f"Curves: .venv/bin/tensorboard --logdir {checkpoints_dir}"
     )
 
 
 def flip_auc(run: Run) -> float:
     """ROC-AUC of lambda at telling flipped from kept labels, over the training samples."""
+    import pandas as pd
+
+    from ldl_fer.annotation_checks import LABEL
+    from ldl_fer.label_list import CLEAN_LABEL
     from ldl_fer.metrics import flip_detection
 
     samples = pd.read_csv(run.samples)
@@ -104,6 +116,13 @@ def flip_auc(run: Run) -> float:
 
 def picture_uncertain(run: Run, image_dir: Path) -> Path:
     """Writes a picture of the training faces with the highest lambda; returns its path."""
+    import cv2
+    import pandas as pd
+
+    from ldl_fer import face_plots, plots
+    from ldl_fer.annotation_checks import LABEL, PATH
+    from ldl_fer.label_list import CLEAN_LABEL
+
     samples = pd.read_csv(run.samples).nlargest(PICTURED, "uncertainty")
     images = [cv2.imread(str(image_dir / p))[..., ::-1] for p in samples[PATH]]
     rows = zip(samples[LABEL], samples[CLEAN_LABEL], samples["uncertainty"], strict=True)
@@ -119,9 +138,3 @@ def picture_uncertain(run: Run, image_dir: Path) -> Path:
 
 def main() -> None:
     print(demo(Path(flags.FLAGS.data_dir), Path(flags.FLAGS.checkpoints_dir), CONFIG))
-
-
-if __name__ == "__main__":
-    flags.DEFINE_string("data_dir", "data", "Where the drawn faces and their shards go.")
-    flags.DEFINE_string("checkpoints_dir", "checkpoints", "Where the run folders go.")
-    command_line.start(main)

@@ -1,7 +1,7 @@
 """On what a run computes: one device, the GPUs of a machine, or several machines.
 
-Several machines: each runs the same `train.py` command, with the environment variable TF_CONFIG
-telling all addresses and its own place among them, for the first of two
+Several machines: each runs the same `ldl-fer train` command, with the environment variable
+TF_CONFIG telling all addresses and its own place among them, for the first of two
 
     {"cluster": {"worker": ["10.0.0.1:7777", "10.0.0.2:7777"]},
      "task": {"type": "worker", "index": 0}}

@@ -7,31 +7,33 @@ and how the picture was taken is nuisance (`ldl_fer.face_drawing`). Annotators s
 arousal with some error. Face i of a split depends on (seed, split, i) alone, however many are
 asked for.
 
-    python -m ldl_fer.drawn_faces --output_dir=data/drawn_faces
+    ldl-fer drawn_faces --output_dir=data/drawn_faces
 """
 
 import json
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-import pandas as pd
 from absl import flags
-from tqdm import tqdm
 
 from ldl_fer import command_line
-from ldl_fer.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, vote_columns
 from ldl_fer.errors import InputError
-from ldl_fer.face_drawing import draw_face
-from ldl_fer.face_latents import face_geometry, sample_latent, true_distribution
 from ldl_fer.settings import CLASS_NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 VERSION = 1
 SPLITS = ("train", "test")
 TRAIN, TEST, SIZE, SEED = 1500, 400, 48, 0  # faces of each split, pixels, people
 ANNOTATOR_ERROR = 0.1  # standard deviation of the published valence and arousal
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
 
 
 def draw_faces(
@@ -58,6 +60,12 @@ def draw_faces(
     Raises:
       InputError: for a number out of range, or a folder with anything else in it.
     """
+    import cv2
+    import pandas as pd
+    from tqdm import tqdm
+
+    from ldl_fer.annotation_checks import PATH
+
     settings = {"version": VERSION, "train": train, "test": test, "size": size, "seed": seed}
     for name, least in (("train", 1), ("test", 1), ("size", 16), ("seed", 0)):
         if settings[name] < least:
@@ -102,8 +110,14 @@ def _holds(folder: Path, settings: dict) -> bool:
         return False
 
 
-def _face(seed: int, split: str, index: int, size: int) -> tuple[np.ndarray, dict]:
+def _face(seed: int, split: str, index: int, size: int) -> "tuple[np.ndarray, dict]":
     """Image and annotation row of one face."""
+    import numpy as np
+
+    from ldl_fer.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, vote_columns
+    from ldl_fer.face_drawing import draw_face
+    from ldl_fer.face_latents import face_geometry, sample_latent, true_distribution
+
     random = np.random.default_rng([seed, SPLITS.index(split), index])
     latent = sample_latent(random)
     distribution = true_distribution(latent)
@@ -130,8 +144,3 @@ def main() -> None:
     given = flags.FLAGS
     draw_faces(given.output_dir, given.train, given.test, given.size, given.seed)
     print(f"{given.output_dir}: {given.train} training and {given.test} test faces")
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

@@ -7,8 +7,6 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tensorflow as tf
-
 from ldl_fer.told_paths import told
 
 
@@ -18,6 +16,7 @@ def environment() -> dict:
     import numpy
     import pandas
     import sklearn
+    import tensorflow as tf
 
     modules = (tf, numpy, pandas, sklearn, cv2)
     return {

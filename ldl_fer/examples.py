@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
-
 
 def _schema(num_neighbors: int, num_classes: int) -> dict[str, tf.io.FixedLenFeature]:
-    """Every feature of a record. A change here is a new SCHEMA_VERSION."""
+    """Every feature of a record. A change here is a new `manifest.SCHEMA_VERSION`."""
     feature = tf.io.FixedLenFeature
     return {
         "image": feature([], tf.string),

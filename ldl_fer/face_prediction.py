@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ldl_fer.temperature_scaling import entropy
-
+BATCH_SIZE = 32  # faces that pass through the network together
 MARGIN, MIN_CONFIDENCE = 0.1, 0.4
 
 
@@ -64,6 +63,8 @@ def judge(
       margin, min_confidence: in [0, 1]; 0 switches that doubt off.
       **known: the attributes that do not follow from these: box, score, ...
     """
+    from ldl_fer.temperature_scaling import entropy
+
     second, first = np.argsort(probabilities, kind="stable")[-2:]
     confidence = float(probabilities[first])
     lead = confidence - float(probabilities[second])

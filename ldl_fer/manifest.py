@@ -16,12 +16,12 @@ import numpy as np
 
 from ldl_fer.checksums import damage
 from ldl_fer.errors import InputError
-from ldl_fer.examples import SCHEMA_VERSION
 from ldl_fer.shards import Shard
 
+SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
-_CURE = "Delete the folder and run again, or use python -m ldl_fer.records --overwrite."
+_CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,18 @@ class Manifest:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
+def manifest_file(folder: str | Path) -> Path:
+    """The manifest's file.
+
+    Raises:
+      InputError: there is none: it is not a folder of records.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder}: not a folder of records: it has no {MANIFEST}. {_CURE}")
+    return path
+
+
 def read_manifest(folder: str | Path) -> Manifest:
     """The manifest of a complete folder: every file is there, to the bit as it was written.
 
@@ -55,9 +67,7 @@ def read_manifest(folder: str | Path) -> Manifest:
       InputError: for a folder that is not one of records, is of another schema version, or has a
         file that is missing or changed. The text names the file.
     """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{folder}: not a folder of records: it has no {MANIFEST}. {_CURE}")
+    path = manifest_file(folder)
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         version = fields["schema_version"]

@@ -1,27 +1,14 @@
-"""Adds to an annotation CSV the neighbors of each sample in the valence-arousal plane (Eq. 2).
-
-    python -m ldl_fer.neighbors --annotations=train.csv --output=train_knn.csv --num_neighbors=8
-
-The output is the input with the column knn: the K nearest other rows by Euclidean distance,
-nearest first, equally near ones by row number; row numbers from 0, joined by ; as in
-    subDirectory_filePath,expression,valence,arousal,knn
-    train/0001.png,3,0.21,0.7,8812;54;10203;3;977;4410;6120;12
-A knn column that is already there is made anew. Images are not looked at.
-"""
+"""The neighbors of each sample in the valence-arousal plane (Eq. 2)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from absl import flags
 from sklearn.neighbors import KDTree
 from tqdm import tqdm
 
-from ldl_fer import command_line
-from ldl_fer.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations, read_annotations
+from ldl_fer.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file
-from ldl_fer.settings import DataConfig
 
 _CHUNK = 8192  # points looked up at once
 _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once
@@ -73,7 +60,7 @@ def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> An
     Raises:
       InputError: K is below 1 or not below the number of rows.
     """
-    return with_neighbors(annotations, nearest_neighbors(_plane(annotations), k, progress))
+    return with_neighbors(annotations, nearest_neighbors(plane_of(annotations), k, progress))
 
 
 def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:
@@ -145,38 +132,6 @@ def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarr
     return row[first[:, np.newaxis] + np.arange(wanted)]
 
 
-def _plane(annotations: Annotations) -> np.ndarray:
-    """Float64 [N, 2], as precise as the CSV has it."""
+def plane_of(annotations: Annotations) -> np.ndarray:
+    """Valence and arousal, float64 [N, 2], as precise as the CSV has it."""
     return annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)
-
-
-def _define_flags() -> None:
-    flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
-    flags.DEFINE_string("output", None, "CSV to write.", required=True)
-    flags.DEFINE_integer(
-        "num_neighbors", DataConfig().num_neighbors, "K, neighbors per sample.", lower_bound=1
-    )
-    flags.DEFINE_bool("overwrite", False, "Allow --output to be the input itself.")
-
-
-def main() -> None:
-    given = flags.FLAGS
-    if same_file(given.annotations, given.output) and not given.overwrite:
-        raise InputError(
-            f"{given.output} is the input itself. Name another --output, or add --overwrite."
-        )
-    annotations = read_annotations(given.annotations, min_rows=given.num_neighbors + 1, knn=False)
-    annotations = add_neighbors(annotations, given.num_neighbors)
-    annotations.write(given.output)
-    neighbors, labels, plane = annotations.neighbors, annotations.labels, _plane(annotations)
-    same = np.mean(labels[neighbors] == labels[:, np.newaxis])
-    distance = np.linalg.norm(plane[neighbors] - plane[:, np.newaxis], axis=-1).mean()
-    print(
-        f"{given.output}: {len(annotations)} rows with {given.num_neighbors} neighbors each; "
-        f"{same:.1%} of the neighbors have the same label; mean distance {distance:.4f}"
-    )
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

@@ -1,6 +1,6 @@
 """Writes a copy of an annotation CSV with label noise, and a record of it.
 
-    python -m ldl_fer.noise --annotations=train.csv --output=train_noisy.csv --rate=0.3 --seed=0
+    ldl-fer noise --annotations=train.csv --output=train_noisy.csv --rate=0.3 --seed=0
 
 In the output `expression` is noisy and `clean_expression` is the label before any noise, also
 where noise is added a second time. Everything else is carried along; a knn column stays valid, as
@@ -21,7 +21,7 @@ Kinds of noise, for N rows:
         round(rate N) rows change: the larger the off-diagonal part of its class's row in the
         matrix, the likelier a row, and off-diagonal entries say where it goes. Without --rate the
         matrix's own rate. FILE is a CSV with class names as header and first column (true class
-        by row), or the result.json of evaluate.py.
+        by row), or the result.json of ldl-fer evaluate.
     --kind=votes --rate=0.3
         round(rate N) rows change: the less of its human votes (columns votes_neutral, ...) its
         label has, the likelier a row; the new class is drawn from its votes for other classes.
@@ -29,7 +29,7 @@ Kinds of noise, for N rows:
         Each label is one of the row's votes, drawn; rows without votes keep theirs. No rate.
 
 Labels from a list with a line `file label` per row, as SCN and EAC use, instead of a kind:
-    python -m ldl_fer.noise --annotations=train.csv --output=train_noisy.csv \\
+    ldl-fer noise --annotations=train.csv --output=train_noisy.csv \\
         --label_list=noisy.txt --label_order=Surprise,Fear,Disgust,Happy,Sad,Anger,Neutral \\
         --first_label=1
     A line's file is found by its path, else by its name alone, else by its name without
@@ -41,44 +41,50 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.annotations import Annotations, read_annotations
-from ldl_fer.checksums import sha256
+from ldl_fer.command_help import subject
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
-from ldl_fer.label_list import (
-    RAF_DB_ORDER,
-    apply_label_list,
-    class_numbers,
-    order_warning,
-    read_label_list,
-)
 from ldl_fer.noise_kinds import KINDS
-from ldl_fer.noisy_labels import add_noise, noise_report, parse_pairs, read_confusion
 from ldl_fer.settings import CLASS_NAMES
 from ldl_fer.told_paths import told_values
 
+if TYPE_CHECKING:
+    from ldl_fer.annotations import Annotations
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
 
 def _define_flags() -> None:
-    flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
-    flags.DEFINE_string("output", None, "CSV to write; its .json goes beside it.", required=True)
-    flags.DEFINE_list(
-        "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
-    )
-    flags.DEFINE_enum("kind", None, list(KINDS), "How labels go wrong; symmetric if left out.")
-    flags.DEFINE_float("rate", None, "Part of the labels to change, in [0, 1].")
-    flags.DEFINE_integer("seed", 0, "Another seed is another draw.")
-    flags.DEFINE_list("pairs", None, "For pair: FROM:TO,FROM:TO, ... (default: the next class).")
-    flags.DEFINE_string("confusion", None, "For confusion: CSV, or result.json of evaluate.py.")
-    flags.DEFINE_string("label_list", None, "File with lines `file label`, instead of a kind.")
-    flags.DEFINE_list("label_order", None, "Classes in the order of the list's numbers.")
-    flags.DEFINE_integer("first_label", None, "The list's lowest number, mostly 0 or 1.")
-    flags.DEFINE_bool("keep_unlisted", False, "Rows without a line in the list keep their label.")
-    flags.DEFINE_bool("skip_unmatched", False, "Leave out lines of the list without a row.")
+    with subject("files"):
+        flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
+        flags.DEFINE_string(
+            "output", None, "CSV to write; its .json goes beside it.", required=True
+        )
+        flags.DEFINE_list(
+            "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
+        )
+    with subject("noise of a kind"):
+        flags.DEFINE_enum("kind", None, list(KINDS), "How labels go wrong; symmetric if left out.")
+        flags.DEFINE_float("rate", None, "Part of the labels to change, in [0, 1].")
+        flags.DEFINE_integer("seed", 0, "Another seed is another draw.")
+        flags.DEFINE_list("pairs", None, "For pair: FROM:TO,FROM:TO, ... (default: the next class)")
+        flags.DEFINE_string("confusion", None, "For confusion: CSV, or result.json of a run.")
+    with subject("labels of a list"):
+        flags.DEFINE_string("label_list", None, "File with lines `file label`, instead of a kind.")
+        flags.DEFINE_list("label_order", None, "Classes in the order of the list's numbers.")
+        flags.DEFINE_integer("first_label", None, "The list's lowest number, mostly 0 or 1.")
+        flags.DEFINE_bool(
+            "keep_unlisted", False, "Rows without a line in the list keep their label."
+        )
+        flags.DEFINE_bool("skip_unmatched", False, "Leave out lines of the list without a row.")
 
 
 def _check_files(inputs: Sequence[str | None], output: Path) -> None:
@@ -91,6 +97,8 @@ def _check_files(inputs: Sequence[str | None], output: Path) -> None:
 
 
 def _file(path: str) -> dict:
+    from ldl_fer.checksums import sha256
+
     return {"file": str(path), "sha256": sha256(path)}
 
 
@@ -104,8 +112,15 @@ def _check_flags(given: flags.FlagValues) -> None:
             raise InputError(f"--{name} {other}; leave it out. See --help.")
 
 
-def _by_kind(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict, str]:
+def _by_kind(
+    annotations: "Annotations", given: flags.FlagValues
+) -> "tuple[Annotations, dict, str]":
     """Adds noise of a kind; returns the annotations, its entries of the record, the rate asked."""
+    import numpy as np
+
+    from ldl_fer.label_list import class_numbers
+    from ldl_fer.noisy_labels import add_noise, parse_pairs, read_confusion
+
     kind, rate, names = given.kind or "symmetric", given.rate, annotations.class_names
     pairs = None if given.pairs is None else parse_pairs(given.pairs)
     confusion = given.confusion and read_confusion(given.confusion, names)
@@ -123,8 +138,10 @@ def _by_kind(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotat
     return noisy, made, asked
 
 
-def _by_list(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotations, dict]:
+def _by_list(annotations: "Annotations", given: flags.FlagValues) -> "tuple[Annotations, dict]":
     """Takes the labels of a list; returns the annotations and its entries of the record."""
+    from ldl_fer.label_list import RAF_DB_ORDER, apply_label_list, order_warning, read_label_list
+
     if given.label_order is None or given.first_label is None:
         raise InputError(
             "--label_list needs --label_order and --first_label: what its numbers mean, such "
@@ -152,6 +169,10 @@ def _by_list(annotations: Annotations, given: flags.FlagValues) -> tuple[Annotat
 
 
 def main() -> None:
+    from ldl_fer.annotations import read_annotations
+    from ldl_fer.checksums import sha256
+    from ldl_fer.noisy_labels import noise_report
+
     given = flags.FLAGS
     output = Path(given.output)
     _check_flags(given)
@@ -173,8 +194,3 @@ def main() -> None:
         f"{output}: {report['changed']} of {report['rows']} labels changed "
         f"({report['rate_realized']:.2%}{asked}); the record is {record}"
     )
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

@@ -1,15 +1,15 @@
 """Label distributions of the faces in your pictures and videos, and which of them are ambiguous.
 
-    python -m ldl_fer.predict checkpoints/mine photo.jpg
-    python -m ldl_fer.predict checkpoints/mine/saved_model holiday/ 'more/**/*.jpg' clip.mp4 \\
+    ldl-fer predict checkpoints/mine photo.jpg
+    ldl-fer predict checkpoints/mine/saved_model holiday/ 'more/**/*.jpg' clip.mp4 \\
         --detector=yunet.onnx --output=faces.csv --output=faces.jsonl --draw=annotated
-    python -m ldl_fer.predict checkpoints/mine data/images --faces=whole --output=faces.csv
+    ldl-fer predict checkpoints/mine data/images --faces=whole --output=faces.csv
 
 The first argument is the model, a run folder or an export; the rest are pictures, folders (with all
 below them), quoted globs and videos. --detector takes YuNet's .onnx file from OpenCV's model zoo;
 without it, OpenCV's cascade finds frontal faces alone, and cannot turn them upright. The training's
-pictures should be cut out as those here are: see python -m ldl_fer.faces. Confidence is calibrated
-if python -m ldl_fer.temperature was run on the run folder (before the export).
+pictures should be cut out as those here are: see `ldl-fer faces`. Confidence is calibrated if
+`ldl-fer temperature` was run on the run folder (before the export).
 
 Exit code 1: something could not be read; it was told, and the rest was done.
 """
@@ -21,52 +21,66 @@ from pathlib import Path
 from absl import flags
 
 from ldl_fer import command_line
+from ldl_fer.command_help import subject
 from ldl_fer.errors import InputError
-from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE
-from ldl_fer.footage import find_sources
-from ldl_fer.predictor import BATCH_SIZE, DETECT, FACES, WHOLE, Predictor
-from ldl_fer.source_predictions import check_outputs, predict_sources
+from ldl_fer.face_prediction import BATCH_SIZE, MARGIN, MIN_CONFIDENCE
+from ldl_fer.faces import DETECT, FACES, WHOLE
 
 UNREADABLE = 1
 
 
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__, positional="the model and what to look at")
+
+
 def _define_flags() -> None:
-    flags.DEFINE_string(
-        "model", None, "Run folder or exported SavedModel. (default: the first argument)"
-    )
-    flags.DEFINE_multi_string(
-        "output", [], "File to write, ending in .jsonl (an object for each picture or frame) or "
-        ".csv (a row for each face); may be given twice. (default: faces are printed)"
-    )  # fmt: skip
-    flags.DEFINE_string("draw", None, "Folder for annotated pictures and videos.")
-    flags.DEFINE_enum(
-        "faces", DETECT, list(FACES), "Find faces, or take whole pictures as the faces they are."
-    )
-    flags.DEFINE_string(
-        "detector", None, "YuNet's .onnx file, to find faces by. (default: OpenCV's cascade)"
-    )
-    flags.DEFINE_string(
-        "affect", None, "Model that tells valence and arousal, see python -m ldl_fer.affect."
-    )
-    flags.DEFINE_float(
-        "margin", MARGIN, "A face is ambiguous if its two leading classes differ by less than this "
-        "probability. 0: never for that."
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "min_confidence", MIN_CONFIDENCE, "Or if the leading one's calibrated probability is below "
-        "this. 0: never for that."
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "temperature", None, "T of softmax(logits / T); 1 leaves the network's own confidence. "
-        "(default: what python -m ldl_fer.temperature fitted for the model)"
-    )  # fmt: skip
-    flags.DEFINE_bool(
-        "gray", False, "Make faces gray for the network; for one trained on gray pictures."
-    )
-    flags.DEFINE_integer("every", 1, "Of videos, look at every n-th frame.", lower_bound=1)
-    flags.DEFINE_integer(
-        "batch_size", BATCH_SIZE, "Faces that pass through the network together.", lower_bound=1
-    )
+    with subject("in and out"):
+        flags.DEFINE_string(
+            "model", None, "Run folder or exported SavedModel. (default: the first argument)"
+        )
+        flags.DEFINE_multi_string(
+            "output",
+            [],
+            "File to write, ending in .jsonl (an object for each picture or frame) or .csv (a row "
+            "for each face); may be given twice. (default: faces are printed)",
+        )
+        flags.DEFINE_string("draw", None, "Folder for annotated pictures and videos.")
+        flags.DEFINE_integer("every", 1, "Of videos, look at every n-th frame.", lower_bound=1)
+    with subject("faces"):
+        flags.DEFINE_enum(
+            "faces", DETECT, FACES, "Find faces, or take whole pictures as the faces they are."
+        )
+        flags.DEFINE_string(
+            "detector", None, "YuNet's .onnx file, to find faces by. (default: OpenCV's cascade)"
+        )
+        flags.DEFINE_bool(
+            "gray", False, "Make faces gray for the network; for one trained on gray pictures."
+        )
+        flags.DEFINE_integer(
+            "batch_size", BATCH_SIZE, "Faces that pass through the network together.", 1
+        )
+    with subject("verdict"):
+        flags.DEFINE_string(
+            "affect", None, "Model that tells valence and arousal, see ldl-fer affect."
+        )
+        flags.DEFINE_float(
+            "margin",
+            MARGIN,
+            "A face is ambiguous if its two leading classes differ by less than this probability. "
+            "0: never for that.",
+        )
+        flags.DEFINE_float(
+            "min_confidence",
+            MIN_CONFIDENCE,
+            "Or if the leading one's calibrated probability is below this. 0: never for that.",
+        )
+        flags.DEFINE_float(
+            "temperature",
+            None,
+            "T of softmax(logits / T); 1 leaves the network's own confidence. (default: what "
+            "ldl-fer temperature fitted for the model)",
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,7 +94,14 @@ def main(arguments: Sequence[str]) -> int:
                 f"--draw={given.draw} lies in the input {folder}: the next call would take its "
                 "pictures for inputs. Name a folder elsewhere."
             )
+
+    from ldl_fer.footage import find_sources
+
     sources = find_sources(inputs)
+
+    from ldl_fer.predictor import Predictor
+    from ldl_fer.source_predictions import check_outputs, predict_sources
+
     check_outputs(given.output, sources)
     predictor = Predictor(
         given.model or model[0],
@@ -112,8 +133,3 @@ def main(arguments: Sequence[str]) -> int:
     for written in [*given.output, *([given.draw] if given.draw else [])]:
         print(written)
     return UNREADABLE if counts["unreadable"] else 0
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main, positional="the model and what to look at")

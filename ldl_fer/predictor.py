@@ -23,15 +23,13 @@ import numpy as np
 from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.answer_queue import answered
 from ldl_fer.errors import InputError
-from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE, FacePrediction, judge
-from ldl_fer.faces import FaceDetector
+from ldl_fer.face_prediction import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
+from ldl_fer.faces import DETECT, FACES, WHOLE, FaceDetector
 from ldl_fer.footage import VIDEOS
 from ldl_fer.seen_pictures import Answer, Picture, Seen, ahead, crop_of, known_of, pixels_of
 from ldl_fer.temperature_scaling import scaled
 from ldl_fer.trained_model import TrainedModel, load_model
 
-DETECT, WHOLE = FACES = ("detect", "whole")
-BATCH_SIZE = 32
 _NOT_SEEN = (OSError, ValueError, cv2.error)  # raised of a picture that cannot be looked at
 
 
@@ -61,7 +59,7 @@ class Predictor:
         """Loads what is needed.
 
         Args:
-          model: a run folder, or a folder that `python -m ldl_fer.export` wrote.
+          model: a run folder, or a folder that `ldl-fer export` wrote.
           detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `ldl_fer.affect` loads, or what it loads
@@ -103,7 +101,7 @@ class Predictor:
             run = model if is_run else "RUN on the run it was exported from, and export again"
             self.notes.append(
                 f"no temperature was fitted for {named}, its confidence is as it came out: run "
-                f"python -m ldl_fer.temperature --run_dir={run}"
+                f"ldl-fer temperature --run_dir={run}"
             )
         self._judge = functools.partial(
             judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
@@ -125,7 +123,7 @@ class Predictor:
             if Path(image).is_dir():
                 raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
             if Path(image).suffix.lower() in VIDEOS:
-                raise InputError(f"{name}a video, not a picture. Use python -m ldl_fer.predict.")
+                raise InputError(f"{name}a video, not a picture. Use ldl-fer predict.")
         try:
             seen = self._see(image)
         except _NOT_SEEN as error:

@@ -8,8 +8,7 @@ import numpy as np
 
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
-from ldl_fer.examples import SCHEMA_VERSION
-from ldl_fer.manifest import MANIFEST
+from ldl_fer.manifest import MANIFEST, SCHEMA_VERSION
 from ldl_fer.neighbors import add_neighbors
 from ldl_fer.record_writer import write_records
 from ldl_fer.records import Records

@@ -19,9 +19,9 @@ from ldl_fer import __version__
 from ldl_fer.annotations import Annotations
 from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
-from ldl_fer.examples import SCHEMA_VERSION, encode_example
+from ldl_fer.examples import encode_example
 from ldl_fer.images import JPEG_QUALITY, stored_image
-from ldl_fer.manifest import ANNOTATIONS, MANIFEST, Manifest, read_manifest
+from ldl_fer.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, Manifest, read_manifest
 from ldl_fer.neighbors import with_neighbors
 from ldl_fer.pixels import picture_bytes
 from ldl_fer.record_folder import whole_folder

@@ -8,9 +8,9 @@ state/                 training checkpoints, see `ldl_fer.checkpoints`; .lock: a
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
 best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
 samples.csv            per training sample: lambda and the target distribution, at the end
-result.json            what evaluate.py found
-temperature.json       what `python -m ldl_fer.temperature` fitted
-saved_model/           what `python -m ldl_fer.export` wrote
+result.json            what ldl-fer evaluate found
+temperature.json       what `ldl-fer temperature` fitted
+saved_model/           what `ldl-fer export` wrote
 """
 
 import dataclasses
@@ -19,16 +19,17 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
-from ldl_fer.backbones import build_network
 from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
-from ldl_fer.environment import environment
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Run:
@@ -53,7 +54,7 @@ class Run:
         """File of what `epoch` tells."""
         return self.folder / f"{which}.json"
 
-    def save_weights(self, network: tf.keras.Model, which: str, epoch: dict) -> None:
+    def save_weights(self, network: "tf.keras.Model", which: str, epoch: dict) -> None:
         """Writes the network's weights, and then what `epoch` tells of them and their SHA-256.
 
         Each of both files is there whole or not at all.
@@ -90,6 +91,8 @@ class Run:
 
     def begin(self, config: Config) -> None:
         """Makes the folder and writes config.json and environment.json."""
+        from ldl_fer.environment import environment
+
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.config_file, config.to_json())
         write_whole(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
@@ -103,12 +106,12 @@ class Run:
         if not self.exists():
             raise InputError(
                 f"{self.folder} holds no run: {self.config_file.name} is missing. "
-                "Give the folder that train.py wrote."
+                "Give the folder that ldl-fer train wrote."
             )
         if "validation_ccc" in self.epoch("best"):
             raise InputError(
-                f"{self.folder} was left by `python -m ldl_fer.affect train`: it tells valence and "
-                "arousal, not classes. Give a run of train.py."
+                f"{self.folder} was left by `ldl-fer affect train`: it tells valence and "
+                "arousal, not classes. Give a run of ldl-fer train."
             )
         try:
             return Config.from_json(self.config_file.read_text())
@@ -116,6 +119,23 @@ class Run:
             raise InputError(
                 f"{self.config_file} is damaged or of another version: {error}"
             ) from error
+
+    def check_weights(self, which: str) -> None:
+        """Raises InputError where there is no run, or it has no such weights yet."""
+        self.config()
+        if not self.weights(which).exists():
+            raise InputError(
+                f"{self.weights(which)} is missing: the run has not finished an epoch."
+            )
+
+    def check_samples(self) -> None:
+        """Raises InputError where there is no run, or it is not finished."""
+        self.config()
+        if not self.samples.exists():
+            raise InputError(
+                f"{self.samples} is missing: the run is not finished. Go on with it by "
+                f"ldl-fer train --run_dir={self.folder} --resume."
+            )
 
     def epoch(self, which: str) -> dict:
         """Epoch, validation accuracy and SHA-256 of the "best" or "last" weights; empty before any.
@@ -133,9 +153,9 @@ class Run:
 def load_network(
     run_dir: str | Path,
     which: str = "best",
-    network: tf.keras.Model | None = None,
+    network: "tf.keras.Model | None" = None,
     trust_model: bool = False,
-) -> tuple[tf.keras.Model, Config]:
+) -> "tuple[tf.keras.Model, Config]":
     """The trained network of a run, and the run's settings.
 
     Args:
@@ -148,10 +168,11 @@ def load_network(
     Raises:
       InputError: there is no run, it has no such weights yet, or they are not what was written.
     """
+    from ldl_fer.backbones import build_network
+
     run = Run(run_dir)
+    run.check_weights(which)
     config = run.config()
-    if not run.weights(which).exists():
-        raise InputError(f"{run.weights(which)} is missing: the run has not finished an epoch.")
     written = run.epoch(which).get("sha256")  # runs of early versions have none
     if written is not None and sha256(run.weights(which)) != written:
         raise InputError(

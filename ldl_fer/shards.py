@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 _INDEX_ENTRY = struct.Struct("<qq")
 _FRAME_HEADER, _FRAME_FOOTER = 12, 4
@@ -85,6 +84,8 @@ class ShardWriter:
     def _open(self) -> None:
         path = self._folder / f"{len(self._shards):05d}.tfrecord"
         self._index = path.with_suffix(".index").open("wb")
+        import tensorflow as tf
+
         self._records = tf.io.TFRecordWriter(str(path))
         self._bytes = self._count = 0
 

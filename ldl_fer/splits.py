@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ldl_fer.annotations import Annotations, read_annotations
 from ldl_fer.bad_images import without_bad_images
+from ldl_fer.data_paths import check_sources
 from ldl_fer.errors import InputError
 from ldl_fer.held_out import split_annotations
 from ldl_fer.pooled_maps_cache import pool_pictures
@@ -51,22 +52,11 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
     Raises:
       InputError: a path is missing, or no part can be held out.
     """
-    if not data.train_data_path:
-        raise InputError(
-            "no training data: give --train_data_path=annotations.csv --train_image_dir=images, "
-            "or --train_data_path=FOLDER of shards. `make demo` needs no data."
-        )
+    check_sources(data)
     if data.val_data_path:
         return (
             (data.train_data_path, data.train_image_dir, data.num_neighbors, None),
             (data.val_data_path, data.val_image_dir, 0, None),
-        )
-    if data.select_on_test:
-        raise InputError("--select_on_test needs the test set as --val_data_path.")
-    if not data.train_data_path.endswith(".csv"):
-        raise InputError(
-            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
-            "split (neighbors are stored in it). Give --val_data_path, or the CSV itself."
         )
     annotations = read_annotations(
         data.train_data_path,
@@ -150,7 +140,7 @@ def open_records(
     if records.num_neighbors < neighbors:
         raise InputError(
             f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is "
-            f"{neighbors}. Write it again by python -m ldl_fer.records with the latter."
+            f"{neighbors}. Write it again by ldl-fer records with the latter."
         )
     return records
 

@@ -1,26 +1,13 @@
-"""Fits one number that makes a trained network's confidence mean what it says.
-
-See `ldl_fer.temperature_scaling` for the formula. The result is as good as the labels it is fitted
-on: where validation labels are wrong (a part held out of a noisy training set), the network counts
-as overconfident and the temperature comes out too large.
-
-The temperature is kept as temperature.json in the run folder, where `python -m ldl_fer.predict`
-and the exports find it. Run it after training:
-
-    python -m ldl_fer.temperature --run_dir=checkpoints/mine
-"""
+"""The temperature of a run, kept in its folder; `ldl_fer.temperature_scaling` has the formula."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
-from ldl_fer import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
-from ldl_fer.settings import TRUST_HELP, RunConfig
-from ldl_fer.temperature_scaling import BOUNDS, confidence_quality, fit, scaled
+from ldl_fer.temperature_scaling import confidence_quality, fit, scaled
 from ldl_fer.told_paths import told
 
 TEMPERATURE_FILE = "temperature.json"
@@ -109,40 +96,3 @@ def is_stale(run_dir: str | Path) -> bool:
 
     file = Path(run_dir) / TEMPERATURE_FILE
     return file.exists() and json.loads(file.read_text()).get("best") != Run(run_dir).epoch("best")
-
-
-def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
-    flags.DEFINE_string(
-        "val_data_path",
-        "",
-        "Annotation CSV (or folder of shards) to fit on, never the test set. (default: the "
-        "validation data that the run chose its epoch on)",
-    )
-    flags.DEFINE_string("val_image_dir", "", "Folder that the paths in that CSV start from.")
-    flags.DEFINE_bool("trust_model", False, TRUST_HELP)
-
-
-def main() -> None:
-    given = flags.FLAGS
-    found = fit_run(
-        given.run_dir, given.val_data_path, given.val_image_dir, trust_model=given.trust_model
-    )
-    part = " (the part held out)" if found["held_out_part"] else ""
-    print(f"{found['rows']:,} validation images of {found['data_path']}{part}\n")
-    fitted = f"T = {found['temperature']:.3f}"
-    print(f"{'':<34}{'T = 1':>10}{fitted:>12}")
-    for name, title in (
-        ("nll", "negative log-likelihood (nats)"),
-        ("expected_calibration_error", "expected calibration error"),
-    ):
-        print(f"{title:<34}{found['before'][name]:>10.4f}{found['after'][name]:>12.4f}")
-    if not BOUNDS[0] * 1.01 < found["temperature"] < BOUNDS[1] / 1.01:
-        print(f"\nwarning: the temperature is at the end of {BOUNDS}: do not trust it. Too few or "
-              "too easy validation images?")  # fmt: skip
-    print(f"\n{Path(given.run_dir) / TEMPERATURE_FILE}")
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

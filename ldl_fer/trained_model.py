@@ -68,7 +68,7 @@ def load_model(folder: str | Path) -> TrainedModel:
     """The best network of a run folder, or an exported one.
 
     Args:
-      folder: that train.py or `python -m ldl_fer.export` wrote.
+      folder: that ldl-fer train or `ldl-fer export` wrote.
 
     Raises:
       InputError: it is neither, was changed since it was written, is damaged, or is an export
@@ -80,8 +80,8 @@ def load_model(folder: str | Path) -> TrainedModel:
     if (folder / "config.json").exists():
         return _load_run(folder)
     raise InputError(
-        f"{folder} is no model: give a run folder that train.py wrote (config.json in it) or an "
-        "exported SavedModel (saved_model.pb in it)."
+        f"{folder} is no model: give a run folder that ldl-fer train wrote (config.json in it) or "
+        "an exported SavedModel (saved_model.pb in it)."
     )
 
 
@@ -99,7 +99,7 @@ def _load_export(folder: Path) -> TrainedModel:
         signature = loaded.signatures["serving_images"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{folder} is damaged or was not written by python -m ldl_fer.export: {error}. Export "
+            f"{folder} is damaged or was not written by ldl-fer export: {error}. Export "
             "the run again."
         ) from error
 
@@ -112,9 +112,10 @@ def _load_export(folder: Path) -> TrainedModel:
 
 
 def _load_run(folder: Path) -> TrainedModel:
-    import tensorflow as tf
+    from ldl_fer.runs import Run, load_network
 
-    from ldl_fer.runs import load_network
+    Run(folder).check_weights("best")
+    import tensorflow as tf
 
     trained, config = load_network(folder)
     size = config.data.image_size
@@ -130,7 +131,7 @@ def _load_run(folder: Path) -> TrainedModel:
     if is_stale(folder):
         notes = (
             f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
-            f"fit it again by python -m ldl_fer.temperature --run_dir={folder}",
+            f"fit it again by ldl-fer temperature --run_dir={folder}",
         )
     return TrainedModel(network, tuple(config.data.class_names), size, temperature, notes)
 

@@ -6,15 +6,20 @@ of `Understood`: nothing is run beyond the parsing of flags.
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+from ldl_fer import __main__
+
 ROOT = Path(__file__).resolve().parents[1]
-STARTS = "command_line.start("
+BENCHMARKS = {  # which `python -m` starts
+    "ldl_fer.benchmark": "ldl_fer.benchmark.__main__",
+    "ldl_fer.benchmark.soak": "ldl_fer.benchmark.soak",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Understood:
     Attributes:
       flags: name -> choices; None where any value of its type will do.
       booleans: names of those that --noNAME takes back.
-      help: what --help prints of the flags.
+      help: what --help prints.
       error: why the command line is refused; empty if it is not.
     """
 
@@ -35,20 +40,9 @@ class Understood:
 
 
 def commands() -> dict[str, Path]:
-    """Returns command -> the file that starts it.
-
-    `train` is `ldl-fer train`; outside of the package, `benchmarks` and `benchmarks.soak` are
-    `python -m benchmarks` and `python -m benchmarks.soak`.
-    """
-    files = [*ROOT.glob("*.py"), *(ROOT / "ldl_fer").rglob("*.py"), *ROOT.glob("benchmarks/*.py")]
-    found = {}
-    for file in sorted(files):
-        if f"\n    {STARTS}" in file.read_text(encoding="utf-8"):
-            parts = file.relative_to(ROOT).with_suffix("").parts
-            parts = parts[:-1] if parts[-1] == "__main__" else parts
-            name = ".".join(parts) if parts[0] == "benchmarks" else parts[-1]
-            assert found.setdefault(name, file) == file, name
-    return found
+    """`predict`, of ldl-fer, or `ldl_fer.benchmark` -> the file that has its `main`."""
+    modules = __main__.COMMANDS | BENCHMARKS
+    return {name: ROOT / f"{module.replace('.', '/')}.py" for name, module in modules.items()}
 
 
 def understood(lines: list[list[str]]) -> list[Understood]:
@@ -60,25 +54,24 @@ def understood(lines: list[list[str]]) -> list[Understood]:
     return [Understood(**answer) for answer in json.loads(done.stdout)]
 
 
-class _Started(Exception):
-    pass
-
-
 def _understand(line: list[str]) -> Understood:
     from absl import flags
 
-    file = commands()[line[0]]
-    sys.argv = [str(file), *line[1:]]
-    with contextlib.suppress(_Started):
-        runpy.run_path(str(file), run_name="__main__")
-    ours = [  # TensorFlow defines flags, too.
-        flag
-        for module, defined in flags.FLAGS.flags_by_module_dict().items()
-        if module == str(file) or module.startswith(("ldl_fer", "benchmarks"))
-        for flag in defined
-    ]
-    own = {flag.name: flag for flag in ours}
-    text, error = flags.FLAGS.main_module_help(), ""
+    from ldl_fer import command_help, command_line
+
+    def start(main, define_flags, text, positional="", closing=None):
+        started.update(define_flags=define_flags, text=text, closing=closing)
+
+    started: dict = {}
+    command_line.start = start
+    sys.argv = list(line)
+    importlib.import_module((__main__.COMMANDS | BENCHMARKS)[line[0]]).run()
+    command_help._SUBJECTS.clear()
+    others = set(flags.FLAGS)
+    started["define_flags"]()
+    own = {name: flags.FLAGS[name] for name in flags.FLAGS if name not in others}
+    closing = started["closing"]() if started["closing"] else ""
+    text, error = command_help.help_text(started["text"], list(own), closing), ""
     try:
         flags.FLAGS(sys.argv)
     except flags.Error as problem:
@@ -95,16 +88,8 @@ def _understand(line: list[str]) -> Understood:
     return answer
 
 
-def _refuse(*_: object, **__: object) -> None:
-    raise _Started
-
-
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     asked = json.load(sys.stdin)
     with contextlib.redirect_stdout(io.StringIO()):
-        from ldl_fer import command_line
-
-        command_line.start = _refuse
         answers = [dataclasses.asdict(_understand(line)) for line in asked]
     print(json.dumps(answers))

@@ -1,4 +1,4 @@
-"""python -m ldl_fer.affect, as a user calls it: files in, files out, mistakes in a sentence."""
+"""ldl-fer affect, as a user calls it: files in, files out, mistakes in a sentence."""
 
 import os
 import re
@@ -16,7 +16,7 @@ SOURCE = "valence_arousal_source"
 
 def affect(*arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "ldl_fer.affect", *map(str, arguments)],
+        [sys.executable, "-m", "ldl_fer", "affect", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -99,7 +99,7 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
     ):
         assert text in affect(*unknown, *arguments).stderr
     code = (
-        "import sys; from ldl_fer.affect.__main__ import check_paths; "
+        "import sys; from ldl_fer.affect.filled_csv import check_paths; "
         f"check_paths('{folder}/a.csv', '{folder}', '{folder}/b.csv'); "
         "assert 'tensorflow' not in sys.modules"
     )
@@ -108,8 +108,8 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
 
 def test_help_shows_the_flags_of_the_command_it_is_asked_of():
     shown = {name: affect(name, "--help").stdout for name in ("predict", "train", "prototypes")}
-    assert all("python -m ldl_fer.affect train" in text for text in shown.values())
-    assert "--columns" in shown["predict"] and "--columns:" not in shown["train"]
+    assert all("ldl-fer affect train" in text for text in shown.values())
+    assert "--columns" in shown["predict"] and "--columns " not in shown["train"]
     for unused in ("--jit", "--num_neighbors=4", "--nopictures"):
         assert not re.search(
             rf"--(\[no\])?{unused[2:].split('=')[0].removeprefix('no')}:", shown["train"]

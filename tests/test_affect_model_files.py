@@ -35,7 +35,7 @@ def test_files_that_are_none(tmp_path):
 @pytest.mark.parametrize(
     ("files", "kind"),
     [
-        (("config.json", "best.weights.h5", "best.json"), "a run of train.py"),
+        (("config.json", "best.weights.h5", "best.json"), "a run of ldl-fer train"),
         (("config.json", "best.weights.h5", "saved_model/assets.extra/labels.txt"), "a run of t"),
         (("saved_model.pb", "assets.extra/labels.txt"), "an exported classifier"),
     ],

@@ -134,7 +134,7 @@ def test_a_problem_of_many_rows_is_said_once_and_the_cure_named(tmp_path):
         == "  row 0 (line 2): valence is '', not a number in [-1, 1], and so in 39 more rows"
     )
     assert "and so in 4 more rows" in lines[3] and len(lines) == 6
-    assert "python -m ldl_fer.affect" in lines[5]
+    assert "ldl-fer affect" in lines[5]
 
 
 def test_valence_and_arousal_may_be_missing_where_nobody_needs_them(tmp_path):

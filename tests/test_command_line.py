@@ -17,11 +17,13 @@ def main(*names):
         raise KeyboardInterrupt
     print(names)
     return 1 if flags.FLAGS.do == "fail" else None
-flags.DEFINE_string("do", "", "What.")
-if "needy" in sys.argv[1]:
-    flags.DEFINE_string("folder", None, "Where it is. Not a file.", required=True)
-    flags.DEFINE_list("files", None, "Which.", required=True)
-command_line.start(main, positional=sys.argv.pop(1))
+def define_flags():
+    flags.DEFINE_string("do", "", "What.")
+    if "needy" in positional:
+        flags.DEFINE_string("folder", None, "Where it is. Not a file.", required=True)
+        flags.DEFINE_list("files", None, "Which.", required=True)
+positional = sys.argv.pop(1)
+command_line.start(main, define_flags, "Does it.", positional=positional)
 """
 
 
@@ -59,9 +61,14 @@ def test_exit_code_and_words(given, code, out, error):
     assert ended(*given) == (code, out, error)
 
 
-def test_help_succeeds():
-    code, out, error = ended("", "--help")
-    assert (code, error) == (0, "") and "--do:" in out
+@pytest.mark.parametrize("word", ["--help", "-h", "--helpshort", "--helpfull"])
+def test_help_succeeds(word):
+    shown = "Does it.\n\nflags:\n  --do  What.\n"
+    assert ended("", "--doo=x", word) == (0, shown, "")
+
+
+def test_a_word_that_only_looks_like_a_call_for_help():
+    assert ended("names", "--", "--help") == (0, "(['--help'],)\n", "")
 
 
 @pytest.mark.parametrize("argument", ["--help", "--do=x"])

@@ -17,8 +17,8 @@ from ldl_fer.settings import CLASS_NAMES
 
 
 def command(name, *arguments):
-    """(exit code, standard output, standard error) of python -m ldl_fer.NAME."""
-    words = [sys.executable, "-m", f"ldl_fer.{name}", *map(str, arguments)]
+    """(exit code, standard output, standard error) of ldl-fer NAME."""
+    words = [sys.executable, "-m", "ldl_fer", name, *map(str, arguments)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -49,7 +49,7 @@ def test_audit_tells_what_differs_and_how_good_the_rankings_are(tmp_path):
 def test_audit_wants_one_run(tmp_path):
     code, _, error = command("audit")
     assert code == 2
-    assert error.endswith("error: give the run folder: python -m ldl_fer.audit RUN\n")
+    assert error.endswith("error: give the run folder: ldl-fer audit RUN\n")
     code, _, error = command("audit", tmp_path)
     assert code == 2 and "holds no run" in error
 
@@ -62,11 +62,11 @@ def test_datasets_says_what_comes_next_by_what_there_is(tmp_path):
     lists = affectnet(tmp_path / "affectnet", rows, rows[:7])
     code, out, error = command("datasets", "affectnet", f"--root={lists}", f"--output={tmp_path}/a")
     assert code == 0, error
-    assert "Next:\n  python train.py --preset=small" in out  # it has valence and arousal
+    assert "Next:\n  ldl-fer train --preset=small" in out  # it has valence and arousal
     assert "Papers test on val here" in out
     one = ("raf_db", f"--root={raf_db(tmp_path / 'raf')}", "--split=test", f"--output={tmp_path}/b")
     code, out, _ = command("datasets", *one)
-    assert code == 0 and out.endswith("Then: evaluate.py with a run's --run_dir.\n")
+    assert code == 0 and out.endswith("Then: ldl-fer evaluate with a run's --run_dir.\n")
 
 
 def test_datasets_divides_what_has_no_splits(tmp_path):
@@ -87,7 +87,7 @@ def test_datasets_divides_what_has_no_splits(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("raf_db",), "--root is missing: python -m ldl_fer.datasets raf_db --root=FOLDER"),
+        (("raf_db",), "--root is missing: ldl-fer datasets raf_db --root=FOLDER"),
         (("raf_db", "--image_dir=x"), "--image_dir: the pictures are files already; leave it out"),
         (("raf_db", "--test_fraction=0.5"), "there are splits already (train, test)"),
     ],

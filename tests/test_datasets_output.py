@@ -14,7 +14,7 @@ from ldl_fer.errors import InputError
 
 
 def command(*arguments):
-    run = [sys.executable, "-m", "ldl_fer.datasets", *map(str, arguments)]
+    run = [sys.executable, "-m", "ldl_fer", "datasets", *map(str, arguments)]
     return subprocess.run(run, capture_output=True, text=True)
 
 
@@ -130,11 +130,13 @@ def test_command_says_what_comes_next(tmp_path):
     done = command("raf_db", f"--root={root}", f"--output={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
     assert (
-        f"python -m ldl_fer.affect predict --annotations={tmp_path}/out/train.csv "
+        f"ldl-fer affect predict --annotations={tmp_path}/out/train.csv "
         f"--image_dir={root} --output={tmp_path}/out/train_va.csv"
     ) in done.stdout
-    assert "train.py --method=cross_entropy makes RUN" in done.stdout
-    assert f"train.py --preset=small --train_data_path={tmp_path}/out/train_va.csv" in done.stdout
+    assert "ldl-fer train --method=cross_entropy makes RUN" in done.stdout
+    assert (
+        f"ldl-fer train --preset=small --train_data_path={tmp_path}/out/train_va.csv" in done.stdout
+    )
     assert (tmp_path / "out/train.csv").read_text().splitlines()[1] == (
         "Image/aligned/train_00001_aligned.jpg,3,,,train,1"  # 3 is Surprise; no valence, arousal
     )
@@ -145,7 +147,7 @@ def test_command_refuses_without_a_traceback(tmp_path):
         (("raf",), "name one data set: raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class"),
         (("sfew", f"--root={tmp_path}", "--min_votes=3"), "sfew does not use --min_votes"),
         (("sfew", tmp_path), f"did you mean --root={tmp_path}?"),
-        (("sfew",), "--root is missing: python -m ldl_fer.datasets sfew --root=FOLDER"),
+        (("sfew",), "--root is missing: ldl-fer datasets sfew --root=FOLDER"),
     ):
         done = command(*arguments)
         assert done.returncode == 2

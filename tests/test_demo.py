@@ -49,7 +49,7 @@ def test_flips_are_found_and_pictured_by_lambda(tmp_path, monkeypatch):
     # Pairs of a flipped and a kept face that lambda puts in order: 3 of 4.
     assert demo.flip_auc(run) == pytest.approx(0.75)
     drawn = []
-    monkeypatch.setattr(demo.plots, "save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("ldl_fer.plots.save_figure", lambda figure, path: drawn.append(figure))
     monkeypatch.setattr(demo, "PICTURED", 2)
     assert demo.picture_uncertain(run, tmp_path) == tmp_path / "highest_uncertainty.png"
     assert [axes.get_title() for axes in drawn[0].axes] == [

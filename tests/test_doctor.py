@@ -40,7 +40,7 @@ def data_set(tmp_path):
 
 
 def doctor(folder, *flags):
-    command = [sys.executable, "-m", "ldl_fer.doctor", f"--train={folder}/train.csv"]
+    command = [sys.executable, "-m", "ldl_fer", "doctor", f"--train={folder}/train.csv"]
     command += [f"--test={folder}/test.csv", f"--image_dir={folder}", *flags]
     return subprocess.run(command, capture_output=True, text=True)
 

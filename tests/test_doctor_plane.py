@@ -44,7 +44,7 @@ def test_saturated_values_are_doubted():
     plane[100, 0] = 1.0
     fine, finding = of_check(check_plane([made_up_split(LABELS, plane)]), "valence-arousal")
     assert fine.level == FINE and finding.level == DOUBTFUL and "22 rows (5.2%)" in finding.text
-    assert "valence_arousal_source" in finding.cure and "ldl_fer.affect" in finding.cure
+    assert "valence_arousal_source" in finding.cure and "ldl-fer affect" in finding.cure
     assert [row.row for row in finding.rows] == [100, *range(21)]
     assert finding.rows[0].note.startswith("at (1.00, ")
 
@@ -92,7 +92,7 @@ def test_share_of_neighbors_with_the_same_label():
 def test_neighbors_no_better_than_chance_are_doubted():
     plane = np.random.default_rng(0).uniform(-1, 1, [len(LABELS), 2])
     (finding,) = of_check(check_plane([made_up_split(LABELS, plane)]), "neighbors")
-    assert finding.level == DOUBTFUL and "ldl_fer.affect" in finding.cure
+    assert finding.level == DOUBTFUL and "ldl-fer affect" in finding.cure
 
 
 def test_neighbors_are_looked_at_in_the_training_set_only():

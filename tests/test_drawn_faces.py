@@ -189,7 +189,7 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong):
 def test_command(tmp_path):
     def run(*more):
         return subprocess.run(
-            [sys.executable, "-m", "ldl_fer.drawn_faces", f"--output_dir={tmp_path / 'faces'}",
+            [sys.executable, "-m", "ldl_fer", "drawn_faces", f"--output_dir={tmp_path / 'faces'}",
              "--test=2", "--size=16", "--seed=5", *more],
             capture_output=True, text=True,
         )  # fmt: skip

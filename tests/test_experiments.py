@@ -32,7 +32,7 @@ def command(faces, folder, *arguments):
         **{"epochs": 1, "decay_epochs": "", "dataset": "drawn", "seeds": "0"},
     }
     flags = [f"--{name}={value}" for name, value in (paths | settings).items()]
-    return [sys.executable, "-m", "ldl_fer.experiments", *flags, *map(str, arguments)]
+    return [sys.executable, "-m", "ldl_fer", "experiments", *flags, *map(str, arguments)]
 
 
 def run(*arguments):

@@ -333,7 +333,7 @@ def test_mistakes_in_the_csv_are_named(photos, text, told):
 
 
 def test_the_command(photos):
-    command = [sys.executable, "-m", "ldl_fer.faces", f"--image_dir={photos / 'photos'}"]
+    command = [sys.executable, "-m", "ldl_fer", "faces", f"--image_dir={photos / 'photos'}"]
     done = subprocess.run(
         [*command, f"--output_dir={photos / 'out'}", "--size=32"], capture_output=True, text=True
     )

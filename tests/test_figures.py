@@ -171,7 +171,7 @@ def test_figure_5_and_what_another_method_lacks(tmp_path):
 
 
 def test_command_draws_and_says_what_is_missing(run):
-    command = [sys.executable, "-m", "ldl_fer.figures", f"--run_dir={run.folder}", "--count=4"]
+    command = [sys.executable, "-m", "ldl_fer", "figures", f"--run_dir={run.folder}", "--count=4"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (run.folder / "figures").iterdir())

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ldl_fer import neighbors
+from ldl_fer import neighbors_command
 from ldl_fer.annotations import read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.neighbors import nearest_neighbors
@@ -146,12 +146,12 @@ def test_refuses():
 def run_main(monkeypatch, source, output, k, overwrite=False):
     given = {"annotations": str(source), "output": str(output), "num_neighbors": k}
     monkeypatch.setattr("absl.flags.FLAGS", SimpleNamespace(overwrite=overwrite, **given))
-    neighbors.main()
+    neighbors_command.main()
 
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "ldl_fer.neighbors", *arguments],
+        [sys.executable, "-m", "ldl_fer", "neighbors", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -200,7 +200,7 @@ def test_command_ends_with_2_and_writes_nothing(tmp_path):
 
 def test_help_teaches():
     run = command("--help")
-    assert "python -m ldl_fer.neighbors --annotations=train.csv --output=" in run.stdout
+    assert "ldl-fer neighbors --annotations=train.csv --output=" in run.stdout
 
 
 @pytest.mark.slow

@@ -69,13 +69,13 @@ def test_no_file_tells_the_home_folder_and_resuming_works(tmp_path):
     )
     run(ROOT / "evaluate.py", "--run_dir=run", *of_test)
     run(
-        *("-m", "ldl_fer.temperature", "--run_dir=run"),
+        *("-m", "ldl_fer", "temperature", "--run_dir=run"),
         *("--val_data_path=~/faces/test/set.csv", "--val_image_dir=~/faces/test/images"),
     )
-    run("-m", "ldl_fer.export", f"--run_dir={work}/run", "--format=saved_model,tflite")
-    run("-m", "ldl_fer.audit", "run")
+    run("-m", "ldl_fer", "export", f"--run_dir={work}/run", "--format=saved_model,tflite")
+    run("-m", "ldl_fer", "audit", "run")
     run(
-        *("-m", "ldl_fer.doctor", CLASSES, f"--train={train}/set.csv", "--output=doctor.json"),
+        *("-m", "ldl_fer", "doctor", CLASSES, f"--train={train}/set.csv", "--output=doctor.json"),
         f"--image_dir={train}/images",
     )
     files = [path for path in work.rglob("*") if path.is_file()]

@@ -24,7 +24,7 @@ def sha256(path):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ldl_fer.noise", *map(str, arguments)]
+    command = [sys.executable, "-m", "ldl_fer", "noise", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 

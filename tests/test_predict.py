@@ -23,7 +23,7 @@ def export(tmp_path_factory):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ldl_fer.predict", *map(str, arguments)]
+    command = [sys.executable, "-m", "ldl_fer", "predict", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

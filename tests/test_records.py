@@ -130,7 +130,7 @@ def test_out_of_range_ids_inside_a_graph(tmp_path):
 def test_command(tmp_path):
     annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
-    command = [sys.executable, "-m", "ldl_fer.records"]
+    command = [sys.executable, "-m", "ldl_fer", "records"]
     command += [
         f"--annotations={tmp_path}/all.csv",
         f"--image_dir={tmp_path}/images",

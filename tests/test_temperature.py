@@ -57,7 +57,7 @@ def test_fit_run_takes_what_the_run_held_out(run):
 
 def test_command_on_a_set_of_its_own(run):
     folder = run.folder.parent
-    command = [sys.executable, "-m", "ldl_fer.temperature", f"--run_dir={run.folder}"]
+    command = [sys.executable, "-m", "ldl_fer", "temperature", f"--run_dir={run.folder}"]
     given = [f"--val_data_path={folder / 'train.csv'}", f"--val_image_dir={folder / 'images'}"]
     done = subprocess.run(command + given, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

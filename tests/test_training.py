@@ -61,7 +61,7 @@ def test_without_valence_and_arousal_other_methods_train_and_all_are_evaluated(
         table = pd.read_csv(faces / f"drawn/{split}.csv").drop(columns=["valence", "arousal"])
         table.to_csv(tmp_path / f"{split}.csv", index=False)
     config = config_of(faces, tmp_path / "run").replace(train_data_path=str(tmp_path / "train.csv"))
-    with pytest.raises(InputError, match=r"python -m ldl_fer\.affect"):
+    with pytest.raises(InputError, match=r"ldl-fer affect"):
         train(config)
     made = train(config.replace(method="cross_entropy"))
     assert pd.read_csv(made.samples)["valence"].isna().all()

@@ -2,3 +2,5 @@
 
 A value of this kind is a pseudo label: what a model says, not what raters said.
 """
+
+BATCH_SIZE = 64  # pictures per call of a model

@@ -1,9 +1,9 @@
 """Valence and arousal for faces that have none, without which neighbors cannot be found.
 
 predict: by any model
-    python -m ldl_fer.affect predict --annotations=mine.csv --image_dir=images \\
+    ldl-fer affect predict --annotations=mine.csv --image_dir=images \\
         --output=mine_va.csv --model=checkpoints/affect
-    python -m ldl_fer.affect predict --annotations=mine.csv --image_dir=images \\
+    ldl-fer affect predict --annotations=mine.csv --image_dir=images \\
         --output=mine_va.csv --model=enet_b0_8_va_mtl.onnx --scale=1/255 \\
         --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225 --columns=-2,-1
 
@@ -13,7 +13,7 @@ predict: by any model
     x.json beside x.onnx is found by itself.
 
 train: a regressor, on a CSV that has valence and arousal in some rows at least
-    python -m ldl_fer.affect train --preset=frozen --pretrained=MobileFaceNet.onnx \\
+    ldl-fer affect train --preset=frozen --pretrained=MobileFaceNet.onnx \\
         --train_data_path=train.csv --train_image_dir=images \\
         --test_data_path=test.csv --test_image_dir=images --run_dir=checkpoints/affect
 
@@ -24,10 +24,10 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
     would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
-    python -m ldl_fer.affect prototypes --annotations=mine.csv --image_dir=images \\
+    ldl-fer affect prototypes --annotations=mine.csv --image_dir=images \\
         --output=mine_va.csv --classifier=checkpoints/mine
 
-    `train.py --method=cross_entropy` makes a classifier from the same CSV, without valence
+    `ldl-fer train --method=cross_entropy` makes a classifier from the same CSV, without valence
     and arousal. Places a_j of the classes: Russell and Mehrabian (1977), or the class means
     of --from_csv.
 
@@ -36,18 +36,32 @@ missing (empty, -2, or no such columns), and where each row's are from in
 valence_arousal_source; --overwrite replaces values that are there as well, and tells how the new
 ones agree with them. A column knn is dropped where values changed.
 
-    python -m ldl_fer.affect predict --help      the flags of one of the three
+    ldl-fer affect predict --help      the flags of one of the three
 """
 
+import functools
 import sys
 
 from absl import flags
 
 from ldl_fer import command_line
 from ldl_fer.affect.command_flags import COMMANDS, SPEC_FLAGS, define_command_flags
-from ldl_fer.affect.filled_csv import check_paths, fill_csv, warn
-from ldl_fer.config_flags import config_from_flags
+from ldl_fer.config_flags import config_from_flags, preset_table
 from ldl_fer.errors import InputError
+
+
+def run() -> None:
+    """Starts the command."""
+    named = next((word for word in sys.argv[1:] if word in COMMANDS), None)
+    if named is None:  # its flags are unknown: let `main` say what is missing, not the first flag
+        sys.argv = [word for word in sys.argv if word[:2] != "--" or word[:6] == "--help"]
+    command_line.start(
+        main,
+        functools.partial(define_command_flags, named),
+        __doc__,
+        positional="predict, train or prototypes",
+        closing=preset_table if named == "train" else None,
+    )
 
 
 def main(names: list[str]) -> None:
@@ -55,19 +69,11 @@ def main(names: list[str]) -> None:
     if len(names) != 1 or names[0] not in COMMANDS:
         raise InputError(f"say one of {', '.join(COMMANDS)} first. See --help.")
     if names[0] == "train":
-        from ldl_fer.affect.agreement import agreement_table, worse_than_constant
-        from ldl_fer.affect.regressor import train_regressor
-
-        config = config_from_flags()
-        found = train_regressor(config, given.test_data_path, given.test_image_dir)
-        for name, measured in found.items():
-            print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-            warn(
-                f"{name}: {text}: train longer or on more faces."
-                for text in worse_than_constant(measured)
-            )
-        print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
+        _train(given)
         return
+
+    from ldl_fer.affect.filled_csv import check_paths, fill_csv, warn
+
     paths = given.annotations, given.image_dir, given.output
     check_paths(*paths)
     if names[0] == "prototypes":
@@ -84,9 +90,21 @@ def main(names: list[str]) -> None:
     fill_csv(*paths, model, tuple(class_names), given.overwrite, given.batch_size)
 
 
-if __name__ == "__main__":
-    named = next((word for word in sys.argv[1:] if word in COMMANDS), None)
-    if named is None:  # its flags are unknown: let `main` say what is missing, not the first flag
-        sys.argv = [word for word in sys.argv if word[:2] != "--" or word[:6] == "--help"]
-    define_command_flags(named)
-    command_line.start(main, positional="predict, train or prototypes")
+def _train(given: flags.FlagValues) -> None:
+    from ldl_fer.data_paths import check_data
+
+    config = config_from_flags()
+    check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
+
+    from ldl_fer.affect.agreement import agreement_table, worse_than_constant
+    from ldl_fer.affect.filled_csv import warn
+    from ldl_fer.affect.regressor import train_regressor
+
+    found = train_regressor(config, given.test_data_path, given.test_image_dir)
+    for name, measured in found.items():
+        print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
+        warn(
+            f"{name}: {text}: train longer or on more faces."
+            for text in worse_than_constant(measured)
+        )
+    print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.affect import BATCH_SIZE
 from ldl_fer.affect.partial_annotations import PartialAnnotations
 from ldl_fer.errors import InputError
 from ldl_fer.pictures import read_picture
 
-BATCH_SIZE = 64
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
 SATURATION = 0.99  # raters hardly ever say more
 MOST_SATURATED = 0.05  # share of rows

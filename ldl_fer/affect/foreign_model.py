@@ -169,7 +169,7 @@ def spec_file_of(path: str | Path) -> Path | None:
 
 
 def _refuse_classifier(path: Path) -> None:
-    """Raises InputError for what train.py or `python -m ldl_fer.export` left."""
+    """Raises InputError for what `ldl-fer train` or `ldl-fer export` left."""
     if spec_file_of(path):
         return
     best = path / "best.json"
@@ -177,7 +177,7 @@ def _refuse_classifier(path: Path) -> None:
     if (path / "config.json").exists() and (path / "best.weights.h5").exists():
         if best.exists() and "validation_ccc" in best.read_text():
             return
-        kind = "a run of train.py"
+        kind = "a run of ldl-fer train"
     elif any((folder / "labels.txt").exists() for folder in exports):
         kind = "an exported classifier"
         path = path if (path / EXTRA).exists() else path / "saved_model"
@@ -185,5 +185,5 @@ def _refuse_classifier(path: Path) -> None:
         return
     raise InputError(
         f"{path} is {kind}, which tells classes, not valence and arousal; use "
-        f"`python -m ldl_fer.affect prototypes --classifier={path}`."
+        f"`ldl-fer affect prototypes --classifier={path}`."
     )

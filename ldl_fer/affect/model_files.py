@@ -45,7 +45,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
         return _keras(path, trust)
     raise InputError(
         f"{path} is neither .onnx, .h5, .keras, a SavedModel folder nor a run of "
-        "`python -m ldl_fer.affect train`."
+        "`ldl-fer affect train`."
     )
 
 

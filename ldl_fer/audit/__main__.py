@@ -1,21 +1,20 @@
 """Which labels are wrong? Writes the label audit of a trained run: one HTML page, one CSV.
 
-    python -m ldl_fer.audit checkpoints/mine
+    ldl-fer audit checkpoints/mine
 
 The page opens in any browser, from the file, without a network. It ranks the training pictures by
 suspicion (1 - the network's probability of the given label, or lambda, or others) and shows of each
 the given and the suggested label, the constructed distribution and the neighbors with what they
 contribute. Keep, relabel or drop by keys, then download the corrected CSV and train on it:
 
-    python train.py --train_data_path=train_corrected.csv --train_image_dir=images
+    ldl-fer train --train_data_path=train_corrected.csv --train_image_dir=images
 
-Train with the labels in doubt, of course: `train.py` on the data set as it is comes first.
+Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from absl import flags
 
 from ldl_fer import command_line
@@ -28,14 +27,23 @@ if TYPE_CHECKING:
     from ldl_fer.audit.training_set import TrainingSet
 
 
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__, positional="the run folder")
+
+
 def main(arguments: list[str]) -> None:
-    from ldl_fer.audit.page import write_page
-    from ldl_fer.audit.training_set import training_set
+    from ldl_fer.runs import Run
 
     settings = flags.FLAGS
     if len(arguments) != 1:
-        raise InputError("give the run folder: python -m ldl_fer.audit RUN")
+        raise InputError("give the run folder: ldl-fer audit RUN")
     run_dir = Path(arguments[0])
+    Run(run_dir).check_samples()
+
+    from ldl_fer.audit.page import write_page
+    from ldl_fer.audit.training_set import training_set
+
     training = training_set(run_dir, settings.annotations, settings.image_dir)
     output = Path(settings.output or run_dir / "audit.html")
     title = f"Label audit of {training.name}"
@@ -50,6 +58,8 @@ def main(arguments: list[str]) -> None:
 
 def _summarize(training: "TrainingSet") -> None:
     """Prints how many suggestions differ, and how good they are where the truth is known."""
+    import numpy as np
+
     from ldl_fer.audit.suspicion import suggested_labels, suspicion
 
     samples, names = training.samples, training.annotations.class_names
@@ -84,8 +94,3 @@ def _define_flags() -> None:
     flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
     flags.DEFINE_integer("count", 20_000, "How many pictures are listed; 0: all.", 0)
     flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main, positional="the run folder")

@@ -49,12 +49,8 @@ def training_set(
       InputError: there is no finished run, or the training set is gone or has changed since.
     """
     run = Run(run_dir)
+    run.check_samples()
     config = run.config()
-    if not run.samples.exists():
-        raise InputError(
-            f"{run.samples} is missing: the run is not finished. Go on with it by "
-            f"python train.py --run_dir={run.folder} --resume."
-        )
     path = Path(annotations or config.data.train_data_path)
     if path.suffix == ".csv":
         folder = Path(image_dir or config.data.train_image_dir)

@@ -37,6 +37,11 @@ from ldl_fer import command_line
 NAMES = ("steps_small", "steps_resnet50", "steps_head", "pipeline", "inference", "size")
 
 
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
 def main() -> int:
     from ldl_fer.benchmark.sections import run_sections
 
@@ -96,5 +101,4 @@ def _define_flags() -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)
+    run()

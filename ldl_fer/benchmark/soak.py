@@ -3,11 +3,11 @@
   python -m ldl_fer.benchmark.soak --minutes=20
   python -m ldl_fer.benchmark.soak --minutes=600 --data=train.csv --image_dir=images
 
-A whole training as `train.py` does it, with a validation, pictures for TensorBoard and a checkpoint
-after each epoch, and checkpoints within it. After every epoch it notes the
-process' own resident memory (without pages of program files, which come and go), its open files and
-its threads, of Linux' /proc, in --output. At the end it tells how much memory grew per 1,000 steps
-over the last two thirds. Exit code 1: it grew by more than --tolerance, or files or threads became
+A whole training as `ldl-fer train` does it, with a validation, pictures for TensorBoard and a
+checkpoint after each epoch, and checkpoints within it. After every epoch it notes the process' own
+resident memory (without pages of program files, which come and go), its open files and its threads,
+of Linux' /proc, in --output. At the end it tells how much memory grew per 1,000 steps over the last
+two thirds. Exit code 1: it grew by more than --tolerance, or files or threads became
 more.
 """
 
@@ -22,6 +22,11 @@ from ldl_fer import command_line
 from ldl_fer.errors import InputError
 
 ROWS = 12_271  # of RAF-DB's training set
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
 
 
 def main() -> int:
@@ -88,5 +93,4 @@ def _define_flags() -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)
+    run()

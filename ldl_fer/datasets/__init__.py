@@ -1,17 +1,17 @@
 """Readers of the field's data sets, a small file for each layout."""
 
-from collections.abc import Mapping
+import importlib
 from types import MappingProxyType
+from typing import Any
 
-from ldl_fer.datasets import affectnet, ck_plus, class_folders, fer2013, ferplus, raf_db, sfew
-from ldl_fer.datasets.data_set import DataSet
-from ldl_fer.datasets.reader import Reader
+# The modules, each of which has a READER of its own name.
+NAMES = ("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders")
 
-__all__ = ["READERS", "DataSet", "Reader"]
 
-READERS: Mapping[str, Reader] = MappingProxyType(
-    {
-        module.READER.name: module.READER
-        for module in (raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders)
-    }
-)
+def __getattr__(name: str) -> Any:
+    """`READERS`, name -> `Reader`, loaded when first asked for: --help does without pandas."""
+    if name == "READERS":
+        modules = {name: importlib.import_module(f"{__name__}.{name}") for name in NAMES}
+        globals()[name] = MappingProxyType({n: m.READER for n, m in modules.items()})
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """Writes annotation CSV files from a data set as it was downloaded.
 
-    python -m ldl_fer.datasets raf_db --root=RAF-DB/basic --output=data/raf_db
+    ldl-fer datasets raf_db --root=RAF-DB/basic --output=data/raf_db
 
     raf_db         RAF-DB, basic emotions: list_patition_label.txt and Image/aligned
     affectnet      training.csv and validation.csv, or train_set and val_set with .npy files
@@ -10,7 +10,7 @@
     ck_plus        CK+48: anger/S010_004_00000017.png, ...
     class_folders  your own: [train/]happy/1.png, [train/]angry/2.png, ...
 
-    python -m ldl_fer.datasets NAME --help       one layout in full, and all flags
+    ldl-fer datasets NAME --help       one layout in full, and all flags
 
 The output folder gets train.csv, val.csv, test.csv (those there are; all.csv where there are no
 splits) and dataset.json, a record. `expression` is in the order of --class_names, the original
@@ -18,28 +18,39 @@ label is kept in original_label. Nothing is written if anything is wrong, and pi
 they are: give --root as the image folder of further commands. (FER2013's pixels become PNG files,
 see --image_dir.) Counts are printed beside the published ones.
 
-Where a data set has no valence and arousal, these cells are empty; `python -m ldl_fer.affect` fills
+Where a data set has no valence and arousal, these cells are empty; `ldl-fer affect` fills
 them. LDLVA and --method=ldl_alsg need them for training, other methods and evaluations do not.
 """
 
-import inspect
+import ast
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.datasets import READERS
-from ldl_fer.datasets.count_table import count_table
-from ldl_fer.datasets.data_set import ALL, DataSet
+from ldl_fer.command_help import subject
+from ldl_fer.datasets import NAMES
 from ldl_fer.datasets.vote_rules import RULES
 from ldl_fer.errors import InputError
 from ldl_fer.settings import CLASS_NAMES
 
+if TYPE_CHECKING:
+    from ldl_fer.datasets.data_set import DataSet
 
-def next_steps(data_set: DataSet, files: dict[str, Path], images: Path) -> str:
+
+def run() -> None:
+    """Starts the command."""
+    text = _layout(sys.argv[1:])
+    command_line.start(main, _define_flags, text, positional="the name of a data set")
+
+
+def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path) -> str:
     """The commands that follow, for files as `DataSet.write` returns them."""
+    from ldl_fer.datasets.data_set import ALL
+
     names = next(iter(data_set.splits.values())).class_names
     classes = [] if names == CLASS_NAMES else [f"--class_names={','.join(names)}"]
     text, paths = [], dict(files)
@@ -48,29 +59,30 @@ def next_steps(data_set: DataSet, files: dict[str, Path], images: Path) -> str:
         for split, file in files.items():
             paths[split] = file.with_name(f"{file.stem}_va.csv")
             given = [f"--annotations={file}", f"--image_dir={images}", f"--output={paths[split]}"]
-            command = ["python", "-m", "ldl_fer.affect", "predict", *given, *classes]
+            command = ["ldl-fer", "affect", "predict", *given, *classes]
             text.append(f"  {shlex.join(command)} --model=MODEL")
         text.append(
             "or, for want of one, by `prototypes --classifier=RUN` in the place of `predict "
-            "--model=MODEL`; train.py --method=cross_entropy makes RUN from the CSV as it is. Then:"
+            "--model=MODEL`; ldl-fer train --method=cross_entropy makes RUN from the CSV as it is. "
+            "Then:"
         )
     else:
         text.append("Next:")
     training = next((s for s in ("train", ALL) if s in files), None)
     if training is None:
-        return "\n".join(text) + " evaluate.py with a run's --run_dir."
+        return "\n".join(text) + " ldl-fer evaluate with a run's --run_dir."
     given = [f"--train_data_path={paths[training]}", f"--train_image_dir={images}"]
     if "val" in files and "test" in files:
         given += [f"--val_data_path={paths['val']}", f"--val_image_dir={images}"]
-    text.append("  " + shlex.join(["python", "train.py", "--preset=small", *given, *classes]))
+    text.append("  " + shlex.join(["ldl-fer", "train", "--preset=small", *given, *classes]))
     if training == ALL:
         text.append("There is no test set; --test_fraction=0.2 makes one.")
     elif "val" in files and "test" not in files:
-        text.append("Papers test on val here; train.py chooses the epoch on a tenth of train.")
+        text.append("Papers test on val here; ldl-fer train chooses the epoch on a tenth of train.")
     return "\n".join(text)
 
 
-def absent_classes(data_set: DataSet) -> str:
+def absent_classes(data_set: "DataSet") -> str:
     """What to do about classes that no split has a picture of; empty if there is none."""
     names = next(iter(data_set.splits.values())).class_names
     counts = zip(*(data_set.counts(split) for split in data_set.splits), strict=True)
@@ -86,15 +98,18 @@ def absent_classes(data_set: DataSet) -> str:
 
 def main(names: list[str]) -> None:
     given = flags.FLAGS
-    if len(names) > 1 and names[0] in READERS:
+    if len(names) > 1 and names[0] in NAMES:
         raise InputError(f"unexpected {names[1]!r}; did you mean --root={names[1]}? See --help.")
-    if len(names) != 1 or names[0] not in READERS:
-        raise InputError(f"name one data set: {', '.join(READERS)}. See --help.")
+    if len(names) != 1 or names[0] not in NAMES:
+        raise InputError(f"name one data set: {', '.join(NAMES)}. See --help.")
+    from ldl_fer.datasets import READERS
+    from ldl_fer.datasets.count_table import count_table
+
     reader = READERS[names[0]]
     if given.root is None:
         raise InputError(
-            f"--root is missing: python -m ldl_fer.datasets {reader.name} --root=FOLDER, the "
-            f"folder of {reader.title} as it was downloaded."
+            f"--root is missing: ldl-fer datasets {reader.name} --root=FOLDER, the folder of "
+            f"{reader.title} as it was downloaded."
         )
     options = ("pictures", "rule", "min_votes", "map", "leave_out")
     chosen = {name: getattr(given, name) for name in options if getattr(given, name) is not None}
@@ -116,45 +131,48 @@ def main(names: list[str]) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("root", None, "Folder of the data set as it was downloaded.")
-    flags.DEFINE_string(
-        "output", None, "Folder to write, or for one split a .csv file. (default: data/NAME)"
-    )
-    flags.DEFINE_list("split", [], "Splits to read: train, val, test. (default: all there are)")
-    flags.DEFINE_list(
-        "class_names",
-        list(CLASS_NAMES),
-        "Names of the classes, in the order of `expression`; pictures of others are left out.",
-    )
-    flags.DEFINE_bool("overwrite", False, "Replace CSV files that are there and differ.")
-    flags.DEFINE_bool("skip_missing", False, "Leave out pictures that are listed and not there.")
-    flags.DEFINE_enum(
-        "pictures", None, ("aligned", "original"), "Of raf_db and sfew. (default: aligned)"
-    )
-    flags.DEFINE_enum("rule", None, RULES, "Of ferplus: from votes to a label. (default: majority)")
-    flags.DEFINE_integer("min_votes", None, "Of ferplus: fewest votes for --rule=votes.", 1)
-    flags.DEFINE_list("map", None, "Of class_folders: FOLDER=Class,FOLDER=Class, ...")
-    flags.DEFINE_list("leave_out", None, "Of class_folders: class folders to leave out.")
-    flags.DEFINE_string(
-        "image_dir",
-        None,
-        "Of ferplus and fer2013: folder to write pictures to. (default: images beside the CSV)",
-    )
-    flags.DEFINE_float(
-        "test_fraction",
-        None,
-        "Of a data set without splits: part in (0, 1) to test on; of ck_plus, of the persons.",
-    )
-    flags.DEFINE_integer("seed", 0, "Another seed is another --test_fraction.", 0)
+    with subject("data set"):
+        flags.DEFINE_string("root", None, "Folder of the data set as it was downloaded.")
+        flags.DEFINE_string(
+            "output", None, "Folder to write, or for one split a .csv file. (default: data/NAME)"
+        )
+        flags.DEFINE_list("split", [], "Splits to read: train, val, test. (default: all there are)")
+        flags.DEFINE_list(
+            "class_names",
+            list(CLASS_NAMES),
+            "Names of the classes, in the order of `expression`; pictures of others are left out.",
+        )
+        flags.DEFINE_bool("overwrite", False, "Replace CSV files that are there and differ.")
+        flags.DEFINE_bool(
+            "skip_missing", False, "Leave out pictures that are listed and not there."
+        )
+    with subject("of some data sets"):
+        flags.DEFINE_enum(
+            "pictures", None, ("aligned", "original"), "Of raf_db and sfew. (default: aligned)"
+        )
+        flags.DEFINE_enum(
+            "rule", None, RULES, "Of ferplus: from votes to a label. (default: majority)"
+        )
+        flags.DEFINE_integer("min_votes", None, "Of ferplus: fewest votes for --rule=votes.", 1)
+        flags.DEFINE_list("map", None, "Of class_folders: FOLDER=Class,FOLDER=Class, ...")
+        flags.DEFINE_list("leave_out", None, "Of class_folders: class folders to leave out.")
+        flags.DEFINE_string(
+            "image_dir",
+            None,
+            "Of ferplus and fer2013: folder to write pictures to. (default: images beside the CSV)",
+        )
+        flags.DEFINE_float(
+            "test_fraction",
+            None,
+            "Of a data set without splits: part in (0, 1) to test on; of ck_plus, of the persons.",
+        )
+        flags.DEFINE_integer("seed", 0, "Another seed is another --test_fraction.", 0)
 
 
 def _layout(arguments: list[str]) -> str:
     """The help of the data set that the arguments name; the command's own if they name none."""
-    name = next((word for word in arguments if word in READERS), None)
-    return str(inspect.getmodule(READERS[name].rows).__doc__) if name else __doc__
-
-
-if __name__ == "__main__":
-    _define_flags()
-    __doc__ = _layout(sys.argv[1:])
-    command_line.start(main, positional="the name of a data set")
+    name = next((word for word in arguments if word in NAMES), None)
+    if name is None:
+        return __doc__
+    reader = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return str(ast.get_docstring(ast.parse(reader)))

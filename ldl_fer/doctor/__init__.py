@@ -1,4 +1,4 @@
-"""What is wrong with a data set, before a training finds out: `python -m ldl_fer.doctor`.
+"""What is wrong with a data set, before a training finds out: `ldl-fer doctor`.
 
 split           an annotation CSV as it is, broken rows included
 pictures        every picture, looked at once
@@ -8,25 +8,23 @@ examination     all of them
 report          for people and for programs
 """
 
-from ldl_fer.doctor.examination import examine
-from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
-from ldl_fer.doctor.picture_checks import MIN_SCORE
-from ldl_fer.doctor.report import as_json, as_text, verdict, write_report
-from ldl_fer.doctor.split import Split, read_split
+import importlib
+from typing import Any
 
-__all__ = [
-    "DOUBTFUL",
-    "FINE",
-    "MIN_SCORE",
-    "MISTAKE",
-    "NOT_LOOKED_AT",
-    "Finding",
-    "Row",
-    "Split",
-    "as_json",
-    "as_text",
-    "examine",
-    "read_split",
-    "verdict",
-    "write_report",
-]
+TINY = 32  # pixels, shorter side
+CORRELATION = 0.95  # of near duplicates
+_PLACES = {
+    "examine": "examination",
+    **dict.fromkeys(("DOUBTFUL", "FINE", "MISTAKE", "NOT_LOOKED_AT", "Finding", "Row"), "finding"),
+    "MIN_SCORE": "picture_checks",
+    **dict.fromkeys(("as_json", "as_text", "verdict", "write_report"), "report"),
+    **dict.fromkeys(("Split", "read_split"), "split"),
+}
+__all__ = ["CORRELATION", "TINY", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a check's packages when it is first asked for: --help needs none of them."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

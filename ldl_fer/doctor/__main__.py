@@ -1,6 +1,6 @@
 """Looks for what makes training on a data set a mistake, before you train.
 
-    python -m ldl_fer.doctor --train=train.csv --val=val.csv --test=test.csv --image_dir=images \\
+    ldl-fer doctor --train=train.csv --val=val.csv --test=test.csv --image_dir=images \\
         --detector=yunet.onnx --output=doctor.json
 
 It reads the annotation CSVs (one of them is enough) and every picture, and tells what is fine,
@@ -22,58 +22,71 @@ The JSON has all rows of each finding, the report the first few. Nothing is chan
 from absl import flags
 
 from ldl_fer import command_line
-from ldl_fer.doctor.duplicates import CORRELATION
-from ldl_fer.doctor.picture_checks import TINY
-from ldl_fer.doctor.plane import NEIGHBORS
+from ldl_fer.command_help import subject
+from ldl_fer.doctor import CORRELATION, TINY
 from ldl_fer.errors import InputError
-from ldl_fer.settings import CLASS_NAMES
+from ldl_fer.settings import CLASS_NAMES, DataConfig
 
 _SPLITS = ("train", "val", "test")
 _MISTAKES = 1  # exit code
 
 
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
 def _define_flags() -> None:
-    flags.DEFINE_string("train", None, "Annotation CSV of the training images.")
-    flags.DEFINE_string("val", None, "Annotation CSV of the validation images.")
-    flags.DEFINE_string("test", None, "Annotation CSV of the test images.")
-    flags.DEFINE_list(
-        "image_dir",
-        None,
-        "Folder that the paths start from: one for all CSVs, or one for each that is given, comma "
-        "separated, in the order train, val, test.",
-        required=True,
-    )
-    flags.DEFINE_list(
-        "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
-    )
-    flags.DEFINE_string(
-        "dataset",
-        None,
-        "Name of the data set, as `python -m ldl_fer.datasets` has it, for published counts and "
-        "label order. Left out: guessed from the number of rows.",
-    )
-    flags.DEFINE_string(
-        "detector",
-        None,
-        "YuNet's .onnx file, to look for pictures without a face. Left out: not looked for "
-        "(the cascade that OpenCV brings along overlooks one face in four of small crops).",
-    )
-    flags.DEFINE_integer(
-        "num_neighbors", NEIGHBORS, "K, neighbors whose labels are compared.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "min_side", TINY, "Pictures with a shorter side below this are tiny, pixels.", lower_bound=1
-    )
-    flags.DEFINE_float(
-        "correlation",
-        CORRELATION,
-        "Pictures that correlate at least so much are near duplicates, in [0.8, 1]. At 0.93 one "
-        "in six pairs is of two people, at 0.95 hardly any.",
-        0.8,
-        1.0,
-    )
-    flags.DEFINE_string("output", None, "JSON to write. Left out: only the report is printed.")
-    flags.DEFINE_integer("rows", 5, "Rows of each finding that are printed.", lower_bound=0)
+    with subject("data"):
+        flags.DEFINE_string("train", None, "Annotation CSV of the training images.")
+        flags.DEFINE_string("val", None, "Annotation CSV of the validation images.")
+        flags.DEFINE_string("test", None, "Annotation CSV of the test images.")
+        flags.DEFINE_list(
+            "image_dir",
+            None,
+            "Folder that the paths start from: one for all CSVs, or one for each that is given, "
+            "comma separated, in the order train, val, test.",
+            required=True,
+        )
+        flags.DEFINE_list(
+            "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
+        )
+        flags.DEFINE_string(
+            "dataset",
+            None,
+            "Name of the data set, as `ldl-fer datasets` has it, for published counts and "
+            "label order. Left out: guessed from the number of rows.",
+        )
+    with subject("checks"):
+        flags.DEFINE_string(
+            "detector",
+            None,
+            "YuNet's .onnx file, to look for pictures without a face. Left out: not looked for "
+            "(the cascade that OpenCV brings along overlooks one face in four of small crops).",
+        )
+        flags.DEFINE_integer(
+            "num_neighbors",
+            DataConfig().num_neighbors,
+            "K, neighbors whose labels are compared.",
+            lower_bound=1,
+        )
+        flags.DEFINE_integer(
+            "min_side",
+            TINY,
+            "Pictures with a shorter side below this are tiny, pixels.",
+            lower_bound=1,
+        )
+        flags.DEFINE_float(
+            "correlation",
+            CORRELATION,
+            "Pictures that correlate at least so much are near duplicates, in [0.8, 1]. At 0.93 "
+            "one in six pairs is of two people, at 0.95 hardly any.",
+            0.8,
+            1.0,
+        )
+    with subject("report"):
+        flags.DEFINE_string("output", None, "JSON to write. Left out: only the report is printed.")
+        flags.DEFINE_integer("rows", 5, "Rows of each finding that are printed.", lower_bound=0)
 
 
 def main() -> int:
@@ -104,8 +117,3 @@ def main() -> int:
         write_report(given.output, findings, splits)
     print(as_text(findings, given.rows))
     return _MISTAKES if any(finding.level == MISTAKE for finding in findings) else 0
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ldl_fer.datasets import READERS, Reader
+from ldl_fer.datasets import READERS
+from ldl_fer.datasets.reader import Reader
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.doctor.split import Split
 

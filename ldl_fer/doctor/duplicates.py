@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.doctor import CORRELATION
 from ldl_fer.doctor.signature import ODD
 
-CORRELATION = 0.95
 _KEPT = 16  # numbers kept of the even frequencies, and of the odd ones
 _SAMPLE = 20_000  # signatures that the projection is made from
 _ROWS, _COLUMNS = 1024, 4096  # of a block

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from ldl_fer.datasets import READERS
+from ldl_fer.doctor import CORRELATION, TINY
 from ldl_fer.doctor.class_counts import check_cells, check_classes, check_published
-from ldl_fer.doctor.duplicates import CORRELATION
 from ldl_fer.doctor.finding import Finding
 from ldl_fer.doctor.label_order import check_label_order
-from ldl_fer.doctor.picture_checks import TINY, check_duplicates, check_pictures
+from ldl_fer.doctor.picture_checks import check_duplicates, check_pictures
 from ldl_fer.doctor.pictures import look_at
 from ldl_fer.doctor.plane import NEIGHBORS, check_plane
 from ldl_fer.doctor.split import Split

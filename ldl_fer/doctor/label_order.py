@@ -171,7 +171,7 @@ def _other_order(
         f"({meaning}): {evidence}.",
         "Replace each number by that of its class in "
         f"{', '.join(f'{n} {name}' for n, name in enumerate(split.class_names))}; "
-        "`python -m ldl_fer.datasets` does so from the original files.",
+        "`ldl-fer datasets` does so from the original files.",
         values={**values, "order": read_as},
     )
 

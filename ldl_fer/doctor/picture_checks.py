@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ldl_fer.doctor.duplicates import CORRELATION, identical_groups, near_pairs
+from ldl_fer.doctor import CORRELATION, TINY
+from ldl_fer.doctor.duplicates import identical_groups, near_pairs
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
 from ldl_fer.doctor.pictures import UNKNOWN, Pictures
 
-TINY = 32  # pixels, shorter side
 BLANK = 4.0  # standard deviation of the gray values
 _NONE_READ = "there is no picture that can be read and is not blank."
 MIN_SCORE = 0.3  # of YuNet: misses 0.6 % of FER2013's crops (2.9 % with its own 0.6), no false ones

@@ -18,7 +18,7 @@ _FEWEST = 20  # rows of a class, below which nothing is usual
 _MOST_FITTED = 5000  # rows that a class' center and spread are estimated from
 _NO_BETTER = 1.2  # times chance, below which neighbors tell nothing of the label
 _FILL = (
-    "`python -m ldl_fer.affect` fills both columns; see its --help. Training by "
+    "`ldl-fer affect` fills both columns; see its --help. Training by "
     "--method=cross_entropy needs a number there too, but does not use it."
 )
 
@@ -111,7 +111,7 @@ def _saturated(split: Split) -> list[Finding]:
             f"arousal beyond {SATURATION} or -{SATURATION}. Raters seldom go so far; a model that "
             "was trained too briefly, or is fed wrongly, does.",
             "See in the column valence_arousal_source, if there is one, which model they are from, "
-            "and fill them anew by a better one: `python -m ldl_fer.affect predict --overwrite`.",
+            "and fill them anew by a better one: `ldl-fer affect predict --overwrite`.",
             tuple(
                 split.row(row, "at ({:.2f}, {:.2f})".format(*split.valence_arousal[row]))
                 for row in rows
@@ -186,6 +186,6 @@ def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
         return [Finding("neighbors", FINE, text, values=values)]
     cure = (
         "Valence and arousal say next to nothing of these labels; check that they belong to these "
-        "rows, or make them anew by `python -m ldl_fer.affect`."
+        "rows, or make them anew by `ldl-fer affect`."
     )
     return [Finding("neighbors", DOUBTFUL, text, cure, values=values)]

@@ -1,4 +1,4 @@
-"""A trained network to hand on: SavedModel, TensorFlow Lite, ONNX; `python -m ldl_fer.export`.
+"""A trained network to hand on: SavedModel, TensorFlow Lite, ONNX; `ldl-fer export`.
 
 saved_model, tflite, onnx_file    the formats
 export_format    what a format is, and how all of them are written: whole, or not at all
@@ -43,14 +43,13 @@ def check_request(run_dir: str | Path, formats: Iterable[str]) -> None:
     """What can be said of a request before TensorFlow is loaded.
 
     Raises:
-      InputError: an unknown format, or a folder that holds no run.
+      InputError: an unknown format, a folder that holds no run, or a run without weights.
     """
+    from ldl_fer.runs import Run
+
     unknown = [name for name in formats if name not in FORMAT_NAMES]
     if unknown or not formats:
         raise InputError(
             f"--format={','.join(unknown)} is none of {', '.join(FORMAT_NAMES)}. Name some of them."
         )
-    if not (Path(run_dir) / "config.json").is_file():
-        raise InputError(
-            f"{run_dir} holds no run: config.json is missing. Give the folder that train.py wrote."
-        )
+    Run(run_dir).check_weights("best")

@@ -1,7 +1,7 @@
 r"""Writes the best network of a run for use elsewhere, checks it, and tells its limits.
 
-  python -m ldl_fer.export --run_dir=checkpoints/x
-  python -m ldl_fer.export --run_dir=checkpoints/x --format=saved_model,tflite,tflite_int8,onnx \
+  ldl-fer export --run_dir=checkpoints/x
+  ldl-fer export --run_dir=checkpoints/x --format=saved_model,tflite,tflite_int8,onnx \
       --data_license="RAF-DB: non-commercial research only"
 
 Formats, each a folder of that name with MODEL_CARD.md, SHA256SUMS (`sha256sum -c SHA256SUMS` tells
@@ -26,6 +26,11 @@ from ldl_fer import command_line, export
 from ldl_fer.settings import TRUST_HELP, RunConfig
 
 _FAILED = 1
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
 
 
 def main() -> int:
@@ -53,7 +58,7 @@ def main() -> int:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of a run of ldl-fer train.")
     flags.DEFINE_list(
         "format", ["saved_model"], f"Which of {', '.join(export.FORMAT_NAMES)}; several: a,b."
     )
@@ -71,8 +76,3 @@ def _define_flags() -> None:
         "License of the training data, for the card. (default: not stated: ask the data's owner)",
     )
     flags.DEFINE_bool("trust_model", False, TRUST_HELP)
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

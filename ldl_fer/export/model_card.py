@@ -167,7 +167,7 @@ def _without_folders(value: Any) -> Any:
 def _results(run: Run) -> str:
     result = _read(run.folder / "result.json")
     if not result:
-        return "None: the run was not evaluated (`evaluate.py`) before it was exported."
+        return "None: the run was not evaluated (`ldl-fer evaluate`) before it was exported."
     name = public_name(str(result.get("data_path", "a set not named")))
     lines = [f"Of the trained network on `{name}`, {result['count']:,} images:", ""]
     if result.get("weights", "best") != "best" or result.get(

@@ -147,8 +147,8 @@ def temperature_of(run: Run) -> float | None:
     if value is None or not is_stale(run.folder):
         return value
     print(
-        f"note: {file} was fitted for another epoch and is left out. Fit it again by python -m "
-        f"ldl_fer.temperature --run_dir={run.folder}",
+        f"note: {file} was fitted for another epoch and is left out. Fit it again by "
+        f"ldl-fer temperature --run_dir={run.folder}",
         file=sys.stderr,
     )
     return None

@@ -9,6 +9,7 @@ import math
 import cv2
 import numpy as np
 
+from ldl_fer.faces import TEMPLATE_SIZE
 from ldl_fer.faces.detector import Face
 
 # Where the usual alignment of ArcFace (Deng et al. 2019) has them in 112 x 112 pixels: x, y. Left
@@ -22,7 +23,6 @@ TEMPLATE = np.array(
         [70.7299, 92.2041],  # right corner of the mouth
     ]
 )
-TEMPLATE_SIZE = 112
 
 # Where the template's square lies about the cascade's box, in parts of the box's width: medians
 # over 380 faces of FER+ that both YuNet and the cascade found.

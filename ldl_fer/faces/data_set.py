@@ -19,15 +19,14 @@ import pandas as pd
 
 from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
-from ldl_fer.faces.alignment import TEMPLATE_SIZE
+from ldl_fer.faces import ALL, FAIL, KEEP, LARGEST, ON_NO_FACE, SKIP, TEMPLATE_SIZE, WHICH
 from ldl_fer.faces.detector import FaceDetector
 from ldl_fer.faces.face_table import face_table, read_table, rewritten
 from ldl_fer.faces.journal import journaled
-from ldl_fer.faces.picture import ALL, LARGEST, SKIPPED, WHICH, PictureAligner
+from ldl_fer.faces.picture import SKIPPED, PictureAligner
 from ldl_fer.files import same_file, write_whole
 from ldl_fer.pixels import PICTURE_ENDINGS
 
-ON_NO_FACE = SKIP, KEEP, FAIL = ("skip", "keep", "fail")
 IMAGES, JOURNAL = "images", "faces.jsonl"
 
 

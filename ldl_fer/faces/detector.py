@@ -18,10 +18,9 @@ import cv2
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.faces import LONGEST_SIDE, MIN_SCORE
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
-LONGEST_SIDE = 1280
-MIN_SCORE = 0.6
 _SMALLEST, _BORDER = 224, 48  # pixels
 _SAME_FACE = 0.4  # overlap (intersection over union) of boxes that are one face
 _STEP, _AGREEING, _WINDOW = 1.1, 5, 24  # the cascade's scales, fewest hits, smallest box (pixels)

@@ -21,13 +21,13 @@ import numpy as np
 
 from ldl_fer.annotation_checks import PATH
 from ldl_fer.errors import InputError
+from ldl_fer.faces import ALL, CENTRAL, LARGEST
 from ldl_fer.faces.alignment import aligned
 from ldl_fer.faces.detector import Face, FaceDetector
 from ldl_fer.files import whole_file
 from ldl_fer.images import JPEG_QUALITY
 from ldl_fer.pixels import decoded_image, picture_bytes, resized
 
-WHICH = LARGEST, CENTRAL, ALL = ("largest", "central", "all")
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
 _JPEG = (".jpg", ".jpeg")
 
@@ -59,7 +59,7 @@ class PictureAligner:
       images: folder that the paths of aligned faces start from.
       detector: finds the faces.
       size: height and width of an aligned face, pixels.
-      which: one of WHICH.
+      which: one of `faces.WHICH`.
       keep: write all of a picture without a face, resized to the square.
     """
 

@@ -1,4 +1,4 @@
-"""The paper's Figures 3 to 6 from a run: `python -m ldl_fer.figures`.
+"""The paper's Figures 3 to 6 from a run: `ldl-fer figures`.
 
 constructed      Figures 3 and 4: distributions of training faces, and their neighbors
 predictions      Figure 5: test faces

@@ -1,6 +1,6 @@
 r"""The paper's Figures 3 to 6 from a run: what it made of labels, and what it answers.
 
-  python -m ldl_fer.figures --run_dir=checkpoints/mine \
+  ldl-fer figures --run_dir=checkpoints/mine \
       --test_data_path=test.csv --test_image_dir=images
 
   figure_3_distributions.png   training faces with given label, aggregated and target distribution
@@ -11,7 +11,7 @@ r"""The paper's Figures 3 to 6 from a run: what it made of labels, and what it a
 Human votes (columns votes_*) are shown where there are any. Figures 3 and 4 show training faces
 drawn at random, half of them from the quarter with the highest lambda; Figure 5 draws from the
 whole test set. Another --seed draws others. Right and wrong in Figure 6 is by the column
-clean_expression of `python -m ldl_fer.noise`; without it, by how many people voted for the label;
+clean_expression of `ldl-fer noise`; without it, by how many people voted for the label;
 without votes, by whether the network agrees with it. Figures 3, 4 and 6 need LDLVA.
 """
 
@@ -21,10 +21,21 @@ from ldl_fer import command_line
 from ldl_fer.settings import RunConfig
 
 
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
 def main() -> None:
-    from ldl_fer.figures import draw_figures
+    from ldl_fer.data_paths import check_data
+    from ldl_fer.runs import Run
 
     given = flags.FLAGS
+    Run(given.run_dir).config()
+    check_data(given.test_data_path)
+
+    from ldl_fer.figures import draw_figures
+
     test = (given.test_data_path, given.test_image_dir) if given.test_data_path else None
     _, notes = draw_figures(
         given.run_dir,
@@ -40,7 +51,7 @@ def main() -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of the run that train.py wrote.")
+    flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of a run of ldl-fer train.")
     flags.DEFINE_string("output_dir", None, "Where to. (default: RUN_DIR/figures)")
     flags.DEFINE_integer("count", 8, "Faces of a figure; Figure 4 shows at most 5.", 2)
     flags.DEFINE_integer("seed", 0, "Another seed draws other faces.", 0)
@@ -52,8 +63,3 @@ def _define_flags() -> None:
     flags.DEFINE_string(
         "train_image_dir", None, "Folder of the training pictures. (default: where they were)"
     )
-
-
-if __name__ == "__main__":
-    _define_flags()
-    command_line.start(main)

@@ -1,0 +1,128 @@
+"""The command line, `ldl-fer COMMAND ...` or `python -m ldl_fer COMMAND ...`: all commands."""
+
+import importlib
+import sys
+
+from ldl_fer import __version__, command_line
+
+# What a user wants to do -> command -> (its module, which has `run`; what it does).
+GROUPS = {
+    "Prepare data": {
+        "datasets": (
+            "ldl_fer.datasets.__main__",
+            "Writes the CSV of RAF-DB, AffectNet, SFEW, FER+, FER2013, CK+48 or class folders.",
+        ),
+        "faces": (
+            "ldl_fer.faces.__main__",
+            "Finds, turns upright and cuts out the faces of a data set or a folder.",
+        ),
+        "affect": (
+            "ldl_fer.affect.__main__",
+            "Fills in valence and arousal: affect predict, affect train, affect prototypes.",
+        ),
+        "neighbors": (
+            "ldl_fer.neighbors_command",
+            "Adds the K nearest neighbors in the valence-arousal plane to a CSV.",
+        ),
+        "records": (
+            "ldl_fer.records_command",
+            "Makes TFRecord shards, once for several machines.",
+        ),
+    },
+    "Check data": {
+        "doctor": (
+            "ldl_fer.doctor.__main__",
+            "Says whether a data set is sound, with rows and cure.",
+        ),
+    },
+    "Train and evaluate": {
+        "train": (
+            "ldl_fer.train_command",
+            "Trains LDLVA, or another --method, on annotated faces.",
+        ),
+        "evaluate": (
+            "ldl_fer.evaluate_command",
+            "Evaluates the network of a run on annotated faces.",
+        ),
+        "temperature": (
+            "ldl_fer.temperature_command",
+            "Fits the temperature that makes a network's confidence mean what it says.",
+        ),
+    },
+    "Use a network": {
+        "predict": (
+            "ldl_fer.predict",
+            "Writes label distributions of the faces in pictures and videos.",
+        ),
+        "export": (
+            "ldl_fer.export.__main__",
+            "Writes the network as SavedModel, TFLite, int8 TFLite or ONNX, with a model card.",
+        ),
+    },
+    "Find wrong labels": {
+        "audit": (
+            "ldl_fer.audit.__main__",
+            "Writes a page of the training pictures, the most suspicious labels first.",
+        ),
+    },
+    "Reproduce the paper": {
+        "demo": (
+            "ldl_fer.demo",
+            "Trains cross-entropy and LDLVA on drawn faces with wrong labels; needs no data.",
+        ),
+        "experiments": (
+            "ldl_fer.experiments.__main__",
+            "Makes the paper's tables, on your data.",
+        ),
+        "figures": (
+            "ldl_fer.figures.__main__",
+            "Draws the paper's Figures 3 to 6, from a run.",
+        ),
+        "noise": (
+            "ldl_fer.noise",
+            "Makes labels wrong on purpose, and records how.",
+        ),
+        "drawn_faces": (
+            "ldl_fer.drawn_faces",
+            "Draws the embedded data set, whose true label distributions are known.",
+        ),
+    },
+}
+COMMANDS = {name: module for group in GROUPS.values() for name, (module, _) in group.items()}
+
+
+def main() -> None:
+    """Starts the command that the first argument names, or lists all commands."""
+    words = sys.argv[1:]
+    if not words or words[0] in command_line.HELP:
+        with command_line.readers_may_leave():
+            print(_overview())
+    elif words[0] == "--version":
+        print(f"ldl-fer {__version__}")
+    elif words[0] in COMMANDS:
+        sys.argv[:2] = [f"ldl-fer {words[0]}"]  # as if the command was a program of its own
+        importlib.import_module(COMMANDS[words[0]]).run()
+    else:
+        command_line.fail(_unknown(words[0]))
+
+
+def _overview() -> str:
+    parts = [f"{__doc__.partition(':')[0]}\n\n  ldl-fer COMMAND --help    tells a command's flags"]
+    for title, commands in GROUPS.items():
+        lines = (f"  {name:<12} {text}" for name, (_, text) in commands.items())
+        parts.append("\n".join([title, *lines]))
+    return "\n\n".join(parts)
+
+
+def _unknown(word: str) -> str:
+    import difflib
+
+    if word.startswith("-"):
+        return f"a command comes before its flags, as {word}. See ldl-fer --help."
+    near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    return f"there is no command {word!r}{meant} See ldl-fer --help."
+
+
+if __name__ == "__main__":
+    main()
