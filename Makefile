@@ -2,7 +2,7 @@
 # make test    install if needed, then run the tests; make test-slow runs those marked slow
 # make test-oldest, make test-newest
 #              the same tests with the oldest and the newest allowed packages, on Python 3.10 and 3.12
-#              (PYTHON_OLDEST=..., PYTHON_NEWEST=...); TESTS=tests/test_model.py chooses some
+#              (PYTHON_OLDEST=..., PYTHON_NEWEST=...); TESTS=tests/methods/test_ldlva.py chooses some
 # make lint    ruff, formatting included, and mypy (make types)
 # make coverage   all tests, and branch coverage of ldl_fer, 90 % or more
 # make mutation   breaks equations.py in every small way; a test must fail each time

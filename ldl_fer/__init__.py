@@ -31,5 +31,5 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """`Predictor`, loaded when first asked for: `import ldl_fer` alone costs nothing."""
     if name == "Predictor":
-        return importlib.import_module("ldl_fer.predictor").Predictor
+        return importlib.import_module("ldl_fer.inference.predict.predictor").Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,65 +3,66 @@
 import importlib
 import sys
 
-from ldl_fer import __version__, command_line
+from ldl_fer import __version__
+from ldl_fer.config import command_line
 
 # What a user wants to do -> command -> (its module, which has `run`; what it does).
 GROUPS = {
     "Prepare data": {
         "datasets": (
-            "ldl_fer.datasets.__main__",
+            "ldl_fer.preparation.datasets.command",
             "Writes the CSV of RAF-DB, AffectNet, SFEW, FER+, FER2013, CK+48 or class folders.",
         ),
         "faces": (
-            "ldl_fer.faces.__main__",
+            "ldl_fer.preparation.faces.command",
             "Finds, turns upright and cuts out the faces of a data set or a folder.",
         ),
         "affect": (
-            "ldl_fer.affect.__main__",
+            "ldl_fer.preparation.affect.command",
             "Fills in valence and arousal: affect predict, affect train, affect prototypes.",
         ),
         "neighbors": (
-            "ldl_fer.neighbors_command",
+            "ldl_fer.data.neighbors_command",
             "Adds the K nearest neighbors in the valence-arousal plane to a CSV.",
         ),
         "records": (
-            "ldl_fer.records_command",
+            "ldl_fer.data.records_command",
             "Makes TFRecord shards, once for several machines.",
         ),
     },
     "Check data": {
         "doctor": (
-            "ldl_fer.doctor.__main__",
+            "ldl_fer.preparation.doctor.command",
             "Says whether a data set is sound, with rows and cure.",
         ),
     },
     "Train and evaluate": {
         "train": (
-            "ldl_fer.train_command",
+            "ldl_fer.training.command",
             "Trains LDLVA, or another --method, on annotated faces.",
         ),
         "evaluate": (
-            "ldl_fer.evaluate_command",
+            "ldl_fer.evaluation.command",
             "Evaluates the network of a run on annotated faces.",
         ),
         "temperature": (
-            "ldl_fer.temperature_command",
+            "ldl_fer.evaluation.temperature_command",
             "Fits the temperature that makes a network's confidence mean what it says.",
         ),
     },
     "Use a network": {
         "predict": (
-            "ldl_fer.predict",
+            "ldl_fer.inference.predict.command",
             "Writes label distributions of the faces in pictures and videos.",
         ),
         "export": (
-            "ldl_fer.export.__main__",
+            "ldl_fer.inference.export.command",
             "Writes the network as SavedModel, TFLite, int8 TFLite or ONNX, with a model card.",
         ),
     },
     "Find wrong labels": {
         "audit": (
-            "ldl_fer.audit.__main__",
+            "ldl_fer.evaluation.audit.command",
             "Writes a page of the training pictures, the most suspicious labels first.",
         ),
     },
@@ -71,19 +72,19 @@ GROUPS = {
             "Trains cross-entropy and LDLVA on drawn faces with wrong labels; needs no data.",
         ),
         "experiments": (
-            "ldl_fer.experiments.__main__",
+            "ldl_fer.experiments.command",
             "Makes the paper's tables, on your data.",
         ),
         "figures": (
-            "ldl_fer.figures.__main__",
+            "ldl_fer.evaluation.figures.command",
             "Draws the paper's Figures 3 to 6, from a run.",
         ),
         "noise": (
-            "ldl_fer.noise",
+            "ldl_fer.preparation.noise.command",
             "Makes labels wrong on purpose, and records how.",
         ),
         "drawn_faces": (
-            "ldl_fer.drawn_faces",
+            "ldl_fer.preparation.drawn_faces.command",
             "Draws the embedded data set, whose true label distributions are known.",
         ),
     },

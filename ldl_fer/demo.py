@@ -13,12 +13,11 @@ from pathlib import Path
 
 from absl import flags
 
-from ldl_fer import command_line
-from ldl_fer.config import Config
-from ldl_fer.drawn_faces import draw_faces
-from ldl_fer.presets import PRESETS
-from ldl_fer.runs import Run
-from ldl_fer.settings import CLASS_NAMES
+from ldl_fer.config import Config, command_line
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.training.run import Run
 
 # 1,500 faces are few: more epochs, a smaller crop, and a quicker lambda for the fewer visits.
 CONFIG = PRESETS["small"].replace(
@@ -52,11 +51,11 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
     import numpy as np
     import pandas as pd
 
-    from ldl_fer.annotations import read_annotations
-    from ldl_fer.evaluation import evaluate_run
-    from ldl_fer.export import export_run
-    from ldl_fer.noisy_labels import add_noise
-    from ldl_fer.training import train
+    from ldl_fer.data.annotations import read_annotations
+    from ldl_fer.evaluation.evaluate import evaluate_run
+    from ldl_fer.inference.export import export_run
+    from ldl_fer.preparation.noise.add import add_noise
+    from ldl_fer.training.train import train
 
     faces = data_dir / "drawn_faces"
     draw_faces(faces, seed=config.run.seed)
@@ -105,9 +104,9 @@ def flip_auc(run: Run) -> float:
     """ROC-AUC of lambda at telling flipped from kept labels, over the training samples."""
     import pandas as pd
 
-    from ldl_fer.annotation_checks import LABEL
-    from ldl_fer.label_list import CLEAN_LABEL
-    from ldl_fer.metrics import flip_detection
+    from ldl_fer.data.annotation_checks import LABEL
+    from ldl_fer.evaluation.metrics import flip_detection
+    from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
     samples = pd.read_csv(run.samples)
     flipped = samples[LABEL] != samples[CLEAN_LABEL]
@@ -119,9 +118,9 @@ def picture_uncertain(run: Run, image_dir: Path) -> Path:
     import cv2
     import pandas as pd
 
-    from ldl_fer import face_plots, plots
-    from ldl_fer.annotation_checks import LABEL, PATH
-    from ldl_fer.label_list import CLEAN_LABEL
+    from ldl_fer import plots
+    from ldl_fer.data.annotation_checks import LABEL, PATH
+    from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
     samples = pd.read_csv(run.samples).nlargest(PICTURED, "uncertainty")
     images = [cv2.imread(str(image_dir / p))[..., ::-1] for p in samples[PATH]]
@@ -132,7 +131,7 @@ def picture_uncertain(run: Run, image_dir: Path) -> Path:
         for label, clean, uncertainty in rows
     ]
     path = run.folder / "highest_uncertainty.png"
-    plots.save_figure(face_plots.faces(images, titles), path)
+    plots.save_figure(plots.faces(images, titles), path)
     return path
 
 

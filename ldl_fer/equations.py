@@ -17,7 +17,7 @@
 No state, flags, layers or replicas here. Per-sample values come out; the model reduces them.
 Letters: B batch, K neighbors, C classes, V feature size, M any number of rows.
 Where the authors' released code computes something else, the difference is an argument, and
-`ldl_fer.presets` says which preset uses which.
+`ldl_fer.config.presets` says which preset uses which.
 """
 
 import tensorflow as tf

@@ -16,13 +16,13 @@ def pytest_addoption(parser):
         "--golden",
         default=str(Path(__file__).with_name("golden")),
         help="Folder of released_*.npz files: steps of the released code, recorded with a tiny "
-        "network; tests/test_released_parity.py reads them.",
+        "network; tests/methods/test_released_parity.py reads them.",
     )
     parser.addoption(
         "--kills",
         type=int,
         default=6,
-        help="At how many places of a training tests/test_resume.py kills it.",
+        help="At how many places of a training tests/training/test_resume.py kills it.",
     )
 
 

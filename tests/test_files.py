@@ -2,13 +2,26 @@
 
 import errno
 import fcntl
+import hashlib
+import os
 import subprocess
 import sys
 
 import pytest
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import claimed, same_file, write_whole
+from ldl_fer.files import (
+    FILE,
+    check_checksums,
+    claimed,
+    expanded,
+    same_file,
+    sha256,
+    told,
+    told_values,
+    write_checksums,
+    write_whole,
+)
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -73,3 +86,106 @@ def test_where_there_are_no_locks_the_answer_is_yes(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with claimed(tmp_path / ".lock") as mine:
         assert mine
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "m"
+    (made / "sub").mkdir(parents=True)
+    (made / "a.bin").write_bytes(b"abc" * 10**6)
+    (made / "sub" / "b c.txt").write_text("x")
+    (made / "card.md").write_text("x")
+    write_checksums(made, ["card.md"])
+    return made
+
+
+def test_lines_are_those_of_sha256sum(folder):
+    content = (folder / "a.bin").read_bytes()
+    assert sha256(folder / "a.bin") == hashlib.sha256(content).hexdigest()
+    assert (folder / FILE).read_text() == (
+        f"{hashlib.sha256(content).hexdigest()}  a.bin\n"
+        f"{hashlib.sha256(b'x').hexdigest()}  sub/b c.txt\n"
+    )
+    assert (
+        subprocess.run(["sha256sum", "-c", FILE], cwd=folder, capture_output=True).returncode == 0
+    )
+
+
+def test_an_unchanged_folder_passes_and_one_without_sums(folder):
+    (folder / "card.md").write_text("edited")
+    check_checksums(folder)
+    (folder / FILE).unlink()
+    check_checksums(folder)
+
+
+def test_changes_are_named_with_the_cure(folder):
+    (folder / "sub" / "b c.txt").write_text("y")
+    with pytest.raises(
+        InputError, match="b c.txt is not what was written.*anew.*delete SHA256SUMS"
+    ):
+        check_checksums(folder)
+    (folder / "sub" / "b c.txt").unlink()
+    with pytest.raises(InputError, match="b c.txt is missing"):
+        check_checksums(folder)
+
+
+@pytest.mark.parametrize("line", [b"", b"nonsense", 64 * b"0" + b"  ../x", b"\xff\xfe"])
+def test_damaged_sums_are_told(folder, line):
+    (folder / FILE).write_bytes(line + b"\n")
+    with pytest.raises(InputError, match="SHA256SUMS is damaged"):
+        check_checksums(folder)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder with a work folder in it, which is the current one."""
+    folder = tmp_path / "ann"
+    (folder / "work").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder / "work")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("HOME/work/data/a.csv", "data/a.csv"),
+        ("HOME/work", "."),
+        ("HOME/faces", "~/faces"),
+        ("HOME", "~"),
+        ("HOME/work.old/x", "~/work.old/x"),
+        ("HOMEs/x", "HOMEs/x"),
+        ("/mntHOME/x", "/mntHOME/x"),
+        ("../x", "../x"),
+        ("--data=HOME/faces", "--data=~/faces"),
+        ('see HOME/work/a, "HOME/b"; HOME/work/', 'see a, "~/b"; .'),
+    ],
+)
+def test_paths_are_told_without_home(path, expected, home):
+    assert told(path.replace("HOME", home)) == expected.replace("HOME", home)
+
+
+def test_links_are_seen_through(home, tmp_path, monkeypatch):
+    os.symlink(home, tmp_path / "link")
+    monkeypatch.setenv("HOME", str(tmp_path / "link"))
+    assert told(f"{home}/x") == told(f"{tmp_path}/link/x") == "~/x"
+    monkeypatch.setenv("PWD", "/elsewhere")  # left over from another process
+    assert told("/elsewhere/x") == "/elsewhere/x"
+
+
+def test_the_root_as_home_hides_nothing(monkeypatch):
+    monkeypatch.setenv("HOME", "/")
+    monkeypatch.chdir("/")
+    assert told("/mnt/x") == "/mnt/x"
+
+
+def test_values_within_values(home):
+    given = {"a": [f"{home}/x", 1], "b": {"c": (f"{home}/work/y", None)}}
+    assert told_values(given) == {"a": ["~/x", 1], "b": {"c": ("y", None)}}
+
+
+def test_back_again(home):
+    assert expanded("~/x") == f"{home}/x"
+    assert expanded("--data=~/x") == f"--data={home}/x"
+    for same in ("~", "a/~/x", "x=~/y", "--flag", "/mnt/x", "~ann/x"):
+        assert expanded(same) == same

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, commands
+from helpers.commands import ROOT, commands
 from test_requirements import PROJECT
 
 from ldl_fer import __version__
 from ldl_fer.__main__ import COMMANDS, GROUPS
-from ldl_fer.affect.command_flags import COMMANDS as AFFECT
-from ldl_fer.datasets import NAMES as DATA_SETS
 from ldl_fer.experiments import EXPERIMENTS
+from ldl_fer.preparation.affect.command import COMMANDS as AFFECT
+from ldl_fer.preparation.datasets import NAMES as DATA_SETS
 
 SUBCOMMANDS = {"affect": AFFECT, "datasets": DATA_SETS, "experiments": tuple(EXPERIMENTS)}
 # What --help may do without, and what takes long to import.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ldl_fer import face_plots, plots
+from ldl_fer import plots
 
 NAMES = ("Calm", "Glad", "Sad")
 
@@ -47,7 +47,7 @@ def test_confusion_matrix_shows_counts_and_shares_of_rows():
 
 def test_faces_shows_each_image_above_nothing_else():
     images, titles = _images(5), [f"face {i}" for i in range(5)]
-    figure = face_plots.faces(images, titles, columns=3)
+    figure = plots.faces(images, titles, columns=3)
     for shown, image in zip(_pictures(figure), images, strict=True):
         np.testing.assert_array_equal(shown, image)
     assert _titles(figure) == titles
@@ -56,14 +56,14 @@ def test_faces_shows_each_image_above_nothing_else():
     assert (array[..., :3].reshape(-1, 3) == images[0, 0, 0]).all(axis=1).any()  # it is drawn
     for count in (0, 4):
         with pytest.raises(ValueError, match="titles"):
-            face_plots.faces(images[:count], titles)
+            plots.faces(images[:count], titles)
 
 
 def test_uncertainty_histogram_is_by_share_of_each_group():
     images = _images(3)
     groups = {"kept": np.array([0.0, 0.01, 0.01, 1.0]), "flipped": np.array([1.0])}
     extremes = {"lowest": (images[:2], ["a", "b"]), "highest": (images[2:], ["c"])}
-    figure = face_plots.uncertainty(groups, "title", extremes)
+    figure = plots.uncertainty(groups, "title", extremes)
     axes = figure.subfigs[0].axes[0]
     kept, flipped = ([bar.get_height() for bar in c] for c in axes.containers)
     assert (kept[0], kept[-1], flipped[-1]) == (0.75, 0.25, 1.0)  # 3 of 4, 1 of 4, 1 of 1
@@ -105,3 +105,32 @@ def test_array_and_file_have_the_same_pixels(tmp_path):
 def test_pyplot_is_not_loaded():
     code = "import sys, ldl_fer.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_neighbors_puts_each_bar_under_its_image():
+    random = np.random.default_rng(2)
+    images = random.integers(0, 256, [2, 6, 6, 3], np.uint8)
+    others = random.integers(0, 256, [2, 3, 6, 6, 3], np.uint8)
+    similarity, calibration = random.uniform(0, 1, [2, 2, 3])
+    contribution = similarity * calibration
+    labels = [["a", "b", "c"], ["d", "e", "f"]]
+    figure = plots.neighbors(
+        images, others, ["A", "B"], labels, contribution, calibration, similarity
+    )
+    expected = [images[0], *others[0], images[1], *others[1]]
+    with_image = [axes for axes in figure.axes if axes.images]
+    for axes, image in zip(with_image, expected, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image)
+    assert [axes.get_title() for axes in with_image] == ["A", "a", "b", "c", "B", "d", "e", "f"]
+    bars = [axes for axes in figure.axes if axes.patches and not axes.images]
+    widths = [[patch.get_width() for patch in axes.patches] for axes in bars]
+    for found, s, c in zip(widths, similarity.ravel(), contribution.ravel(), strict=True):
+        assert found == pytest.approx([1.0, s, c])  # frame, pale bar, bar: the last lies on top
+    text = bars[4].texts[0].get_text()
+    assert f"$c$ {contribution[1, 1]:.2f}" in text
+    assert f"$\\zeta$ {calibration[1, 1]:.2f}" in text
+    assert f"$s$ {similarity[1, 1]:.2f}" in text
+    with pytest.raises(ValueError, match="neighbors"):
+        plots.neighbors(
+            images, others[:1], ["A", "B"], labels, contribution, calibration, similarity
+        )

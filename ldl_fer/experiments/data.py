@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldl_fer.annotation_checks import NEIGHBORS
-from ldl_fer.annotations import Annotations, read_annotations
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.annotation_checks import NEIGHBORS
+from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import CLEAN, Noise
-from ldl_fer.label_list import CLEAN_LABEL, relabeled
-from ldl_fer.noisy_labels import add_noise
-from ldl_fer.settings import DataConfig
+from ldl_fer.preparation.noise.add import add_noise
+from ldl_fer.preparation.noise.label_list import CLEAN_LABEL, relabeled
 
 ONE_VOTE = Noise("one_vote")
 

@@ -16,20 +16,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from ldl_fer.annotation_checks import vote_columns
-from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
+from ldl_fer.data.annotation_checks import vote_columns
+from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.pooled_records import PooledRecords
+from ldl_fer.data.samples import shares
+from ldl_fer.data.sets import opener, training_records, training_sources
 from ldl_fer.errors import InputError
+from ldl_fer.evaluation.metrics import distribution_metrics, flip_detection
 from ldl_fer.experiments.tables import Variant
 from ldl_fer.files import whole_file
-from ldl_fer.label_list import CLEAN_LABEL
 from ldl_fer.methods import training_data
 from ldl_fer.methods.baselines import smoothed_label
-from ldl_fer.metrics import distribution_metrics, flip_detection
-from ldl_fer.pooled_records import PooledRecords
-from ldl_fer.samples_csv import shares
-from ldl_fer.splits import opener, training_records, training_sources
+from ldl_fer.networks import build_network
+from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
 FOLDS = 5
 INVERSE_PENALTY = 1e-3  # of the squared weights; pooled maps are standardized

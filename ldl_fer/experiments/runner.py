@@ -18,7 +18,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.config import Config
-from ldl_fer.evaluation import evaluate_run
+from ldl_fer.config.presets import replaced
+from ldl_fer.data.samples import read_samples
+from ldl_fer.errors import extra_package
+from ldl_fer.evaluation.evaluate import evaluate_run
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
     MEASURES,
@@ -28,12 +31,9 @@ from ldl_fer.experiments.measures import (
     read_metrics,
 )
 from ldl_fer.experiments.tables import Experiment, Noise, Variant
-from ldl_fer.extras import extra_package
 from ldl_fer.files import claimed, write_whole
-from ldl_fer.presets import replaced
-from ldl_fer.runs import Run, load_network
-from ldl_fer.samples_csv import read_samples
-from ldl_fer.training import train
+from ldl_fer.training.run import Run, load_network
+from ldl_fer.training.train import train
 
 EPOCHS = ("best", "last")  # networks of a run that are tested
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ldl_fer.method_settings import METHOD_SETTINGS
+from ldl_fer.config.methods import METHOD_SETTINGS
 
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """How training labels are made wrong: a kind of `ldl_fer.noise`, or "none"."""
+    """How training labels are made wrong: a kind of `ldl_fer.preparation.noise.command`, or "none"."""
 
     kind: str = "none"
     rate: float | None = None

@@ -1,7 +1,7 @@
 """The methods that train a network, one a file: same network, data, schedule and evaluation.
 
 A file has its paper's mathematics as pure functions and, beneath, the `Classifier` that trains by
-them; the paper's constants are the defaults of `ldl_fer.method_settings`. Step sizes, schedules and
+them; the paper's constants are the defaults of `ldl_fer.config.methods`. Step sizes, schedules and
 augmentation are the same for all. What is left at test time is the plain network.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ldl_fer.config import Config
+from ldl_fer.config.settings import DataConfig
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.eac import EAC
@@ -17,7 +18,6 @@ from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.scn import SCN
-from ldl_fer.settings import DataConfig
 
 METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
     {

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ldl_fer.config.settings import OptimizerConfig
 from ldl_fer.methods.replicas import write_rows
-from ldl_fer.settings import OptimizerConfig
 
 _EPSILON = 1e-7  # of Adam
 

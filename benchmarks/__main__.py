@@ -1,0 +1,104 @@
+"""What LDLVA costs: training steps, input pipeline, evaluation, exported model, memory.
+
+  python -m benchmarks                                    all but `size`, some ten minutes
+  python -m benchmarks --sections=steps_small             one section
+  python -m benchmarks --sections=steps_small --data=train.csv --image_dir=images
+  python -m benchmarks --sections=size --work_dir=/mnt/large
+
+Everything is a ratio within this one run. The variants of a section take turns in one process: a
+turn runs each for a few steps, in an order that rotates. A line gives a variant's median time, and
+the median over turns of its ratio to the unit, the variant named behind the "x". So a machine
+whose speed drifts hits all alike, and only times, not ratios, depend on it. Run it idle even so.
+
+Sections:
+  steps_small     a training step of small_cnn, 48 px: plain cross-entropy (the unit), the bank with
+                  K 8, 16, 32, and forward K 8; reading, decoding and augmentation included
+  steps_resnet50  the same for ResNet-50, 112 px
+  steps_head      the same for a frozen backbone's head, inputs in memory
+  pipeline        the input pipeline alone beside decoding alone, 48 px and 112 px
+  inference       evaluation and the exported model beside a bare forward pass of the network
+  size            a made-up AffectNet (--rows) from CSV through neighbors and shards to training,
+                  with the memory of each stage, and its step beside one on 12,271 rows; many
+                  minutes, and about 7 KB of disk a row, most of it in small files
+
+A target that is not reached is shown as MISSED and the exit code is 0 all the same: this measures,
+it does not judge. The exit code is 1 where a section could not be measured.
+"""
+
+import contextlib
+import logging
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from ldl_fer.config import command_line
+
+NAMES = ("steps_small", "steps_resnet50", "steps_head", "pipeline", "inference", "size")
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
+def main() -> int:
+    from benchmarks.report import run_sections
+
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # variants are compiled one by one
+    given = flags.FLAGS
+    common = {"turns": given.turns, "steps": given.steps}
+    common = {name: value for name, value in common.items() if value is not None}
+    settings = {name: dict(common) for name in NAMES}
+    settings["steps_small"] |= {"data": given.data, "image_dir": given.image_dir}
+    if given.rows is not None:
+        settings["size"] |= {"rows": given.rows}
+    with contextlib.ExitStack() as stack:
+        if given.work_dir:
+            folder = Path(given.work_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ldl_fer-")))
+        report, measured = run_sections(given.sections, folder, given.output, settings)
+    print(f"\n{report}\n\nThe same as JSON: {given.output}")
+    return 0 if measured else 1
+
+
+def _define_flags() -> None:
+    flags.DEFINE_list(
+        "sections", list(NAMES[:-1]), f"Which of {', '.join(NAMES)}, in the order given."
+    )
+    flags.DEFINE_integer(
+        "turns",
+        None,
+        "Turns that every variant has. (default: 12; 8 for resnet50 and inference)",
+        1,
+    )
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "Steps, or batches, of a variant in a turn. (default: 8 for steps_small, 1 for "
+        "steps_resnet50, 20 for steps_head and size, 64 for pipeline, 64 and 4 for inference)",
+        1,
+    )
+    flags.DEFINE_string("output", "checkpoints/benchmark.json", "Where the JSON goes.")
+    flags.DEFINE_integer(
+        "rows",
+        None,
+        "Pictures of the made-up AffectNet of `size`. (default: as many as it has to train on)",
+        64,
+    )
+    flags.DEFINE_string(
+        "work_dir", None, "Where pictures and records go, and stay. (default: a temporary folder)"
+    )
+    flags.DEFINE_string("data", "", "Annotation CSV for steps_small, instead of made-up pictures.")
+    flags.DEFINE_string("image_dir", "", "Folder that the paths in --data start from.")
+    flags.register_validator(
+        "sections",
+        lambda names: names and set(names) <= set(NAMES),
+        message=f"must name some of {', '.join(NAMES)}",
+    )
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,242 @@
+"""Training steps of LDLVA beside those of plain cross-entropy by the same code."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.made_up_set import made_up_records
+from benchmarks.timing import Row, Targets, compare, take_turns, timed
+from ldl_fer.config import Config
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.data.pipeline import steps_per_epoch, training_dataset
+from ldl_fer.data.records import Records, prepare_records
+from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods.classifier import Classifier
+from ldl_fer.training.build import build_model, compile_model
+
+PLAIN_STEP = "plain"
+NEIGHBORS = (8, 16, 32)
+MORE_NEIGHBORS = {("bank K 16", "bank K 8"): 1.05, ("bank K 32", "bank K 8"): 1.1}
+_ENDLESS = 10**6  # epochs
+
+
+def steps_small(
+    folder: Path,
+    turns: int = 12,
+    steps: int = 8,
+    *,
+    data: str = "",
+    image_dir: str = "",
+    config: Config = PRESETS["small"],
+    rows: int = 2048,
+    neighbors: Sequence[int] = NEIGHBORS,
+    forward: Sequence[int] = (8,),
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of small_cnn at 48 px, batch 32, with reading, decoding and augmentation.
+
+    Args:
+      folder: where made-up pictures and records go.
+      turns: how often each variant has its turn.
+      steps: in a turn.
+      data: annotation CSV to take instead of made-up pictures, if any.
+      image_dir: the folder that its paths start from.
+      config: everything but what varies.
+      rows: made-up samples.
+      neighbors: every K with the bank, ascending.
+      forward: every K with neighbors run through the network.
+      progress: whether to show a progress bar.
+    """
+    most = max([*neighbors, *forward])
+    records = _records(folder, config, most, rows, data, image_dir, progress)
+    targets = {("bank K 8", PLAIN_STEP): 1.3, **MORE_NEIGHBORS}
+    choices = turns, steps, neighbors, forward, progress
+    return _training_steps("steps_small", records, config, targets, *choices)
+
+
+def steps_resnet50(
+    folder: Path,
+    turns: int = 8,
+    steps: int = 1,
+    *,
+    config: Config = PRESETS["released_raf_resnet50"],
+    rows: int = 512,
+    neighbors: Sequence[int] = NEIGHBORS,
+    forward: Sequence[int] = (8,),
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of ResNet-50 at 112 px, batch 32, with reading, decoding and augmentation.
+
+    Args: as those of `steps_small`.
+    """
+    most = max([*neighbors, *forward])
+    records = _records(folder, config, most, rows, "", "", progress)
+    targets = {
+        ("bank K 8", PLAIN_STEP): 1.08,
+        ("forward K 8", PLAIN_STEP): 3.1,
+        **MORE_NEIGHBORS,
+    }
+    choices = turns, steps, neighbors, forward, progress
+    return _training_steps("steps_resnet50", records, config, targets, *choices)
+
+
+def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
+    """What trains a model some steps further, from records, and returns seconds per step."""
+    config = config.replace(epochs=_ENDLESS)
+    return step_variant(
+        functools.partial(build_model, config, records),
+        functools.partial(batches_of_method, records, config),
+        steps,
+    )
+
+
+def batches_of_method(records: Records, config: Config) -> tf.data.Dataset:
+    """The batches that the method of the settings is trained on."""
+    return training_dataset(
+        records,
+        config,
+        neighbors=neighbors_read(config),
+        neighbor_images=METHODS[config.method].runs_neighbors(config),
+    )
+
+
+def _records(
+    folder: Path,
+    config: Config,
+    neighbors: int,
+    rows: int,
+    data: str,
+    image_dir: str,
+    progress: bool,
+) -> Records:
+    """The user's own data, or else so many made-up rows."""
+    if not data:
+        return made_up_records(folder, rows, config.data.image_size, neighbors, progress)
+    return prepare_records(
+        data,
+        image_dir,
+        folder / "records",
+        image_size=config.data.image_size,
+        num_neighbors=neighbors,
+        class_names=config.data.class_names,
+        progress=progress,
+    )
+
+
+def _training_steps(
+    section: str,
+    records: Records,
+    config: Config,
+    targets: Targets,
+    turns: int,
+    steps: int,
+    neighbors: Sequence[int],
+    forward: Sequence[int],
+    progress: bool,
+) -> list[Row]:
+    variants = {
+        name: training_variant(records, config.replace(**settings), steps)
+        for name, settings in variants_of(neighbors, forward).items()
+    }
+    seconds = take_turns(variants, turns, section, progress)
+    return compare(section, seconds, PLAIN_STEP, targets, "step")
+
+
+def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
+    """Name -> settings that differ."""
+    return {
+        PLAIN_STEP: {"method": "cross_entropy"},
+        **{f"bank K {k}": {"neighbors": "bank", "num_neighbors": k} for k in neighbors},
+        **{f"forward K {k}": {"neighbors": "forward", "num_neighbors": k} for k in forward},
+    }
+
+
+def step_variant(
+    make_model: Callable[[], Classifier], make_dataset: Callable[[], tf.data.Dataset], steps: int
+) -> Callable[[], float]:
+    """Model and dataset are made in the first call, which does not count."""
+
+    @functools.cache
+    def parts():
+        return tf.function(make_model().train_step), iter(make_dataset())
+
+    def run() -> None:
+        step, batches = parts()
+        for _ in range(steps):
+            results = step(next(batches))
+        float(results["loss"])  # waits for a GPU
+
+    return timed(run, steps)
+
+
+HEAD = PRESETS["small"].replace(batch_size=64)
+_HEAD_INPUTS, _HEAD_UNITS = 2304, 512
+_HEAD_BATCHES = 16  # different ones in memory
+
+
+def steps_head(
+    folder: Path,
+    turns: int = 12,
+    steps: int = 20,
+    *,
+    config: Config = HEAD,
+    rows: int = 4096,
+    inputs: int = _HEAD_INPUTS,
+    units: int = _HEAD_UNITS,
+    neighbors: Sequence[int] = NEIGHBORS,
+    progress: bool = True,
+) -> list[Row]:
+    """A training step of a frozen backbone's head, 2304-512-7, batch 64, inputs in memory.
+
+    Args:
+      folder: not used.
+      turns, steps, config, rows, neighbors, progress: as those of `steps.steps_small`.
+      inputs: width of the frozen features.
+      units: V.
+    """
+    variants = {}
+    for name, settings in variants_of(neighbors, ()).items():
+        variants[name] = step_variant(
+            functools.partial(_head_model, config.replace(**settings), rows, inputs, units),
+            functools.partial(_head_batches, config.replace(**settings), rows, inputs),
+            steps,
+        )
+    seconds = take_turns(variants, turns, "steps_head", progress)
+    targets = {("bank K 8", PLAIN_STEP): 2.5, **dict.fromkeys(MORE_NEIGHBORS)}
+    return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
+
+
+def _head_model(config: Config, rows: int, inputs: int, units: int) -> Classifier:
+    layers = tf.keras.layers
+    frozen = tf.keras.Input([inputs])
+    hidden = layers.Dense(units)(layers.Dropout(0.5)(frozen))
+    features = layers.ReLU(name="features")(layers.BatchNormalization()(hidden))
+    logits = layers.Dense(len(config.data.class_names), name="logits")(features)
+    network, batch_size = tf.keras.Model(frozen, (features, logits)), config.optimizer.batch_size
+    model = METHODS[config.method](network, config, rows, steps_per_epoch(rows, batch_size))
+    compile_model(model, config)
+    return model
+
+
+def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
+    """Batches of `batches.batch_spec`, with frozen features [B, inputs] in place of images."""
+    random, size = np.random.default_rng(0), config.optimizer.batch_size
+    shape = [_HEAD_BATCHES, size]
+    batches = {
+        "sample_id": np.stack([random.permutation(rows)[:size] for _ in range(_HEAD_BATCHES)]),
+        "label": random.integers(len(config.data.class_names), size=shape),
+        "image": random.normal(size=[*shape, inputs]).astype(np.float32),
+    }
+    if neighbors := neighbors_read(config):
+        batches["valence_arousal"] = random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32)
+        shape = [*shape, neighbors]
+        batches |= {
+            "neighbors": random.integers(rows, size=shape),
+            "neighbor_labels": random.integers(len(config.data.class_names), size=shape),
+            "neighbor_valence_arousal": random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32),
+        }
+    whole = {k: v if v.dtype == np.float32 else v.astype(np.int32) for k, v in batches.items()}
+    return tf.data.Dataset.from_tensor_slices(whole).repeat()

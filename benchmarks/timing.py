@@ -1,0 +1,145 @@
+"""A row of the benchmark: one variant beside another, and the target if there is one."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+_LOOK = 0.01  # seconds between two looks at whether the process has come to rest
+_BUSY = 0.2  # processors in use, above which it has not
+_PATIENCE = 3.0  # seconds
+
+
+def take_turns(
+    variants: Mapping[str, Callable[[], float]], turns: int, title: str, progress: bool = True
+) -> dict[str, np.ndarray]:
+    """Runs every variant once per turn, and once before that to compile and warm up.
+
+    Args:
+      variants: name -> what runs it and returns how long that took, seconds per step, image, ...
+      turns: how often.
+      title: of the progress bar.
+      progress: whether to show it.
+
+    Returns:
+      name -> seconds [turns].
+    """
+    seconds = {name: [] for name in variants}
+    with tqdm(
+        total=(turns + 1) * len(variants), desc=title, unit="run", disable=not progress
+    ) as bar:
+        for turn in range(turns + 1):
+            for name in rotated(list(variants), turn):
+                settle()
+                seconds[name].append(variants[name]())
+                bar.update()
+    return {name: np.array(values[1:]) for name, values in seconds.items()}
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """The order of a turn: each name comes first once in len(names) turns."""
+    first = turn % len(names)
+    return [*names[first:], *names[:first]]
+
+
+def median_ratio(seconds: np.ndarray, unit: np.ndarray) -> float:
+    """The median over turns of a turn's ratio.  median_t(seconds_t / unit_t)"""
+    return float(np.median(np.asarray(seconds) / np.asarray(unit)))
+
+
+def timed(run: Callable[[], object], count: int) -> Callable[[], float]:
+    """A variant: runs `run` once, which ends when its work is done; seconds / count."""
+
+    def variant() -> float:
+        start = time.perf_counter()
+        run()
+        return (time.perf_counter() - start) / count
+
+    return variant
+
+
+def settle() -> None:
+    """Waits until this process rests, a few seconds at most.
+
+    A variant's input pipeline works ahead: what it reads after its turn would be paid by the next.
+    So every variant begins with its buffers full, and pays for filling up what it takes.
+    """
+    deadline = time.perf_counter() + _PATIENCE
+    while time.perf_counter() < deadline:
+        start, used = time.perf_counter(), time.process_time()
+        time.sleep(_LOOK)
+        if time.process_time() - used < _BUSY * (time.perf_counter() - start):
+            return
+
+
+GIGABYTES = "GB"  # the unit of rows that tell of memory
+Targets = Mapping[tuple[str, str], float | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a section's table.
+
+    Attributes:
+      section: the name of the function that measured it.
+      variant: what ran.
+      seconds: median over turns, for one of what `per` says.
+      ratio: time over the unit's, the median of the turns' ratios; for memory, gigabytes.
+      unit: the variant it is compared with, or "GB".
+      target: what the ratio must not exceed; None: there is no target.
+      met: whether it does not; None without a target.
+      per: "step", "image" or "stage".
+    """
+
+    section: str
+    variant: str
+    seconds: float
+    ratio: float
+    unit: str
+    target: float | None
+    met: bool | None
+    per: str
+
+
+def row(
+    section: str,
+    variant: str,
+    seconds: float,
+    ratio: float,
+    unit: str,
+    target: float | None,
+    per: str,
+) -> Row:
+    """A row that says whether its target is met."""
+    met = None if target is None else bool(ratio <= target)
+    return Row(section, variant, float(seconds), float(ratio), unit, target, met, per)
+
+
+def compare(
+    section: str, seconds: Mapping[str, np.ndarray], unit: str, targets: Targets, per: str
+) -> list[Row]:
+    """Every variant beside the unit, then the comparisons of `targets` that have another unit.
+
+    Args:
+      section: name.
+      seconds: name -> seconds [turns], of `take_turns`; targets of variants not there are dropped.
+      unit: the variant that the others are compared with.
+      targets: (variant, unit) -> what the ratio must not exceed; None: only shown.
+      per: see `Row`.
+    """
+    pairs = [(name, unit) for name in seconds]
+    pairs += [pair for pair in targets if pair not in pairs and set(pair) <= set(seconds)]
+    return [
+        row(
+            section,
+            variant,
+            np.median(seconds[variant]),
+            median_ratio(seconds[variant], seconds[other]),
+            other,
+            targets.get((variant, other)),
+            per,
+        )
+        for variant, other in pairs
+    ]

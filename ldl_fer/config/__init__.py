@@ -1,0 +1,163 @@
+"""A configuration: the settings of a run, in groups, checked.
+
+A preset is a `Config`. Library code receives a `Config` (or one of its groups) and never reads a
+flag.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, get_type_hints
+
+from ldl_fer.config.checks import check_setting
+from ldl_fer.config.methods import (
+    METHOD_SETTINGS,
+    CrossEntropySettings,
+    EACSettings,
+    LabelSmoothingSettings,
+    LDLALSGSettings,
+    LDLVASettings,
+    MethodSettings,
+    RULSettings,
+    SCNSettings,
+)
+from ldl_fer.config.settings import (
+    AugmentationConfig,
+    DataConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    RunConfig,
+    setting,
+)
+from ldl_fer.errors import InputError
+from ldl_fer.files import expanded, told_values
+
+_NOT_KEPT = ("trust_model",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run: the method and what all methods share, in groups; then each method's.
+
+    Names are unique across groups: they are flags.
+    """
+
+    method: str = setting(
+        "ldlva",
+        "ldlva, or what it is compared with: cross_entropy; label_smoothing; scn (self-cure "
+        "network); rul (relative uncertainty learning); eac (erasing attention consistency); "
+        "ldl_alsg (neighbors as a constraint).",
+        choices=tuple(METHOD_SETTINGS),
+    )
+    class_weights: str = setting(
+        "none",
+        "Weight of a sample's classification loss; balanced: N / (C N_c).",
+        choices=("none", "balanced"),
+    )
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    network: NetworkConfig = NetworkConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
+    ldlva: LDLVASettings = LDLVASettings()
+    cross_entropy: CrossEntropySettings = CrossEntropySettings()
+    label_smoothing: LabelSmoothingSettings = LabelSmoothingSettings()
+    scn: SCNSettings = SCNSettings()
+    rul: RULSettings = RULSettings()
+    eac: EACSettings = EACSettings()
+    ldl_alsg: LDLALSGSettings = LDLALSGSettings()
+
+    @property
+    def method_settings(self) -> MethodSettings:
+        """Those of the method that trains."""
+        return self.group(self.method)
+
+    def group(self, name: str) -> Any:
+        """The group of that name; of `TOP`, the configuration itself."""
+        return self if name == TOP else getattr(self, name)
+
+    def replace(self, **settings: Any) -> "Config":
+        """A copy with the named settings changed, whatever their group.
+
+        Raises:
+          InputError: for an unknown name, a value that is out of range or not among a setting's
+            choices, or values that do not go together.
+        """
+        changed = {}
+        for name, value in settings.items():
+            group = _group_of(name)
+            rules = fields(group)[name].metadata
+            check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
+            value = expanded(value) if isinstance(value, str) else value
+            changed.setdefault(group, {})[name] = value
+        top = changed.pop(TOP, {})
+        groups = {g: dataclasses.replace(self.group(g), **c) for g, c in changed.items()}
+        replaced = dataclasses.replace(self, **top, **groups)
+        for method in METHOD_SETTINGS:
+            replaced.group(method).check()
+        return replaced
+
+    def to_json(self) -> str:
+        """The settings as indented JSON; `from_json` reads it back, in the same folder.
+
+        Paths are told as `told_paths` has it. --trust_model is left out: it is the user's word, not
+        that of a file.
+        """
+        groups = dataclasses.asdict(self)
+        for name in _NOT_KEPT:
+            del groups[_group_of(name)][name]
+        return json.dumps(told_values(groups), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Inverse of `to_json`; settings that the text lacks keep their defaults.
+
+        Which group a setting stands in is not looked at: files of earlier versions have others.
+
+        Raises:
+          ValueError: for text that is not such JSON.
+          InputError: as `replace`.
+        """
+        try:
+            content = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if not isinstance(content, dict):
+            raise ValueError("it is not a JSON object of settings")
+        settings = {}
+        for name, value in content.items():
+            if not isinstance(value, dict) and name not in fields(TOP):
+                raise ValueError(f"{name} is not a group of settings")
+            settings |= value if isinstance(value, dict) else {name: value}
+        settings = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
+        for name in _NOT_KEPT:
+            settings.pop(name, None)
+        return cls().replace(**settings)
+
+
+TOP = "top"  # The settings of `Config` that stand in no group.
+GROUPS: dict[str, type] = {TOP: Config} | {
+    field.name: type(field.default) for field in dataclasses.fields(Config) if not field.metadata
+}
+
+
+@functools.cache
+def fields(group: str) -> Mapping[str, dataclasses.Field]:
+    """Name -> field of a group's settings."""
+    return MappingProxyType({f.name: f for f in dataclasses.fields(GROUPS[group]) if f.metadata})
+
+
+@functools.cache
+def kinds(group: str) -> Mapping[str, Any]:
+    """Name -> declared type of a group's settings, a key of `setting_checks.KINDS`."""
+    declared = get_type_hints(GROUPS[group])
+    return MappingProxyType({name: declared[name] for name in fields(group)})
+
+
+def _group_of(name: str) -> str:
+    for group in GROUPS:
+        if name in fields(group):
+            return group
+    raise InputError(f"there is no setting {name!r}")

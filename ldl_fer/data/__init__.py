@@ -1,0 +1,1 @@
+"""From annotation CSV to batches: neighbors, records, pipeline."""

@@ -1,0 +1,227 @@
+"""What can be wrong with an annotation CSV, cell by cell; `ldl_fer.data.annotations` says what is right.
+
+A table is a dict of columns, each a list of N cells as the text that the file holds. A problem is
+(row number, text), or (None, text) for the file as a whole.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ldl_fer.data.pictures import decoded_image, picture_bytes
+from ldl_fer.errors import InputError
+
+PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
+    "subDirectory_filePath",
+    "expression",
+    "valence",
+    "arousal",
+    "knn",
+)
+ANNOTATOR = "annotator"
+_CHUNK = 64  # images per task given to a thread
+_KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
+
+Problem = tuple[int | None, str]
+
+
+def vote_columns(class_names: Sequence[str]) -> list[str]:
+    """Names of the columns with a class's votes, in the order of the classes."""
+    return [f"votes_{name.lower()}" for name in class_names]
+
+
+def numbers(texts: Sequence[str]) -> np.ndarray:
+    """Float64 [N]; NaN where the text is no number."""
+
+    def number(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+    return np.array([number(text) for text in texts], np.float64)
+
+
+def check_columns(texts: dict[str, list[str]], plane: bool = True) -> list[Problem]:
+    """Columns that an annotation CSV must have and this one has not; see `check_numbers`."""
+    there = ", ".join(texts)
+    needed = (PATH, LABEL, VALENCE, AROUSAL) if plane else (PATH, LABEL)
+    return [
+        (None, f"column {name} is missing (there are: {there})")
+        for name in needed
+        if name not in texts
+    ]
+
+
+def check_numbers(
+    texts: dict[str, list[str]], class_names: Sequence[str], plane: bool = True
+) -> list[Problem]:
+    """Cells of labels, valence, arousal and, if all classes have them, votes.
+
+    With `plane` False, cells of valence and arousal may be empty.
+    """
+    classes = len(class_names)
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
+    unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
+    rules = {
+        LABEL: (
+            lambda x: (x >= 0) & (x < classes) & (x == np.floor(x)),
+            f"the number of a class ({names})",
+        ),
+        VALENCE: unit,
+        AROUSAL: unit,
+    }
+    votes = vote_columns(class_names)
+    if set(votes) <= set(texts):
+        rule = (lambda x: np.isfinite(x) & (x >= 0), "a number of votes >= 0")
+        rules.update(dict.fromkeys(votes, rule))
+    problems = []
+    for name, (fits, wanted) in rules.items():
+        cells = texts.get(name, ())
+        wrong = ~fits(numbers(cells))
+        if name in (VALENCE, AROUSAL) and not plane:
+            wrong &= np.array([cell != "" for cell in cells], bool)
+        for row in np.flatnonzero(wrong).tolist():
+            problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
+    return problems
+
+
+def check_paths(
+    paths: Sequence[str],
+    image_dir: str | Path | None,
+    progress: bool,
+    annotators: Sequence[str] | None = None,
+) -> list[Problem]:
+    """Paths that are empty, lead out of the folder or come twice; the images, given `image_dir`.
+
+    A path may come once for each of the annotators, if there is a column of them.
+    """
+    problems: list[Problem] = []
+    first, seen = {}, {}
+    for row, path in enumerate(paths):
+        annotator = annotators[row] if annotators else ""
+        normal = posixpath.normpath(path)
+        if not path.strip():
+            problems.append((row, f"{PATH} is empty"))
+        elif "\0" in path:
+            problems.append((row, f"{path!r} has a NUL, which no file name has"))
+        elif posixpath.isabs(path) or normal.split("/")[0] == "..":
+            problems.append((row, f"{path} leads out of the image folder"))
+        elif seen.setdefault((normal, annotator), row) != row:
+            problems.append((row, f"{path} is already in row {seen[normal, annotator]}"))
+        else:
+            first.setdefault(normal, row)
+    if image_dir is None:
+        return problems
+    if not Path(image_dir).is_dir():
+        return [*problems, (None, f"the image folder {image_dir} does not exist")]
+    rows = list(first.values())
+    images = image_problems(list(first), Path(image_dir), progress)
+    return problems + [(row if row is None else rows[row], text) for row, text in images]
+
+
+def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[Problem]:
+    """Which of the pictures cannot be read: all are opened and decoded.
+
+    Args:
+      paths: of the pictures, under the folder; a problem's row is the place in here.
+      folder: where they start.
+      progress: show a bar where it takes longer than two seconds.
+    """
+
+    def check(start: int) -> list[Problem]:
+        chunk = enumerate(paths[start : start + _CHUNK], start)
+        found = ((row, _image_problem(folder / path)) for row, path in chunk)
+        return [(row, problem) for row, problem in found if problem]
+
+    starts = range(0, len(paths), _CHUNK)
+    bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
+    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), list[Problem]()
+    try:
+        for start, found in zip(starts, pool.map(check, starts), strict=True):
+            problems += found
+            bar.update(min(_CHUNK, len(paths) - start))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+    if len(paths) > 1 and not any((folder / path).exists() for path in paths):
+        text = f"none of its {len(paths):,} pictures is in {folder}, such as {folder / paths[0]}"
+        return [(None, f"{text}; is it the folder that the paths start from?")]
+    return problems
+
+
+def _image_problem(file: Path) -> str | None:
+    try:
+        decoded_image(picture_bytes(file))
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return None
+
+
+def check_neighbors(texts: Sequence[str]) -> list[Problem]:
+    """Cells of the column knn, N of them: other rows, none twice, as many as most rows have."""
+    fits = np.array([_KNN.fullmatch(text) is not None for text in texts], bool)
+    problems = [
+        (row, f"{NEIGHBORS} is {texts[row]!r}, not row numbers joined by ;")
+        for row in np.flatnonzero(~fits).tolist()
+    ]
+    sizes = np.array([text.count(";") + 1 for text in texts], int)
+    usual = np.bincount(sizes[fits], minlength=1).argmax()
+    for row in np.flatnonzero(fits & (sizes != usual)).tolist():
+        problems.append((row, f"{NEIGHBORS} has {sizes[row]} neighbors, most rows have {usual}"))
+    for row in np.flatnonzero(fits).tolist():
+        neighbors = [int(number) for number in texts[row].split(";")]
+        outside = [number for number in neighbors if number >= len(texts)]
+        if outside:
+            problems.append((row, f"{NEIGHBORS} names row {outside[0]} of {len(texts)} rows"))
+        if row in neighbors:
+            problems.append((row, f"{NEIGHBORS} names the row itself"))
+        if len(set(neighbors)) < len(neighbors):
+            problems.append((row, f"{NEIGHBORS} names a row twice"))
+    return problems
+
+
+_SHOWN = 20
+
+
+class AnnotationError(InputError):
+    """What is wrong with an annotation CSV, all of it.
+
+    Attributes:
+      problems: list of (row number or None, text), by row; None is for the file as a whole.
+    """
+
+    def __init__(
+        self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()
+    ) -> None:
+        """`lines`: the line in the file where each row starts, counted from 1."""
+        self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
+        count = len(self.problems)
+        text = [f"{path}: {count:,} problem{'s' if count > 1 else ''}"]
+        folded: dict[str, list[int | None]] = {}
+        for row, problem in self.problems:
+            folded.setdefault(problem, []).append(row)
+        for problem, rows in list(folded.items())[:_SHOWN]:
+            first = "" if rows[0] is None else f"row {rows[0]} (line {lines[rows[0]]}): "
+            again = f", and so in {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
+            text.append(f"  {first}{problem}{again}")
+        left = count - sum(map(len, list(folded.values())[:_SHOWN]))
+        if left:
+            text.append(f"  and {left:,} more")
+        text.append("Correct the file (or the flag that names it) and run again.")
+        if any(problem.startswith(NEIGHBORS) for problem in folded):
+            text.append("`ldl-fer neighbors` makes the column knn anew.")
+        empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
+        empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
+        if any(problem.startswith(tuple(empty)) for problem in folded):
+            text.append(
+                "`ldl-fer affect` fills in valence and arousal, from which neighbors are "
+                "found; --method=cross_entropy trains without."
+            )
+        super().__init__("\n".join(text))

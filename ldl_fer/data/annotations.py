@@ -1,0 +1,235 @@
+"""The annotation CSV: one row per image, checked whole before anything is done with it.
+
+  subDirectory_filePath   path of the image under the image folder, with /
+  expression              class number, in the order of `CLASS_NAMES`
+  valence, arousal        in [-1, 1]
+  knn                     may be absent; row numbers of the neighbors, nearest first, joined by ;
+  votes_neutral, ...      may be absent; human votes per class, counts or shares
+  annotator               may be absent; who gave the label: an image has a row for each of them
+
+Rows are numbered from 0 in file order without the header: that number is the sample_id, and what
+`knn` holds. Further columns are carried along.
+"""
+
+import codecs
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.data.annotation_checks import (
+    ANNOTATOR,
+    AROUSAL,
+    LABEL,
+    NEIGHBORS,
+    PATH,
+    VALENCE,
+    AnnotationError,
+    Problem,
+    check_columns,
+    check_neighbors,
+    check_numbers,
+    check_paths,
+    numbers,
+    vote_columns,
+)
+from ldl_fer.files import write_whole
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a CSV.
+
+    Raises:
+      AnnotationError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        data = Path(path).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
+        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
+
+
+def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+    """Cells as text by column, the line where each row starts, rows of a wrong length."""
+    rows, lines, line = [], [], 1
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise AnnotationError(path, [(None, f"line {line} is not CSV: {error}")]) from error
+    if not rows:
+        raise AnnotationError(path, [(None, "is empty")])
+    header, *rows = rows
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
+    width, problems = len(header), list[Problem]()
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            problems.append((number, f"has {len(row)} fields where the header has {width}"))
+            rows[number] = (row + [""] * width)[:width]
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
+    return dict(zip(header, columns, strict=True)), lines[1:], problems
+
+
+def carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
+    """A column that nothing is known of: numbers where all cells are plain numbers or empty.
+
+    Else (007, 2.20.1, names) the text.
+    """
+    present = {text for text in texts if text}
+    if not present or not all(_PLAIN_NUMBER.fullmatch(text) for text in present):
+        return texts
+    if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
+        return np.array([int(text) for text in texts], np.int64)
+    return numbers(texts)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Annotations:
+    """A checked annotation table. Letters: N rows, C classes, K neighbors.
+
+    Attributes:
+      table: every column of the CSV; the row number is the sample_id.
+      class_names: C names, in the order of `expression`.
+    """
+
+    table: pd.DataFrame
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.table)
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the images under the image folder, N of them."""
+        return self.table[PATH].tolist()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Int32 [N] in [0, C)."""
+        return self.table[LABEL].to_numpy(np.int32)
+
+    @property
+    def valence_arousal(self) -> np.ndarray:
+        """Float32 [N, 2] in [-1, 1], or NaN where they are not known."""
+        return self.table[[VALENCE, AROUSAL]].to_numpy(np.float32)
+
+    @property
+    def votes(self) -> np.ndarray | None:
+        """Float32 [N, C], >= 0, counts or shares as they stand (a row may be all zero).
+
+        None unless every class has its column votes_<class name in lower case>.
+        """
+        names = vote_columns(self.class_names)
+        if not set(names) <= set(self.table.columns):
+            return None
+        return self.table[names].to_numpy(np.float32)
+
+    @functools.cached_property
+    def neighbors(self) -> np.ndarray | None:
+        """Int32 [N, K] row numbers from the column knn, nearest first; None without it."""
+        if NEIGHBORS not in self.table:
+            return None
+        rows = [row.split(";") for row in self.table[NEIGHBORS]]
+        return np.array(rows, dtype=object).astype(np.int32)
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of all columns and the class names; the same in any process."""
+        names = json.dumps(self.class_names).encode()
+        return hashlib.sha256(names + b"\n" + self.as_csv().encode()).hexdigest()
+
+    def write(self, path: str | Path) -> None:
+        """Writes the table as CSV, whole or not at all.
+
+        Raises:
+          InputError: the file cannot be written.
+        """
+        write_whole(path, self.as_csv())
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> "Annotations":
+        """The given rows in the given order, renumbered from 0, without `knn` (old numbers)."""
+        rows = np.asarray(rows, None if len(rows) else int)
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Annotations(table.drop(columns=NEIGHBORS, errors="ignore"), self.class_names)
+
+    def as_csv(self) -> str:
+        """The text of the file that `write` writes."""
+        return self.table.to_csv(index=False, lineterminator="\n")
+
+
+def read_annotations(
+    csv_path: str | Path,
+    image_dir: str | Path | None = None,
+    class_names: Sequence[str] = CLASS_NAMES,
+    min_rows: int = 2,
+    progress: bool = True,
+    knn: bool = True,
+    plane: bool = True,
+) -> Annotations:
+    """Reads an annotation CSV (UTF-8, with or without BOM, any line ends) and checks all of it.
+
+    Args:
+      csv_path: the file.
+      image_dir: folder that the paths start from; every image is opened and decoded.
+        None: images are not looked at.
+      class_names: C names, in the order of `expression`.
+      min_rows: fewest rows accepted: K + 1 where neighbors are needed.
+      progress: show a bar where decoding takes longer than two seconds.
+      knn: False drops a knn column unread, for callers that make it anew.
+      plane: False: valence and arousal may be absent or empty, for callers that need no neighbors;
+        they are NaN then.
+
+    Raises:
+      AnnotationError: anything is wrong; it lists all that is.
+    """
+    texts, lines, problems = parse_csv(csv_path)
+    if not knn:
+        texts.pop(NEIGHBORS, None)
+    ragged = {row for row, _ in problems}
+    problems += check_columns(texts, plane)
+    if len(lines) < min_rows:
+        problems.append((None, f"{len(lines)} rows where at least {min_rows} are needed"))
+    cells = check_numbers(texts, class_names, plane)
+    if PATH in texts:
+        cells += check_paths(texts[PATH], image_dir, progress, texts.get(ANNOTATOR))
+    if NEIGHBORS in texts:
+        cells += check_neighbors(texts[NEIGHBORS])
+    problems += [problem for problem in cells if problem[0] not in ragged]
+    if problems:
+        raise AnnotationError(csv_path, problems, lines)
+    kinds: dict[str, Callable[[list[str]], Any]] = {
+        PATH: list,
+        NEIGHBORS: list,
+        VALENCE: numbers,
+        AROUSAL: numbers,
+    }
+    kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
+    columns = {name: kinds.get(name, carried)(cells) for name, cells in texts.items()}
+    absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
+    return Annotations(
+        pd.DataFrame(columns).assign(**dict.fromkeys(absent, np.nan)), tuple(class_names)
+    )

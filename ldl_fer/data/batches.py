@@ -1,0 +1,139 @@
+"""A batch: what it holds, how it is read and how its images are changed at random."""
+
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.augmentation import augment, augment_pooled
+from ldl_fer.data.pooled_records import PooledRecords
+from ldl_fer.data.records import Records
+
+
+def batch_spec(
+    image_size: int, num_neighbors: int, pooled_size: int = 0
+) -> dict[str, tf.TensorSpec]:
+    """What a training batch holds; every dataset here yields these keys or some of them.
+
+    Args:
+      image_size: H = W, pixels.
+      num_neighbors: K.
+      pooled_size: P; above 0, pooled maps float32 [B, P] stand in place of images, and
+        `mirrored_image` holds those of the mirrored pictures.
+    """
+    image, kind = [image_size, image_size, 3], tf.uint8
+    if pooled_size:
+        image, kind = [pooled_size], tf.float32
+    spec = {
+        "sample_id": tf.TensorSpec([None], tf.int32),
+        "label": tf.TensorSpec([None], tf.int32),
+        "image": tf.TensorSpec([None, *image], kind),
+        "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
+        "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
+        "valence_arousal": tf.TensorSpec([None, 2], tf.float32),
+        "neighbor_valence_arousal": tf.TensorSpec([None, num_neighbors, 2], tf.float32),
+        "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
+    }
+    if pooled_size:
+        spec["mirrored_image"] = spec["image"]
+    return spec
+
+
+def read_batch(
+    records: Records | PooledRecords,
+    ids: tf.Tensor,
+    config: Config,
+    neighbors: int = 0,
+    images: bool = True,
+    neighbor_images: bool = False,
+) -> dict[str, tf.Tensor]:
+    """The samples of the sample_ids [B] int32, not augmented.
+
+    Args:
+      records: any set.
+      ids: no name twice.
+      config: the image size is read from it.
+      neighbors: how many of each to give; 0: valence and arousal are left out, too.
+      images: whether to give the images.
+      neighbor_images: whether to give the neighbors' images, too.
+
+    Returns:
+      As `batch_spec` tells, of what is wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
+    """
+    names = ["sample_id", "label"] + ["image"] * images
+    of_neighbors = ("neighbors", "neighbor_labels", "neighbor_valence_arousal")
+    if neighbors:
+        names += ["valence_arousal", *of_neighbors]
+    parsed = records.examples(ids, names)
+    batch = {name: parsed[name] for name in names if name != "image"}
+    for name in of_neighbors if neighbors else ():
+        batch[name] = batch[name][:, :neighbors]
+    if neighbor_images:
+        # A picture that is wanted several times, as a sample or as a neighbor, is decoded once.
+        count = tf.shape(ids)[0]
+        everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
+        distinct, place = tf.unique(everyone)
+        others = records.examples(distinct[count:], ["image"])
+        decoded = _decoded(tf.concat([parsed["image"], others["image"]], axis=0), config)
+        batch["image"] = decoded[:count]
+        neighbor_image = tf.gather(decoded, place[count:])
+        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, neighbors, *decoded.shape[1:]])
+    elif images:
+        batch["image"] = _decoded(parsed["image"], config)
+    return batch
+
+
+def _decoded(images, config):
+    """Pixels of encoded pictures; pooled maps as they are."""
+    return decode(images, config.data.image_size) if images.dtype == tf.string else images
+
+
+def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Encoded images [M] of size x size pixels -> uint8 [M, size, size, 3]."""
+
+    def one(content):
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [size, size, 3])
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
+
+
+def augment_batch(
+    batch: dict[str, tf.Tensor], seed: tf.Tensor, config: Config, first: tf.Tensor, total: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """A part of a batch, its images (and the neighbors') changed at random.
+
+    Args:
+      batch: of `read_batch`.
+      seed: [2], of the step.
+      config: which changes.
+      first: the part's first row in the whole batch of all replicas.
+      total: rows of the whole batch.
+
+    Returns:
+      The batch with other images, of the same shapes and types.
+    """
+    if is_pooled(batch):
+        return augment_pooled(batch, seed, config.augmentation, first, total)
+    main_seed, neighbor_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    batch = dict(batch)
+    batch["image"] = augment(batch["image"], main_seed, config.augmentation, True, first, total)
+    if "neighbor_image" in batch:
+        shape = tf.shape(batch["neighbor_image"])
+        flat = tf.reshape(batch["neighbor_image"], [-1, *batch["image"].shape[1:]])
+        places = first * shape[1], total * shape[1]
+        flat = augment(flat, neighbor_seed, config.augmentation, False, *places)
+        batch["neighbor_image"] = tf.reshape(flat, shape)
+    return batch
+
+
+def is_pooled(batch: dict[str, tf.Tensor]) -> bool:
+    """Whether a batch of `read_batch` has maps [B, 2, P] in place of images, plain and mirrored."""
+    return batch["image"].shape.rank == 3
+
+
+def ensure_spec(
+    batch: dict[str, tf.Tensor], config: Config, neighbors: int
+) -> dict[str, tf.Tensor]:
+    """Returns the batch, its static shapes checked against `batch_spec`."""
+    pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
+    spec = batch_spec(config.data.image_size, neighbors, pooled_size)
+    return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}

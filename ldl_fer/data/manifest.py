@@ -1,0 +1,106 @@
+"""What a folder of records holds, and whether all of it is there.
+
+records-00000-of-00003.tfrecord    TFRecord frames, in row order
+records-00000-of-00003.index       per record: payload's offset and length, little-endian int64
+manifest.json                      `Manifest`
+annotations.csv                    the table; row number = sample_id, neighbors in column knn
+SHA256SUMS                         of all of them, see `ldl_fer.files`
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ldl_fer.data.shards import Shard
+from ldl_fer.errors import InputError
+from ldl_fer.files import damage
+
+SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
+MANIFEST = "manifest.json"
+ANNOTATIONS = "annotations.csv"
+_CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a folder of records holds; stored beside them as JSON."""
+
+    schema_version: int
+    count: int  # N
+    num_neighbors: int  # K
+    image_size: int | None  # pixels; None: every picture has its own size
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    has_votes: bool
+    images_copied: int  # pictures stored byte by byte; the others were re-encoded
+    annotations_sha256: str  # `Annotations.fingerprint` of the source
+    shards: tuple[Shard, ...]
+    settings: dict[str, Any]
+    created_by: str
+
+    def to_json(self) -> str:
+        """Indented JSON; `read_manifest` reads it back."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def manifest_file(folder: str | Path) -> Path:
+    """The manifest's file.
+
+    Raises:
+      InputError: there is none: it is not a folder of records.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder}: not a folder of records: it has no {MANIFEST}. {_CURE}")
+    return path
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a complete folder: every file is there, to the bit as it was written.
+
+    All files are read for that: about a second a gigabyte.
+
+    Raises:
+      InputError: for a folder that is not one of records, is of another schema version, or has a
+        file that is missing or changed. The text names the file.
+    """
+    path = manifest_file(folder)
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version = fields["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}. {_CURE}"
+            )
+        for name in ("class_names", "class_counts"):
+            fields[name] = tuple(fields[name])
+        fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
+        manifest = Manifest(**fields)
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: damaged ({error}). {_CURE}") from error
+    _check_files(manifest, Path(folder))
+    return manifest
+
+
+def _check_files(manifest: Manifest, folder: Path) -> None:
+    firsts = np.cumsum([0, *(shard.count for shard in manifest.shards)]).tolist()
+    if firsts != [*(shard.first_sample_id for shard in manifest.shards), manifest.count]:
+        raise InputError(f"{folder / MANIFEST}: its shards do not add up to its count. {_CURE}")
+    needed = {MANIFEST, ANNOTATIONS}
+    for shard in manifest.shards:
+        needed |= {shard.name, shard.index_name}
+        index = folder / shard.index_name
+        sizes = {folder / shard.name: shard.bytes, index: shard.index_bytes}
+        for path, size in sizes.items():
+            if path.is_file() and path.stat().st_size != size:
+                raise InputError(
+                    f"{path}: {path.stat().st_size} bytes, but {size} were written. {_CURE}"
+                )
+    found = damage(folder, needed, progress=True)
+    if found:
+        raise InputError(f"{found}. {_CURE}")

@@ -1,0 +1,137 @@
+"""The neighbors of each sample in the valence-arousal plane (Eq. 2)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.neighbors import KDTree
+from tqdm import tqdm
+
+from ldl_fer.data.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations
+from ldl_fer.errors import InputError
+
+_CHUNK = 8192  # points looked up at once
+_SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once
+_ROUNDING = 1e-12  # relative; the tree's distances may differ from ours in the last digits
+
+
+def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True) -> np.ndarray:
+    """The K nearest other rows of each row in the valence-arousal plane.  N(i) of Eq. 2.
+
+    Rows are ordered by (Euclidean distance computed in float64, row number), exactly as sorting
+    all N of them would. Rows at one point share one look-up: any number of them may coincide.
+
+    Args:
+      valence_arousal: [N, 2], finite.
+      k: K, at least 1 and below N.
+      progress: show a bar where it takes longer than two seconds.
+
+    Returns:
+      Int32 [N, K], nearest first, never the row itself.
+
+    Raises:
+      InputError: K is below 1 or not below N.
+      ValueError: the array is not [N, 2] or not finite.
+    """
+    plane = np.asarray(valence_arousal, np.float64)
+    if plane.ndim != 2 or plane.shape[1] != 2 or not np.isfinite(plane).all():
+        raise ValueError(f"valence_arousal must be finite and [N, 2]; its shape is {plane.shape}")
+    if not 1 <= k < len(plane):
+        raise InputError(
+            f"{k} neighbors asked of {len(plane)} rows: a row has at least one neighbor and at "
+            "most as many as there are other rows. Change --num_neighbors or add rows."
+        )
+    points, point_of_row = _distinct(plane)
+    nearest = np.empty([len(points.place), k + 1], np.int32)
+    with tqdm(None, "neighbors", len(nearest), unit="point", delay=2, disable=not progress) as bar:
+        for asked, rows in _nearest_rows(points, k + 1):
+            nearest[asked] = rows
+            bar.update(len(asked))
+    # The K + 1 rows nearest to a point may hold the row itself: drop it, or else the last.
+    candidates = nearest[point_of_row]
+    drop = candidates == np.arange(len(plane))[:, np.newaxis]
+    drop[:, -1] |= ~drop.any(axis=1)
+    return candidates[~drop].reshape(-1, k)
+
+
+def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> Annotations:
+    """The annotations with their K nearest neighbors as the column knn.
+
+    Raises:
+      InputError: K is below 1 or not below the number of rows.
+    """
+    return with_neighbors(annotations, nearest_neighbors(plane_of(annotations), k, progress))
+
+
+def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:
+    """The annotations with neighbors [N, K] (sample_ids) as the column knn; without it if K = 0."""
+    table = annotations.table.drop(columns=NEIGHBORS, errors="ignore")
+    if neighbors.shape[1]:
+        knn = [";".join(map(str, row)) for row in neighbors.tolist()]
+        table = table.assign(**{NEIGHBORS: knn})
+    return Annotations(table, annotations.class_names)
+
+
+class _Points(NamedTuple):
+    """The distinct points of the plane and the rows at each: P points, N rows."""
+
+    place: np.ndarray  # [P, 2]
+    size: np.ndarray  # [P], rows at the point
+    start: np.ndarray  # [P], where they start in `rows`
+    rows: np.ndarray  # [N], grouped by point, ascending within
+
+
+def _distinct(plane: np.ndarray) -> tuple[_Points, np.ndarray]:
+    """The distinct points, and which of them each row is at, [N]."""
+    rows = np.lexsort((plane[:, 1], plane[:, 0]))  # stable: ascending among equals
+    ordered = plane[rows]
+    new = np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)]
+    start = np.flatnonzero(new)
+    point_of_row = np.empty(len(plane), np.int64)
+    point_of_row[rows] = np.cumsum(new) - 1
+    return _Points(ordered[new], np.diff(start, append=len(rows)), start, rows), point_of_row
+
+
+def _nearest_rows(points: _Points, wanted: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields (points [c], rows [c, wanted]): the first rows by (distance, row) from each point.
+
+    A look-up of some points is settled if it reaches beyond the last wanted row and all that are
+    equally far; what is not settled is looked up again, twice as wide.
+    """
+    tree = KDTree(points.place)
+    count = len(points.place)
+    asked, width = np.arange(count), min(wanted + _SLACK, count)
+    while len(asked):
+        step = max(1, _CHUNK * (wanted + _SLACK) // width)
+        unsettled = []
+        for begin in range(0, len(asked), step):
+            some = asked[begin : begin + step]
+            distance, found = tree.query(points.place[some], width)
+            enough = np.cumsum(points.size[found], axis=1) >= wanted
+            limit = np.take_along_axis(distance, enough.argmax(axis=1)[:, np.newaxis], axis=1)
+            inside = distance <= limit * (1.0 + _ROUNDING)
+            settled = ~inside[:, -1] | (width == count)
+            unsettled.append(some[~settled])
+            if settled.any():
+                which, column = np.nonzero(inside & settled[:, np.newaxis])
+                pairs = some[which], found[which, column]
+                yield some[settled], _first_rows(points, wanted, *pairs)
+        asked, width = np.concatenate(unsettled), min(2 * width, count)
+
+
+def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The first rows by (distance, row) from each point asked for, out of pairs with another."""
+    distance = np.sqrt(((points.place[asked] - points.place[other]) ** 2).sum(axis=1))
+    size = np.minimum(points.size[other], wanted)  # later rows at a point cannot be wanted
+    within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    row = points.rows[np.repeat(points.start[other], size) + within]
+    asked = np.repeat(asked, size)
+    order = np.lexsort((row, np.repeat(distance, size), asked))
+    asked, row = asked[order], row[order]
+    first = np.flatnonzero(np.r_[True, asked[1:] != asked[:-1]])
+    return row[first[:, np.newaxis] + np.arange(wanted)]
+
+
+def plane_of(annotations: Annotations) -> np.ndarray:
+    """Valence and arousal, float64 [N, 2], as precise as the CSV has it."""
+    return annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)

@@ -1,0 +1,41 @@
+"""Data sets that a command names, looked for before TensorFlow is loaded."""
+
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.annotations import read_text
+from ldl_fer.data.manifest import manifest_file
+from ldl_fer.errors import InputError
+
+
+def check_data(*paths: str) -> None:
+    """Looks for annotation CSVs and folders of shards; empty paths are left out.
+
+    Raises:
+      InputError: a CSV that cannot be read, or no folder of shards.
+    """
+    for path in filter(None, paths):
+        if path.endswith(".csv"):
+            read_text(path)
+        else:
+            manifest_file(path)
+
+
+def check_sources(data: DataConfig) -> None:
+    """Looks for the training set and the set to choose the epoch on.
+
+    Raises:
+      InputError: as `check_data`; there is no training set, or no part of it can be held out.
+    """
+    if not data.train_data_path:
+        raise InputError(
+            "no training data: give --train_data_path=annotations.csv --train_image_dir=images, "
+            "or --train_data_path=FOLDER of shards. `make demo` needs no data."
+        )
+    if not data.val_data_path:
+        if data.select_on_test:
+            raise InputError("--select_on_test needs the test set as --val_data_path.")
+        if not data.train_data_path.endswith(".csv"):
+            raise InputError(
+                f"{data.train_data_path} is a folder of shards, from which no validation set can "
+                "be split (neighbors are stored in it). Give --val_data_path, or the CSV itself."
+            )
+    check_data(data.train_data_path, data.val_data_path)

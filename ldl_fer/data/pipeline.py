@@ -1,0 +1,155 @@
+"""From shards to batches in order, for training and evaluation.
+
+Nothing is kept between batches: the order of an epoch is a seeded permutation evaluated where it is
+needed (`index_shuffle`), and all images of a batch, neighbors included, are read in one call
+through the shards' offset index. So memory does not grow with the data set, and a batch is a pure
+function of (seed, step): a run can go on from any step.
+"""
+
+import os
+
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.batches import augment_batch, ensure_spec, is_pooled, read_batch
+from ldl_fer.data.pooled_records import PooledRecords
+from ldl_fer.data.records import Records
+
+
+def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:
+    """Number of batches that show each of `count` samples once; the last may be smaller.
+
+    Where it would have fewer samples than there are replicas, it is left out: the samples that
+    miss it are others in each epoch.
+    """
+    whole, rest = divmod(count, batch_size)
+    return whole + (rest >= replicas)
+
+
+def training_dataset(
+    records: Records | PooledRecords,
+    config: Config,
+    start_step: int = 0,
+    replicas: int = 1,
+    own_replicas: range = range(1),
+    neighbors: int = 0,
+    neighbor_images: bool = False,
+) -> tf.data.Dataset:
+    """Augmented batches of all epochs, one after the other.
+
+    A batch is cut into one part per replica, of sizes that differ by one at most, and only the
+    parts of `own_replicas` are read: together, all machines read each image once.
+
+    Args:
+      records: the training set.
+      config: batch size, epochs, seed, image size and augmentation are read from it.
+      start_step: number of steps already done.
+      replicas: number of all replicas, at most the batch size and the number of records.
+      own_replicas: those that this dataset feeds; they take its elements in turn.
+      neighbors: how many of each sample to give: K, or 0.
+      neighbor_images: whether to give their images, too.
+
+    Returns:
+      A dataset of `batches.batch_spec` dicts.
+    """
+    count, batch_size = len(records), config.optimizer.batch_size
+    steps = steps_per_epoch(count, batch_size, replicas)
+
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        step, part = _step_and_part(number, own_replicas)
+        ids = sample_ids_of_step(step, steps, count, batch_size, config.run.seed)
+        total = tf.shape(ids)[0]
+        first, last = _bounds(total, part, replicas)
+        mine = ids[first:last]
+        batch = read_batch(records, mine, config, neighbors, neighbor_images=neighbor_images)
+        seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
+        return ensure_spec(augment_batch(batch, seed, config, first, total), config, neighbors)
+
+    own = len(own_replicas)
+    numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
+    return _in_parallel(numbers, load)
+
+
+def ordered_dataset(
+    records: Records | PooledRecords,
+    config: Config,
+    neighbors: int = 0,
+    images: bool = True,
+    replicas: int = 1,
+    own_replicas: range = range(1),
+) -> tf.data.Dataset:
+    """Every sample once, by sample_id, not augmented: for evaluation and construction.
+
+    Args:
+      records: any set.
+      config: batch size and image size are read from it.
+      neighbors: how many of each sample to give (never their images).
+      images: whether to give the images.
+      replicas, own_replicas: as in `training_dataset`; a part of the last batch may be empty.
+
+    Returns:
+      A dataset of dicts with some of `batches.batch_spec`'s keys.
+    """
+    count, batch_size = len(records), config.optimizer.batch_size
+
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch_number, part = _step_and_part(number, own_replicas)
+        start = batch_number * batch_size
+        ids = tf.range(start, tf.minimum(start + batch_size, count))
+        first, last = _bounds(tf.shape(ids)[0], part, replicas)
+        ids = tf.cast(ids[first:last], tf.int32)
+        batch = read_batch(records, ids, config, neighbors, images)
+        if images and is_pooled(batch):
+            batch["image"] = batch["image"][:, 0]
+        return batch
+
+    numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
+    return _in_parallel(numbers, load)
+
+
+def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
+    """Reads the named samples (no name twice) with their K neighbors' images, not augmented."""
+    ids = tf.constant(sample_ids, tf.int32)
+    return read_batch(records, ids, config, config.data.num_neighbors, neighbor_images=True)
+
+
+def _in_parallel(numbers, load):
+    """Elements in order, as many at work as there are processors, a few ready.
+
+    Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
+    to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    workers = os.cpu_count()
+    return numbers.map(load, workers, deterministic=True).prefetch(workers).with_options(options)
+
+
+def _step_and_part(number, own_replicas):
+    """Which step, and which replica's part of it, the element of that number is."""
+    own = len(own_replicas)
+    return number // own, tf.cast(number % own, tf.int32) + own_replicas.start
+
+
+def _bounds(total, part, replicas):
+    """Where a replica's part of a batch begins and ends."""
+    return total * part // replicas, total * (part + 1) // replicas
+
+
+def sample_ids_of_step(
+    step: tf.Tensor, steps: int, count: int, batch_size: int, seed: int
+) -> tf.Tensor:
+    """sample_ids [B] int32 of a step: a stretch of its epoch's permutation.
+
+    Args:
+      step: int64, number of steps before it.
+      steps: number of steps in an epoch.
+      count: number of samples.
+      batch_size: B; the last step of an epoch may have fewer.
+      seed: of the run.
+    """
+    epoch, position = step // steps, (step % steps) * batch_size
+    positions = tf.range(position, tf.minimum(position + batch_size, count))
+    shuffle_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+    ids = tf.random.experimental.index_shuffle(positions, shuffle_seed, max_index=count - 1)
+    return tf.cast(ids, tf.int32)

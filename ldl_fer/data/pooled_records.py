@@ -1,0 +1,221 @@
+"""A data set seen through a frozen backbone: its pooled maps in place of its pictures."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
+from ldl_fer.data.records import neighbors_of
+from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
+from ldl_fer.networks import frozen_part
+
+VIEWS = 2  # the picture, and the mirrored one
+_BATCH = 64
+_ROWS = 1024  # read at a time
+
+
+class PooledMaps:
+    """Rows of memory-mapped parts, looked up by sample_id.
+
+    Attributes:
+      size: P, numbers a view.
+    """
+
+    def __init__(self, parts: list[np.ndarray], places: np.ndarray) -> None:
+        """Takes parts [M, 2, P] each, and (part, row) of each sample, [N, 2]."""
+        self._parts = parts
+        self._places = places
+        self.size = parts[0].shape[-1]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, sample_ids: np.ndarray | slice) -> np.ndarray:
+        """[M] ids or a slice -> [M, 2, P] float32."""
+        places = self._places[sample_ids]
+        made = np.empty([len(places), VIEWS, self.size], np.float32)
+        for index in np.unique(places[:, 0]):
+            chosen = places[:, 0] == index
+            made[chosen] = self._parts[index][places[chosen, 1]]
+        return made
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance over all samples and both views, [P] each."""
+        sums, squares = np.zeros(self.size), np.zeros(self.size)
+        for start in range(0, len(self), _ROWS):
+            rows = self[start : start + _ROWS].astype(np.float64)
+            sums += rows.sum(axis=(0, 1))
+            squares += (rows**2).sum(axis=(0, 1))
+        mean = sums / (VIEWS * len(self))
+        return mean, squares / (VIEWS * len(self)) - mean**2
+
+
+def pool_pictures(
+    paths: list[Path], network: tf.keras.Model, folder: str | Path, progress: bool = True
+) -> PooledMaps:
+    """Pooled maps of all pictures and of their mirror images; computes those not yet known.
+
+    Args:
+      paths: N files; the same may occur several times.
+      network: of `backbones.build_network`, with a frozen backbone.
+      folder: where numbers are kept.
+      progress: whether to show a bar while computing.
+
+    Raises:
+      InputError: a picture cannot be read.
+    """
+    size, backbone = network.input_shape[1], frozen_part(network)
+    folder = Path(folder) / f"pooled-{_identity(backbone, size)}"
+    keys = [_key(path) for path in paths]
+    known = _known(folder)
+    missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
+    if missing:
+        _add_part(folder, missing, size, backbone, progress)
+        known = _known(folder)
+    names = sorted({known[key][0] for key in keys})
+    parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
+    number = {name: index for index, name in enumerate(names)}
+    places = np.array([(number[known[key][0]], known[key][1]) for key in keys], np.int64)
+    return PooledMaps(parts, places)
+
+
+def _known(folder: Path) -> dict[str, tuple[str, int]]:
+    """Key of a picture -> name of its part and its row there."""
+    found = {}
+    for index in sorted(folder.glob("*.json")):
+        for row, key in enumerate(json.loads(index.read_text())):
+            found[key] = (index.stem, row)
+    return found
+
+
+def _add_part(folder, missing, size, backbone, progress):
+    keys, paths = list(missing), list(missing.values())
+    name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial-{os.getpid()}-{name}.npy"
+    try:
+        _pool(paths, size, backbone, partial, progress)
+        os.replace(partial, folder / f"{name}.npy")
+    finally:
+        partial.unlink(missing_ok=True)
+    write_whole(folder / f"{name}.json", json.dumps(keys))
+
+
+def _pool(paths, size, backbone, file, progress):
+    shape = (len(paths), VIEWS, backbone.output_shape[-1])
+    made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    run = tf.function(
+        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
+        input_signature=[tf.TensorSpec([None, size, size, 3])],
+    )
+    starts = range(0, len(paths), _BATCH)
+    bar = tqdm(
+        starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
+    )
+    for start in bar:
+        images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
+        made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
+    made.flush()
+
+
+def _picture(path, size):
+    """[size, size, 3], uint8, as a record would hold it."""
+    with named_when_unreadable(path, "Replace it or drop its row"):
+        content, _ = stored_image(picture_bytes(path), size)
+    return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
+
+
+def _identity(backbone: tf.keras.Model, size: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    for value in backbone.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _key(path: Path) -> str:
+    """A file by its place, length and time of change."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}. Correct the path in the CSV or the image "
+            "folder's flag."
+        ) from error
+    return f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+
+
+class PooledRecords:
+    """What `records.Records` is for pictures: any sample is one look-up away, by sample_id.
+
+    Attributes:
+      pooled: N samples' maps, the mirrored picture's second.
+      image_size: of the pictures that were pooled, pixels.
+      num_neighbors: K.
+      class_names: C names.
+    """
+
+    def __init__(
+        self, annotations: Annotations, pooled: PooledMaps, image_size: int, num_neighbors: int
+    ) -> None:
+        """Finds the neighbors of the annotated samples.
+
+        Raises:
+          InputError: if there are not more than K of them.
+        """
+        self._annotations = annotations
+        self.pooled = pooled
+        self.image_size = image_size
+        self.num_neighbors = num_neighbors
+        self.class_names = annotations.class_names
+        neighbors = neighbors_of(annotations, num_neighbors)
+        labels, points = annotations.labels, annotations.valence_arousal
+        self._columns = {
+            "sample_id": np.arange(len(annotations), dtype=np.int32),
+            "label": labels,
+            "valence_arousal": points,
+            "neighbors": neighbors,
+            "neighbor_labels": labels[neighbors],
+            "neighbor_valence_arousal": points[neighbors],
+        }
+
+    def __len__(self) -> int:
+        return len(self._annotations)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """C numbers of samples, adding up to N."""
+        counts = np.bincount(self._annotations.labels, minlength=len(self.class_names))
+        return tuple(counts.tolist())
+
+    def annotations(self) -> Annotations:
+        """The table of all samples."""
+        return self._annotations
+
+    def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Columns of some samples, [M] ids; `image` is their pooled maps, [M, 2, P]."""
+        columns = [self.pooled if name == "image" else self._columns[name] for name in names]
+        kinds = [self._spec(name) for name in names]
+        values = tf.numpy_function(
+            lambda ids: [column[ids] for column in columns],
+            [sample_ids],
+            [dtype for dtype, _ in kinds],
+            stateful=False,
+        )
+        values = tf.nest.flatten(values)  # eagerly, a single one comes without a list
+        for value, (_, shape) in zip(values, kinds, strict=True):
+            value.set_shape([*sample_ids.shape, *shape])
+        return dict(zip(names, values, strict=True))
+
+    def _spec(self, name):
+        if name == "image":
+            return np.float32, (VIEWS, self.pooled.size)
+        column = self._columns[name]
+        return column.dtype, column.shape[1:]

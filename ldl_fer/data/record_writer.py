@@ -1,0 +1,245 @@
+"""Writing a folder of records: pictures and a table in, one complete folder out, or nothing.
+
+The folder (its layout: `ldl_fer.data.manifest`) is written under a name that ends in
+`.partial-<process id>` and renamed at the end. Only a killed process leaves such a folder behind;
+nothing ever reads it, and it may be deleted.
+"""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ldl_fer import __version__
+from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, Manifest, read_manifest
+from ldl_fer.data.neighbors import with_neighbors
+from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
+from ldl_fer.data.shards import ShardWriter, encode_example
+from ldl_fer.errors import InputError
+from ldl_fer.files import told, write_checksums
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """An empty folder that takes the place of `folder` if the block succeeds, else is removed.
+
+    Its name tells the process: a killed one leaves NAME-*.partial-<pid> behind, and nothing else.
+
+    Args:
+      folder: to make; parents are made too.
+      overwrite: replace a folder of records.
+
+    Raises:
+      InputError: the place is taken, or the folder cannot be made.
+    """
+    folder = folder.resolve()
+    _check_free(folder, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
+    partial.mkdir()
+    try:
+        yield partial
+        _move_into_place(partial, folder, overwrite)
+    except BaseException:  # ^C too
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder}: exists and is not a folder of records. Name another one.")
+    if not overwrite:
+        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
+
+
+def _move_into_place(partial: Path, folder: Path, overwrite: bool) -> None:
+    former = partial.with_name(f"{partial.name}-former")
+    if overwrite and folder.exists():
+        folder.rename(former)
+    try:
+        partial.rename(folder)
+    except BaseException as error:
+        if former.exists():
+            former.rename(folder)
+        if isinstance(error, OSError):
+            raise InputError(f"{folder}: cannot be made ({error.strerror}).") from error
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+_PICTURES_PER_WORKER = 16  # in memory at a time
+_SHOWN_PROBLEMS = 20
+
+
+def write_records(
+    annotations: Annotations,
+    image_dir: str | Path,
+    output_dir: str | Path,
+    *,
+    image_size: int | None,
+    neighbors: np.ndarray,
+    shard_bytes: int = 150_000_000,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Manifest:
+    """Writes all samples in row order; sample_id = row number.
+
+    Pictures are stored as `images.stored_image` describes: byte by byte where they already are as
+    wanted, otherwise resized to the square (the aspect ratio is not kept) and re-encoded.
+
+    Args:
+      annotations: N >= 1 rows.
+      image_dir: where their paths start.
+      output_dir: the folder to make; parents are made too.
+      image_size: height and width of the stored pictures, pixels; None or 0 keeps each its own.
+      neighbors: [N, K] sample_ids, nearest first; K may be 0.
+      shard_bytes: largest size of a .tfrecord (a larger record gets one of its own).
+      workers: threads that read, decode and encode pictures; None: one per processor.
+      overwrite: replace an `output_dir` that holds records.
+      progress: show a bar with rate and time left.
+
+    Returns:
+      The manifest, as `read_manifest(output_dir)` returns it.
+
+    Raises:
+      InputError: for no rows, pictures that cannot be read (all of them, with their rows), an
+        `image_dir` that is not there, or an `output_dir` that is taken. Nothing is left behind.
+      ValueError: for neighbors of another shape, outside [0, N), repeated or the row itself.
+    """
+    image_dir, output_dir = Path(image_dir), Path(output_dir)
+    neighbors = _checked_neighbors(neighbors, len(annotations))
+    if not image_dir.is_dir():
+        raise InputError(
+            f"{image_dir}: no such folder of images. Name the one that the paths start from."
+        )
+    workers = workers or os.cpu_count() or 1
+    with whole_folder(output_dir, overwrite) as partial:
+        with ThreadPoolExecutor(workers) as pool, ShardWriter(partial, shard_bytes) as shards:
+            images = _in_order(
+                pool,
+                lambda path: _load(image_dir / path, image_size or None),
+                annotations.paths,
+                workers * _PICTURES_PER_WORKER,
+            )
+            label, total = f"Writing {output_dir.name}", len(annotations)
+            with tqdm(images, label, total, unit=" images", disable=not progress) as bar:
+                copied = _write_samples(annotations, neighbors, bar, shards, image_dir)
+        names = annotations.class_names
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            count=len(annotations),
+            num_neighbors=neighbors.shape[1],
+            image_size=image_size or None,
+            class_names=tuple(names),
+            class_counts=tuple(np.bincount(annotations.labels, minlength=len(names)).tolist()),
+            has_votes=annotations.votes is not None,
+            images_copied=copied,
+            annotations_sha256=annotations.fingerprint(),
+            shards=shards.named_by_total(),
+            settings={
+                "image_dir": told(str(image_dir.resolve())),
+                "shard_bytes": shard_bytes,
+                "jpeg_quality": JPEG_QUALITY,
+            },
+            created_by=f"ldl_fer {__version__}",
+        )
+        with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
+        (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        write_checksums(partial)
+        read_manifest(partial)
+    return manifest
+
+
+def _checked_neighbors(neighbors: np.ndarray, count: int) -> np.ndarray:
+    neighbors = np.asarray(neighbors)
+    if not count:
+        raise InputError("there are no rows, so nothing to write. Check the annotation CSV.")
+    if neighbors.ndim != 2 or len(neighbors) != count:
+        raise ValueError(f"neighbors have shape {neighbors.shape}, not ({count}, K)")
+    if neighbors.size and not 0 <= neighbors.min() <= neighbors.max() < count:
+        raise ValueError(f"neighbors are not all in [0, {count})")
+    with_own = np.sort(np.column_stack([np.arange(count), neighbors]), axis=1)
+    if (with_own[:, 1:] == with_own[:, :-1]).any():
+        raise ValueError("neighbors name a row itself, or a row twice")
+    return neighbors
+
+
+def _load(path: Path, image_size: int | None) -> tuple[bytes, bool] | Exception:
+    try:
+        return stored_image(picture_bytes(path), image_size)
+    except OSError as error:
+        return ValueError(error.strerror or str(error))
+    except ValueError as error:
+        return error
+
+
+def _in_order(
+    pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], window: int
+) -> Iterator[Any]:
+    """Maps in parallel, in order, with at most `window` results waiting."""
+    pending = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        if len(pending) == window:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _write_samples(
+    annotations: Annotations,
+    neighbors: np.ndarray,
+    images: Iterable[tuple[bytes, bool] | Exception],
+    shards: ShardWriter,
+    image_dir: Path,
+) -> int:
+    """Appends a record per row. Returns how many pictures were copied byte by byte."""
+    labels, points, votes = annotations.labels, annotations.valence_arousal, annotations.votes
+    if votes is None:
+        votes = np.zeros([len(annotations), len(annotations.class_names)], np.float32)
+    paths, copied, problems = annotations.paths, 0, []
+    for sample_id, image in enumerate(images):
+        if isinstance(image, Exception):
+            problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
+            continue
+        if problems:
+            continue
+        content, is_copy = image
+        copied += is_copy
+        near = neighbors[sample_id]
+        shards.append(
+            encode_example(
+                {
+                    "image": content,
+                    "label": labels[sample_id],
+                    "valence_arousal": points[sample_id],
+                    "sample_id": sample_id,
+                    "neighbors": near,
+                    "neighbor_labels": labels[near],
+                    "neighbor_valence_arousal": points[near],
+                    "votes": votes[sample_id],
+                }
+            )
+        )
+    if problems:
+        shown, more = problems[:_SHOWN_PROBLEMS], len(problems) - _SHOWN_PROBLEMS
+        lines = [*shown, f"and {more} more"] if more > 0 else shown
+        raise InputError(
+            f"{image_dir}: {len(problems)} of {len(annotations)} pictures cannot be read:\n  "
+            + "\n  ".join(lines)
+            + "\nCheck the image folder, replace these files or remove their rows. Nothing was "
+            "written."
+        )
+    return copied

@@ -1,0 +1,178 @@
+"""Reads records: a data set as TFRecord shards, any sample of which is one read away."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, read_manifest
+from ldl_fer.data.neighbors import add_neighbors
+from ldl_fer.data.record_writer import write_records
+from ldl_fer.data.shards import ShardReader, decode_examples
+from ldl_fer.errors import InputError
+
+
+class Records:
+    """A folder of records, open for reading by sample_id.
+
+    Nothing is loaded: the index is memory-mapped and records are read where they lie, so memory
+    does not grow with N. Reading is safe from several threads at once.
+
+    Attributes:
+      folder: where they are.
+      manifest: what they are.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Opens a folder that `write_records` made.
+
+        Raises:
+          InputError: if it is no such folder, of another schema version, or not complete.
+        """
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder)
+        self._shards = ShardReader(self.folder, self.manifest.shards)
+
+    def __len__(self) -> int:
+        return self.manifest.count
+
+    @property
+    def num_neighbors(self) -> int:
+        """K."""
+        return self.manifest.num_neighbors
+
+    @property
+    def image_size(self) -> int | None:
+        """Height and width of every picture, pixels; None: each has its own."""
+        return self.manifest.image_size
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names."""
+        return self.manifest.class_names
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """C numbers of samples, adding up to N."""
+        return self.manifest.class_counts
+
+    def annotations(self) -> Annotations:
+        """The table of all samples, neighbors included; read when first asked for."""
+        return self._annotations
+
+    @functools.cached_property
+    def _annotations(self) -> Annotations:
+        path = self.folder / ANNOTATIONS
+        return read_annotations(
+            path,
+            class_names=self.class_names,
+            min_rows=1,
+            progress=False,
+            plane=self.num_neighbors > 0,
+        )
+
+    def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Reads records, in the order asked for; the same one may be asked for repeatedly.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+
+        Returns:
+          [M] objects, the serialized examples (bytes) that `decode_examples` parses.
+
+        Raises:
+          ValueError: for a sample_id outside [0, N).
+          OSError: if the files changed under the reader.
+        """
+        return self._shards.fetch(sample_ids)
+
+    def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Features of some samples inside a graph, as `decode_examples`: one Python call a batch.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+          names: the features wanted.
+        """
+        records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
+        records.set_shape(sample_ids.shape)
+        return decode_examples(records, self.num_neighbors, len(self.class_names), names)
+
+
+def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
+    """The first K neighbors of the table's knn column if it has so many, else computed ones.
+
+    Returns:
+      [N, K] sample_ids, int32, nearest first.
+
+    Raises:
+      InputError: if there are not more than K rows.
+    """
+    if not num_neighbors:
+        return np.zeros([len(annotations), 0], np.int32)
+    given = annotations.neighbors
+    if given is not None and given.shape[1] >= num_neighbors:
+        return given[:, :num_neighbors]
+    return add_neighbors(annotations, num_neighbors).neighbors  # type: ignore[return-value]  # no longer None
+
+
+def prepare_records(
+    csv_path: str | Path,
+    image_dir: str | Path,
+    records_dir: str | Path,
+    *,
+    image_size: int | None,
+    num_neighbors: int,
+    class_names: tuple[str, ...],
+    annotations: Annotations | None = None,
+    progress: bool = True,
+) -> Records:
+    """Records of a CSV: those of an earlier call with the same content and settings, or new ones.
+
+    The folder's name is the CSV's with a hash of the annotations, the image folder's path, the
+    settings and the schema version. Pictures replaced under the same name are not noticed.
+
+    Args:
+      csv_path: annotations; read unless `annotations` are given, and then only a name.
+      image_dir: where their paths start.
+      records_dir: where such folders are kept.
+      image_size: height and width of the stored pictures, pixels; None or 0 keeps each its own.
+      num_neighbors: K.
+      class_names: C names in the order of `expression`.
+      annotations: take these instead of what `csv_path` holds, for a part of it.
+      progress: show a bar while writing.
+
+    Raises:
+      InputError: as `read_annotations`, `neighbors_of`, `write_records` and `Records` do.
+    """
+    if annotations is None:
+        rows = num_neighbors + 1
+        plane = num_neighbors > 0
+        annotations = read_annotations(csv_path, None, class_names, rows, progress, plane=plane)
+    identity = [
+        annotations.fingerprint(),
+        str(Path(image_dir).resolve()),
+        image_size or None,
+        num_neighbors,
+        SCHEMA_VERSION,
+    ]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    folder = Path(records_dir) / f"{Path(csv_path).stem}-{digest}"
+    if not (folder / MANIFEST).is_file():
+        try:
+            write_records(
+                annotations,
+                image_dir,
+                folder,
+                image_size=image_size,
+                neighbors=neighbors_of(annotations, num_neighbors),
+                progress=progress,
+            )
+        except InputError:  # or another run has made the same records meanwhile
+            if not (folder / MANIFEST).is_file():
+                raise
+    return Records(folder)

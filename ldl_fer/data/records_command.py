@@ -1,0 +1,88 @@
+"""Makes records: a data set as TFRecord shards, any sample of which is one read away.
+
+    ldl-fer records --annotations=train.csv --image_dir=images \\
+        --output_dir=data/records/train --image_size=48 --num_neighbors=8
+
+The CSV has the columns subDirectory_filePath, expression, valence, arousal and, optionally, knn and
+votes_*. Pictures that already are image_size x image_size, 8-bit, gray or RGB, upright JPEG or PNG
+are copied byte by byte; others are resized to that square once (their aspect ratio is not kept) and
+encoded again. The folder appears when it is complete: it holds .tfrecord files of standard framing,
+an offset index beside each, manifest.json and annotations.csv.
+
+`ldl-fer train` and `ldl-fer evaluate` make records themselves when they are given a CSV.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from ldl_fer.config import command_line
+from ldl_fer.config.settings import DataConfig
+
+if TYPE_CHECKING:
+    from ldl_fer.data.manifest import Manifest
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
+def _define_flags() -> None:
+    data = DataConfig()
+    flags.DEFINE_string("annotations", None, "CSV of the samples.", required=True)
+    flags.DEFINE_string("image_dir", None, "Folder that the CSV's paths start from.", required=True)
+    flags.DEFINE_string("output_dir", None, "Folder to make.", required=True)
+    flags.DEFINE_integer(
+        "image_size", data.image_size, "Height and width, pixels; 0 keeps pictures.", 0
+    )
+    flags.DEFINE_integer("num_neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
+    flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
+    flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
+    flags.DEFINE_integer("workers", os.cpu_count(), "Threads that read and convert pictures.", 1)
+    flags.DEFINE_bool("overwrite", False, "Replace records that are in --output_dir already.")
+
+
+def main() -> None:
+    from ldl_fer.data.annotations import read_annotations
+
+    settings = flags.FLAGS
+    annotations = read_annotations(
+        settings.annotations,
+        None,
+        tuple(settings.class_names),
+        settings.num_neighbors + 1,
+        plane=settings.num_neighbors > 0,
+    )
+
+    from ldl_fer.data.record_writer import write_records
+    from ldl_fer.data.records import neighbors_of
+
+    manifest = write_records(
+        annotations,
+        settings.image_dir,
+        settings.output_dir,
+        image_size=settings.image_size,
+        neighbors=neighbors_of(annotations, settings.num_neighbors),
+        shard_bytes=settings.shard_megabytes * 1_000_000,
+        workers=settings.workers,
+        overwrite=settings.overwrite,
+    )
+    print(_summary(manifest, settings.output_dir))
+
+
+def _summary(manifest: "Manifest", folder: str) -> str:
+    size = f"{manifest.image_size}x{manifest.image_size} pixels" if manifest.image_size else "as is"
+    megabytes = sum(shard.bytes for shard in manifest.shards) / 1e6
+    counts = zip(manifest.class_names, manifest.class_counts, strict=True)
+    return "\n".join(
+        [
+            f"{folder}: {manifest.count} samples, {manifest.num_neighbors} neighbors each",
+            f"  images   {size}, {manifest.images_copied} copied, "
+            f"{manifest.count - manifest.images_copied} re-encoded",
+            f"  shards   {len(manifest.shards)}, {megabytes:.1f} MB",
+            f"  classes  {', '.join(f'{name} {count}' for name, count in counts)}",
+            f"  votes    {'yes' if manifest.has_votes else 'none'}",
+        ]
+    )

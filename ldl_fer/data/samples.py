@@ -1,0 +1,43 @@
+"""samples.csv of a run, read: what `ldl_fer.training.samples` says of each training sample."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ldl_fer.data.annotation_checks import PATH
+
+
+def read_samples(path: str | Path) -> pd.DataFrame:
+    """The table, a row per sample; names of pictures are texts, whatever they look like."""
+    return pd.read_csv(path, dtype={PATH: str})
+
+
+def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.ndarray:
+    """A distribution of each sample: the columns `part`_<class>.
+
+    Args:
+      samples: N rows.
+      part: "probability", "aggregated" or "target".
+      class_names: C names.
+
+    Returns:
+      [N, C] float64, rows sum to 1 but for the rounding of the file.
+    """
+    return samples[[f"{part}_{name.lower()}" for name in class_names]].to_numpy(float)
+
+
+def neighbor_numbers(samples: pd.DataFrame, column: str, kind: type = float) -> np.ndarray:
+    """Numbers of each sample's K neighbors, which its cell joins by ";".
+
+    Args:
+      samples: N rows.
+      column: "neighbors", "calibration" or "contribution".
+      kind: int or float.
+
+    Returns:
+      [N, K] of that kind.
+    """
+    cells = samples[column].astype(str)
+    return np.array([cell.split(";") for cell in cells], object).astype(kind)

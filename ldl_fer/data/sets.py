@@ -1,0 +1,237 @@
+"""The sets of a run, as shards or pooled maps: to train on, to choose the epoch on, to test on."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.annotation_checks import PATH, image_problems
+from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.holdout import SOURCE_ROW, split_annotations
+from ldl_fer.data.paths import check_sources
+from ldl_fer.data.pooled_records import PooledRecords, pool_pictures
+from ldl_fer.data.records import Records, prepare_records
+from ldl_fer.errors import InputError
+from ldl_fer.files import write_whole
+
+MOST_SKIPPED = 0.5  # share of the pictures; beyond it the folder is wrong, not the pictures
+_SHOWN = 3
+
+
+def without_bad_images(
+    annotations: Annotations,
+    csv_path: str | Path,
+    image_dir: str | Path,
+    report_dir: str | Path,
+    progress: bool = True,
+) -> Annotations:
+    """The rows whose pictures can be read, renumbered from 0; neighbors are to be found anew.
+
+    Their former numbers are in the column `source_row`.
+
+    Which rows are left out, and why, is written to REPORT_DIR/skipped-<CSV>-<hash>.csv and found
+    there the next time, without looking at the pictures again. A report that is damaged or does
+    not fit the rows is made anew.
+
+    Args:
+      annotations: all rows.
+      csv_path: where they come from; gives the report its name.
+      image_dir: where their paths start.
+      report_dir: where reports are kept.
+      progress: whether to say what was left out, and show a bar.
+
+    Returns:
+      `annotations` itself where every picture can be read.
+
+    Raises:
+      InputError: most pictures cannot be read.
+    """
+    identity = json.dumps([annotations.fingerprint(), str(Path(image_dir).resolve())])
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    report = Path(report_dir) / f"skipped-{Path(csv_path).stem}-{digest}.csv"
+    skipped = _former(report, annotations)
+    if skipped is None:
+        found = image_problems(annotations.paths, Path(image_dir), progress)
+        paths, rows = annotations.paths, []
+        for row, problem in found:
+            if row is None:  # of all pictures
+                raise InputError(f"{csv_path}: {problem}")
+            rows.append((row, paths[row], problem))
+        skipped = pd.DataFrame(rows, columns=["row", PATH, "problem"])
+        if len(rows) > MOST_SKIPPED * len(annotations):
+            raise InputError(
+                f"{csv_path}: {len(found):,} of {len(annotations):,} pictures cannot be read, too "
+                f"many to skip, as: {found[0][1]}. Check the image folder {image_dir}."
+            )
+        write_whole(report, skipped.to_csv(index=False))
+    if skipped.empty:
+        return annotations
+    if progress:
+        shown = ", ".join(skipped[PATH][:_SHOWN]) + (" ..." if len(skipped) > _SHOWN else "")
+        print(
+            f"{csv_path}: {len(skipped):,} of {len(annotations):,} pictures cannot be read and are "
+            f"left out: {shown}\n  Report: {report}; delete it to have them looked at again."
+        )
+    kept = np.ones(len(annotations), bool)
+    kept[skipped["row"].to_numpy(int)] = False
+    table = annotations.table
+    if SOURCE_ROW not in table:
+        table = table.assign(**{SOURCE_ROW: np.arange(len(table))})
+    return Annotations(table, annotations.class_names).subset(np.flatnonzero(kept))
+
+
+def _former(report: Path, annotations: Annotations) -> pd.DataFrame | None:
+    """What an earlier run left out; None where there is no report, or one that does not fit."""
+    try:
+        skipped = pd.read_csv(report, dtype={"row": np.int64}, keep_default_na=False)
+        rows = skipped["row"].to_numpy()
+        in_range = ((rows >= 0) & (rows < len(annotations))).all()
+        fits = in_range and skipped[PATH].tolist() == annotations.table[PATH].iloc[rows].tolist()
+    except (OSError, ValueError, KeyError):
+        return None
+    return skipped if fits else None
+
+
+AnyRecords = Records | PooledRecords
+Opener = Callable[..., AnyRecords]  # see `opener`
+Source = tuple[str, str, int, Annotations | None]  # see `training_sources`
+
+
+def training_records(
+    data: DataConfig, seed: int, open_set: Opener | None = None
+) -> tuple[AnyRecords, AnyRecords]:
+    """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
+
+    Args:
+      data: paths, image size, K.
+      seed: of the split, where the validation set is a part of the training CSV.
+      open_set: of `opener`; None: `open_records`.
+
+    Raises:
+      InputError: a path is missing, or data cannot be used.
+    """
+    first, second = training_sources(data, seed)
+    open_set = open_set or open_records
+    return open_set(data, *first), open_set(data, *second)
+
+
+def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
+    """Where the training set and the set to choose the epoch on are; none is opened.
+
+    Args:
+      data, seed: as `training_records` takes them.
+
+    Returns:
+      For each: path, image folder, K, and the annotations if they are a part of what the path has.
+
+    Raises:
+      InputError: a path is missing, or no part can be held out.
+    """
+    check_sources(data)
+    if data.val_data_path:
+        return (
+            (data.train_data_path, data.train_image_dir, data.num_neighbors, None),
+            (data.val_data_path, data.val_image_dir, 0, None),
+        )
+    annotations = read_annotations(
+        data.train_data_path,
+        data.train_image_dir if data.on_bad_image == "fail" else None,
+        data.class_names,
+        data.num_neighbors + 1,
+        plane=data.num_neighbors > 0,
+    )
+    first, second = split_annotations(annotations, data.validation_fraction, seed)
+    paths = data.train_data_path, data.train_image_dir
+    return (*paths, data.num_neighbors, first), (*paths, 0, second)
+
+
+def opener(network: tf.keras.Model, frozen: bool) -> Opener:
+    """How a network's data sets are opened: `open_records`, or for a frozen one `open_pooled`."""
+    return functools.partial(open_pooled, network) if frozen else open_records
+
+
+def open_pooled(
+    network: tf.keras.Model,
+    data: DataConfig,
+    path: str,
+    image_dir: str,
+    neighbors: int,
+    annotations: Annotations | None = None,
+) -> PooledRecords:
+    """The pooled maps of a CSV's pictures under the frozen backbone of a network.
+
+    Args:
+      network: of `backbones.build_network`.
+      data, path, image_dir, neighbors, annotations: as those of `open_records`.
+
+    Raises:
+      InputError: unreadable data, or a folder of shards.
+    """
+    if not path.endswith(".csv"):
+        raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
+    annotations = _usable(data, path, image_dir, neighbors, annotations)
+    paths = [Path(image_dir) / name for name in annotations.paths]
+    pooled = pool_pictures(paths, network, data.records_dir)
+    return PooledRecords(annotations, pooled, data.image_size, neighbors)
+
+
+def open_records(
+    data: DataConfig,
+    path: str,
+    image_dir: str,
+    neighbors: int,
+    annotations: Annotations | None = None,
+) -> Records:
+    """Shards, or a CSV made into shards under `records_dir`, checked against the settings.
+
+    Args:
+      data: image size, class names, where shards are kept.
+      path: CSV file or folder of shards.
+      image_dir: folder that the CSV's paths start from.
+      neighbors: how many each sample must have at least; 0 for sets that are only evaluated.
+      annotations: take these instead of what the CSV holds, for a part of it.
+
+    Raises:
+      InputError: unreadable data, or shards of another image size, K or classes.
+    """
+    if path.endswith(".csv"):
+        annotations = _usable(data, path, image_dir, neighbors, annotations)
+        return prepare_records(
+            path,
+            image_dir,
+            data.records_dir,
+            image_size=data.image_size,
+            num_neighbors=neighbors,
+            class_names=data.class_names,
+            annotations=annotations,
+        )
+    records = Records(path)
+    for name, have, want in (
+        ("image size", records.image_size, data.image_size),
+        ("classes", tuple(records.class_names), tuple(data.class_names)),
+    ):
+        if have != want:
+            raise InputError(f"{path} has {name} {have}, the settings say {want}.")
+    if records.num_neighbors < neighbors:
+        raise InputError(
+            f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is "
+            f"{neighbors}. Write it again by ldl-fer records with the latter."
+        )
+    return records
+
+
+def _usable(data, path, image_dir, neighbors, annotations):
+    """The annotations given or in a CSV, without bad pictures if these are to be skipped."""
+    if annotations is None:
+        annotations = read_annotations(
+            path, None, data.class_names, neighbors + 1, plane=neighbors > 0
+        )
+    if data.on_bad_image == "fail":
+        return annotations
+    return without_bad_images(annotations, path, image_dir, data.records_dir)

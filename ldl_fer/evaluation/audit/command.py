@@ -1,0 +1,96 @@
+"""Which labels are wrong? Writes the label audit of a trained run: one HTML page, one CSV.
+
+    ldl-fer audit checkpoints/mine
+
+The page opens in any browser, from the file, without a network. It ranks the training pictures by
+suspicion (1 - the network's probability of the given label, or lambda, or others) and shows of each
+the given and the suggested label, the constructed distribution and the neighbors with what they
+contribute. Keep, relabel or drop by keys, then download the corrected CSV and train on it:
+
+    ldl-fer train --train_data_path=train_corrected.csv --train_image_dir=images
+
+Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from ldl_fer.config import command_line
+from ldl_fer.errors import InputError
+
+_TOP = 500
+
+
+if TYPE_CHECKING:
+    from ldl_fer.evaluation.audit.training_set import TrainingSet
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__, positional="the run folder")
+
+
+def main(arguments: list[str]) -> None:
+    from ldl_fer.training.run import Run
+
+    settings = flags.FLAGS
+    if len(arguments) != 1:
+        raise InputError("give the run folder: ldl-fer audit RUN")
+    run_dir = Path(arguments[0])
+    Run(run_dir).check_samples()
+
+    from ldl_fer.evaluation.audit.page import write_page
+    from ldl_fer.evaluation.audit.training_set import training_set
+
+    training = training_set(run_dir, settings.annotations, settings.image_dir)
+    output = Path(settings.output or run_dir / "audit.html")
+    title = f"Label audit of {training.name}"
+    problems = write_page(output, training, title, settings.count, settings.picture_size)
+    for problem in problems[:10]:
+        print(f"no picture: {problem}")
+    if len(problems) > 10:
+        print(f"no picture: {len(problems) - 10} more")
+    _summarize(training)
+    print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
+
+
+def _summarize(training: "TrainingSet") -> None:
+    """Prints how many suggestions differ, and how good they are where the truth is known."""
+    import numpy as np
+
+    from ldl_fer.evaluation.audit.page import suggested_labels, suspicion
+
+    samples, names = training.samples, training.annotations.class_names
+    given, suggested = samples["expression"].to_numpy(), suggested_labels(samples, names)
+    differ = int((given != suggested).sum())
+    print(f"{len(samples):,} labels, {differ:,} of which the network would call otherwise.")
+    held_out = len(training.annotations) - len(samples)
+    if held_out:
+        print(
+            f"{held_out:,} rows were held out to choose the epoch: they are not listed, and stay "
+            "as they are in the corrected CSV. Training with --val_data_path leaves none out."
+        )
+    if "clean_expression" not in samples:
+        return
+    clean = samples["clean_expression"].to_numpy()
+    wrong_in_all = int((given != clean).sum())
+    count = min(_TOP, wrong_in_all)
+    if not count:
+        return
+    for ranking in ("probability", "margin"):
+        top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:count]
+        wrong, right = (given != clean)[top], (suggested == clean)[top]
+        print(
+            f"By the column clean_expression, {wrong.sum()} of the {count} first by {ranking} are "
+            f"wrong ({wrong_in_all:,} in all), and {right.sum()} suggestions right."
+        )
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("output", None, "The page. (default: audit.html in the run folder)")
+    flags.DEFINE_string("annotations", None, "The CSV trained on, if it was moved.")
+    flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
+    flags.DEFINE_integer("count", 20_000, "How many pictures are listed; 0: all.", 0)
+    flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)

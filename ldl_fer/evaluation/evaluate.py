@@ -1,0 +1,161 @@
+"""A network on a set of images: predictions, metrics, and the files and table that show them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import softmax
+from tqdm import tqdm
+
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
+from ldl_fer.evaluation.result import Result, write_result
+from ldl_fer.files import told
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def predict(
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
+    progress: bool = True,
+    features: bool = False,
+) -> dict[str, np.ndarray]:
+    """Runs a network over a data set, once, in evaluation mode.
+
+    Args:
+      network: `tf.keras.Model`, images [B, H, W, 3] -> (features [B, V], logits [B, C]).
+      dataset: `tf.data.Dataset` of dicts with `image`, `label` and `sample_id`, as
+        `pipeline.ordered_dataset` gives them.
+      progress: whether to show a progress bar.
+      features: whether to keep the features too.
+
+    Returns:
+      Arrays in the data set's order: `probabilities` [N, C] float64, `labels` [N], `sample_ids` [N]
+      and, if asked for, `features` [N, V] float32.
+
+    Raises:
+      InputError: the data set is empty.
+    """
+    import tensorflow as tf
+
+    run = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+    names = ["probabilities", "labels", "sample_ids"] + ["features"] * features
+    parts = {name: [] for name in names}
+    total = int(dataset.cardinality())
+    bar = tqdm(
+        dataset, "evaluation", total if total >= 0 else None, unit="batch", disable=not progress
+    )
+    for batch in bar:
+        batch_features, logits = run(batch["image"])
+        parts["probabilities"].append(softmax(logits.numpy().astype(np.float64), axis=-1))
+        parts["labels"].append(batch["label"].numpy())
+        parts["sample_ids"].append(batch["sample_id"].numpy())
+        if features:
+            parts["features"].append(batch_features.numpy())
+    if not parts["labels"]:
+        raise InputError("There are no images to evaluate: the data set is empty.")
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def evaluate(
+    network: "tf.keras.Model",
+    dataset: "tf.data.Dataset",
+    class_names: tuple[str, ...],
+    votes: np.ndarray | None = None,
+    progress: bool = True,
+) -> Result:
+    """All metrics of a network on a data set.
+
+    Args:
+      network, dataset, progress: as `predict` takes them.
+      class_names: C names.
+      votes: [N, C], votes of humans, the row being the sample_id; a row may be all zeros.
+
+    Raises:
+      InputError: the data set is empty, the network's output is not finite or of another number of
+        classes, the votes do not fit the data set or there are none.
+    """
+    found = predict(network, dataset, progress)
+    labels, probabilities = found["labels"], found["probabilities"]
+    if probabilities.shape[1] != len(class_names):
+        raise InputError(
+            f"The network tells {probabilities.shape[1]} classes apart, the data set has "
+            f"{len(class_names)}: {', '.join(class_names)}. Evaluate it on data of its own classes."
+        )
+    bad = ~np.isfinite(probabilities).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"The network's output is not finite for {bad.sum()} of {len(labels)} images, first "
+            f"for sample {found['sample_ids'][bad][0]}: its training diverged. Try the best "
+            "epoch's (--weights=best), or train with a smaller --learning_rate."
+        )
+    metrics, rows = classification_metrics(labels, probabilities), 0
+    if votes is not None:
+        metrics |= distribution_metrics(_votes_of(found["sample_ids"], votes), probabilities)
+        rows = int(metrics.pop("rows"))
+    matrix = confusion(labels, probabilities)
+    return Result(tuple(class_names), metrics, matrix, len(labels), rows)
+
+
+def _votes_of(sample_ids: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    votes = np.asarray(votes, np.float64)
+    if votes.ndim != 2 or len(votes) <= sample_ids.max():
+        raise InputError(
+            f"There are votes for {len(votes)} samples, but the data set has a sample "
+            f"{sample_ids.max()}: they are not of the same annotation file."
+        )
+    chosen = votes[sample_ids]
+    if not chosen.any():
+        raise InputError("The votes_* columns hold no vote: fill them or take them out.")
+    return chosen
+
+
+def evaluate_run(
+    run_dir: str | Path,
+    data_path: str,
+    image_dir: str,
+    which: str = "best",
+    output_dir: str | Path | None = None,
+    progress: bool = True,
+    network: "tf.keras.Model | None" = None,
+    trust_model: bool = False,
+    on_bad_image: str | None = None,
+) -> Result:
+    """Evaluates the network of a run and writes result.json and confusion_matrix.png.
+
+    Args:
+      run_dir: the run folder.
+      data_path: annotation CSV, or a folder of shards.
+      image_dir: folder that the CSV's paths start from.
+      which: "best" or "last" epoch's network.
+      output_dir: where the files go; None: the run folder.
+      progress: whether to show a progress bar.
+      network: of `runs.load_network`, to be filled with those weights; None: it is built.
+      trust_model: see `runs.load_network`.
+      on_bad_image: "fail" or "skip"; None: as the run.
+
+    Raises:
+      InputError: no such run, or data that cannot be read or does not fit it.
+    """
+    from ldl_fer.data.pipeline import ordered_dataset
+    from ldl_fer.data.sets import opener
+    from ldl_fer.networks import trained_part
+    from ldl_fer.training.run import Run, load_network
+
+    network, config = load_network(run_dir, which, network, trust_model)
+    data = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image).data
+    records = opener(network, config.network.frozen)(data, data_path, image_dir, 0)
+    votes = records.annotations().votes
+    dataset = ordered_dataset(records, config)
+    result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
+    extra = {
+        "data_path": told(data_path),
+        "annotations_sha256": records.annotations().fingerprint(),
+        "weights": which,
+        "best": Run(run_dir).epoch("best"),
+        "select_on_test": config.data.select_on_test,
+    }
+    write_result(result, output_dir or run_dir, extra)
+    return result

@@ -1,0 +1,146 @@
+"""A trained network as a function, be it a run folder or an exported SavedModel.
+
+An export is loaded by TensorFlow alone: neither Keras nor the code that trained it takes part.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
+from ldl_fer.files import check_checksums
+from ldl_fer.networks.model_files import load_saved_model
+from ldl_fer.networks.saved_model import EXTRA, probabilities
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What prediction needs of a network.
+
+    Attributes:
+      network: uint8 [B, image_size, image_size, 3], RGB -> float32 [B, C] whose rows sum to 1,
+        uncalibrated.
+      class_names: C names.
+      image_size: pixels.
+      temperature: fitted for it, see `ldl_fer.evaluation.temperature`; None: none was.
+      notes: sentences that its user should read.
+    """
+
+    network: Callable[[np.ndarray], np.ndarray]
+    class_names: tuple[str, ...]
+    image_size: int
+    temperature: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def probabilities(self, images: np.ndarray, batch_size: int) -> np.ndarray:
+        """The network on any number of images, uncalibrated.
+
+        Batches are of batch_size images. The last is filled up by zeros to a power of two, so that
+        devices, which prepare themselves for each size anew, see few sizes.
+
+        Args:
+          images: uint8 [N, image_size, image_size, 3], RGB.
+          batch_size: images that are passed at a time, at least 1.
+
+        Returns:
+          [N, C] float32, rows sum to 1; N may be 0.
+
+        Raises:
+          InputError: the output is not finite.
+        """
+        rows = [np.zeros([0, len(self.class_names)], np.float32)]
+        for batch in _batches(images, batch_size):
+            rows.append(self.network(_filled(batch, batch_size))[: len(batch)])
+        found = np.concatenate(rows)
+        if not np.isfinite(found).all():
+            raise InputError(
+                "The model's output is not finite: its training diverged. Train again."
+            )
+        return found
+
+
+def load_model(folder: str | Path) -> TrainedModel:
+    """The best network of a run folder, or an exported one.
+
+    Args:
+      folder: that ldl-fer train or `ldl-fer export` wrote.
+
+    Raises:
+      InputError: it is neither, was changed since it was written, is damaged, or is an export
+        whose graph does more than compute.
+    """
+    folder = Path(folder)
+    if (folder / "saved_model.pb").exists():
+        return _load_export(folder)
+    if (folder / "config.json").exists():
+        return _load_run(folder)
+    raise InputError(
+        f"{folder} is no model: give a run folder that ldl-fer train wrote (config.json in it) or "
+        "an exported SavedModel (saved_model.pb in it)."
+    )
+
+
+def _load_export(folder: Path) -> TrainedModel:
+    import tensorflow as tf
+
+    check_checksums(folder)
+    extra = folder / EXTRA
+    loaded = load_saved_model(folder)
+    try:
+        names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
+        image_size = int(
+            json.loads((extra / "info.json").read_text(encoding="utf-8"))["image_size"]
+        )
+        signature = loaded.signatures["serving_images"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{folder} is damaged or was not written by ldl-fer export: {error}. Export "
+            "the run again."
+        ) from error
+
+    # A signature alone does not keep its model's variables alive: hence the default.
+    def network(images: np.ndarray, loaded: Any = loaded) -> np.ndarray:
+        return signature(images=tf.constant(images))["probabilities"].numpy()
+
+    temperature = read_temperature(extra / "info.json")
+    return TrainedModel(network, tuple(names), image_size, temperature)
+
+
+def _load_run(folder: Path) -> TrainedModel:
+    from ldl_fer.training.run import Run, load_network
+
+    Run(folder).check_weights("best")
+    import tensorflow as tf
+
+    trained, config = load_network(folder)
+    size = config.data.image_size
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
+    def softmax(images):
+        return probabilities(trained, images)
+
+    def network(images: np.ndarray) -> np.ndarray:
+        return softmax(tf.constant(images)).numpy()
+
+    temperature, notes = read_temperature(folder / TEMPERATURE_FILE), ()
+    if is_stale(folder):
+        notes = (
+            f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
+            f"fit it again by ldl-fer temperature --run_dir={folder}",
+        )
+    return TrainedModel(network, tuple(config.data.class_names), size, temperature, notes)
+
+
+def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    return (images[start : start + size] for start in range(0, len(images), size))
+
+
+def _filled(batch: np.ndarray, batch_size: int) -> np.ndarray:
+    wanted = min(1 << (len(batch) - 1).bit_length(), batch_size)
+    missing = [(0, wanted - len(batch))] + [(0, 0)] * (batch.ndim - 1)
+    return np.pad(batch, missing) if wanted > len(batch) else batch

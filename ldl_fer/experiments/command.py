@@ -1,0 +1,143 @@
+"""The paper's tables, on your data, by one command each.
+
+    ldl-fer experiments noise --preset=frozen --pretrained=MobileFaceNet.onnx \\
+        --train_data_path=train.csv --train_image_dir=images --val_data_path=val.csv \\
+        --val_image_dir=images --test_data_path=test.csv --test_image_dir=images --dataset=mine
+
+    noise         Table 1    10, 20, 30 % of the labels flipped, all methods
+    inconsistent  Table 2    trained on two annotators' labels, tested on either's
+    original      Table 3    the data set as it is, all methods
+    ablation      Table 4    LDLVA's parts, one after the other; clean and 30 %
+    votes         Fig. 3, 5  distributions against human votes (columns votes_*)
+    uncertainty   Fig. 6     flipped labels found by lambda, beside cleanlab (frozen backbone only)
+    neighbors     Fig. 7     K 1 to 32; clean and 30 %
+
+Every flag of `ldl-fer train` sets what all runs have in common. A run that is done is not done
+again, one that was interrupted goes on after its last epoch, and runs that two experiments share
+are trained once. On several cores, start the same command several times: each process takes runs
+that no other is at. results/NAME/ then holds runs.csv (a row per run), summary.csv (mean, standard
+error, number of runs, and published numbers in a column of their own), summary.md and a figure.
+
+Accuracies come twice: at the epoch that the validation set chooses (accuracy), and after the
+last epoch (accuracy_last), since papers do either.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from ldl_fer.config import command_line
+from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
+from ldl_fer.config.help import subject
+from ldl_fer.errors import InputError
+from ldl_fer.experiments.tables import EXPERIMENTS
+
+_FILLED_IN = {  # flags of ldl-fer train that a run of an experiment has from elsewhere
+    "method": "what experiments vary; choose methods by --only",
+    "run_dir": "made up for each run; say by --runs_dir where they go",
+    "seed": "another for each run; name them by --seeds",
+    "pictures": "of no use here, as experiments draw none while training; leave it out",
+}
+
+
+def run() -> None:
+    """Starts the command."""
+    named = "the name of an experiment"
+    command_line.start(main, _define_flags, __doc__, positional=named, closing=preset_table)
+
+
+def main(names: list[str]) -> None:
+    from ldl_fer.data.paths import check_data
+
+    given = flags.FLAGS
+    known = ", ".join(EXPERIMENTS)
+    if len(names) != 1 or names[0] not in EXPERIMENTS:
+        raise InputError(f"name one experiment: {known}. See --help.")
+    experiment = EXPERIMENTS[names[0]]
+    for flag, cure in _FILLED_IN.items():
+        if given[flag].value is not None:
+            raise InputError(f"--{flag} is {cure}.")
+    config = config_from_flags().replace(pictures=False)
+    for flag, value in (
+        ("--train_data_path", config.data.train_data_path),
+        ("--test_data_path", given.test_data_path),
+    ):
+        if not value.endswith(".csv"):
+            raise InputError(f"{flag}={value} must be an annotation CSV: its labels are changed.")
+    try:
+        seeds = tuple(int(seed) for seed in given.seeds)
+    except ValueError as error:
+        raise InputError(f"--seeds: {error}") from error
+    if not given.summarize:
+        data, others = config.data, (given.other_train_data_path, given.other_test_data_path)
+        check_data(data.train_data_path, data.val_data_path, given.test_data_path, *others)
+
+    from ldl_fer.experiments.data import Sets
+    from ldl_fer.experiments.runner import plan
+
+    runs_dir = Path(given.runs_dir) / given.dataset
+    sets = Sets(
+        given.dataset,
+        config.data,
+        given.test_data_path,
+        given.test_image_dir,
+        runs_dir / "data",
+        given.subset,
+        given.other_train_data_path,
+        given.other_test_data_path,
+    )
+    planned = plan(experiment, sets, config, seeds, runs_dir)
+    chosen = planned
+    for flag, wanted, name_of in (
+        ("--only", given.only, lambda one: one.variant.method),
+        ("--only_noise", given.only_noise, lambda one: str(one.noise)),
+    ):
+        names = list(dict.fromkeys(name_of(one) for one in planned))
+        unknown = [name for name in wanted if name not in names]
+        if unknown:
+            raise InputError(
+                f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(names)}."
+            )
+        chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
+    from ldl_fer.experiments.runner import check_measure, measured, run_all
+    from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results
+
+    waiting = [] if given.summarize else chosen
+    check_measure(experiment, waiting + [one for one in planned if one.record.exists()])
+    if waiting:
+        run_all(waiting, experiment.name)
+    runs = measured(experiment, planned, sets)
+    if runs.empty:
+        raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
+    folder = Path(given.results_dir) / experiment.name
+    write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
+    print(table_of(experiment, summarize(experiment, runs)))
+    print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")
+
+
+def _define_flags() -> None:
+    define_flags()
+    with subject("data"):
+        flags.DEFINE_string(
+            "test_data_path", None, "Annotation CSV of the test images.", required=True
+        )
+        flags.DEFINE_string(
+            "test_image_dir", None, "Folder that its paths start from.", required=True
+        )
+        flags.DEFINE_string("dataset", "data", "Name of the data set in tables.")
+        flags.DEFINE_integer("subset", 0, "Use so many training rows, drawn once; 0: all.", 0)
+        flags.DEFINE_string(
+            "other_train_data_path",
+            "",
+            "inconsistent: a second annotator's CSV, its pictures under --train_image_dir too. "
+            "Empty: one random human vote a picture.",
+        )
+        flags.DEFINE_string("other_test_data_path", "", "inconsistent: that annotator's test set.")
+    with subject("experiment"):
+        flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
+        flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")
+        flags.DEFINE_list("only_noise", [], "Noises to run, by their names there; empty: all.")
+        flags.DEFINE_string("runs_dir", "checkpoints/experiments", "Where run folders go.")
+        flags.DEFINE_string("results_dir", "results", "Where tables and figures go.")
+        flags.DEFINE_bool("summarize", False, "Only make tables of the runs that are finished.")

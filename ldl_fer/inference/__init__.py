@@ -1,0 +1,1 @@
+"""A trained network at work: predictions on photos and videos, exports."""

@@ -1,0 +1,214 @@
+"""The best network of a run, in one format or several."""
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ldl_fer import files
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.batches import decode
+from ldl_fer.data.pictures import pictures_in, read_pictures
+from ldl_fer.data.records import Records
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
+from ldl_fer.inference.export import COUNT, FORMAT_NAMES, check_request
+from ldl_fer.inference.export.formats import (
+    CARD,
+    Comparison,
+    Format,
+    Trained,
+    warnings,
+    write_export,
+)
+from ldl_fer.inference.export.model_card import model_card
+from ldl_fer.inference.export.onnx_file import ONNX
+from ldl_fer.inference.export.saved_model import SAVED_MODEL
+from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8
+from ldl_fer.training.run import Run, load_network
+
+_SEED = 0
+
+
+def representative_pictures(
+    data: DataConfig, folder: str | Path | None = None, count: int = COUNT, progress: bool = True
+) -> tuple[np.ndarray, str]:
+    """Pictures drawn at random, always the same, in the network's size.
+
+    Args:
+      data: of the run; its training set is taken where no folder is given.
+      folder: of pictures, instead.
+      count: how many at most.
+      progress: whether to show a bar.
+
+    Returns:
+      uint8 [M, S, S, 3], RGB, 1 <= M <= count, and a phrase that tells what they are.
+
+    Raises:
+      InputError: there are none, or one of them cannot be read; for a run that was trained
+        elsewhere, its training set may not be at hand.
+    """
+    text = "representative pictures" if progress else ""
+    if folder:
+        paths = pictures_in(folder)
+        chosen = [paths[row] for row in _drawn(len(paths), count)]
+        pictures = read_pictures(chosen, data.image_size, text)
+        return pictures, f"{len(chosen)} of {len(paths)} pictures of a folder given for it"
+    name = data.train_data_path
+    if not name or not Path(name).exists():
+        raise InputError(f"the run's training set {name or '(none named)'} is not there.")
+    if name.endswith(".csv"):
+        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
+        chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
+        pictures, total = read_pictures(chosen, data.image_size, text), len(names)
+    else:
+        records = Records(name)
+        ids, total = _drawn(len(records), count), len(records)
+        encoded = records.examples(ids.astype(np.int32), ["image"])["image"]
+        pictures = decode(encoded, data.image_size).numpy()
+    return pictures, f"{len(pictures)} of the {total} pictures named by the training file"
+
+
+def _drawn(total: int, count: int) -> np.ndarray:
+    """min(total, count) numbers below `total`, ascending."""
+    drawn = np.random.default_rng(_SEED).permutation(total)[:count]
+    return np.sort(drawn)
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    dict(zip(FORMAT_NAMES, (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX), strict=True))
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An export that was written, and how it compares with the network; or why it was not kept.
+
+    Attributes:
+      kind: its format.
+      folder: where it is.
+      checks: comparisons by kind of images.
+      failure: why it was not kept; empty if it was.
+    """
+
+    kind: Format
+    folder: Path
+    checks: Mapping[str, Comparison] = dataclasses.field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files but labels.txt, info.json, SHA256SUMS and the card."""
+        skipped = {"labels.txt", "info.json", CARD, files.FILE}
+        kept = (path for path in self.folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in kept if path.name not in skipped)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what is worse than it should be; mostly none."""
+        return warnings(self.checks, self.kind.tolerance)
+
+
+def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Path:
+    """Exports the best network of a run as a SavedModel.
+
+    Args:
+      run_dir: the run folder.
+      output_dir: where to; None: saved_model in the run folder.
+
+    Returns:
+      The folder written.
+
+    Raises:
+      InputError: there is no such run, or the folder is in the way.
+      RuntimeError: what was written does not answer as the network does; it is not kept.
+    """
+    folder = Path(output_dir or Run(run_dir).saved_model)
+    (made,) = export_formats(run_dir, {SAVED_MODEL.name: folder})
+    if made.failure:
+        raise RuntimeError(made.failure)
+    return made.folder
+
+
+def export_formats(
+    run_dir: str | Path,
+    formats: Mapping[str, str | Path] | Sequence[str],
+    representative: str | Path | None = None,
+    count: int = COUNT,
+    data_license: str = "",
+    trust_model: bool = False,
+) -> list[Exported]:
+    """Exports the best network of a run in several formats.
+
+    Args:
+      run_dir: the run folder.
+      formats: names in `FORMATS`, each with its folder; or names alone, for folders of these names
+        in the run folder.
+      representative: folder of pictures to compare on and to calibrate by; None: the run's training
+        set, or where that is not at hand, random images only.
+      count: how many of those pictures at most.
+      data_license: of the training data, for the card.
+      trust_model: see `runs.load_network`.
+
+    Returns:
+      What was written, or was not kept since it does not answer as the network does, in the order
+      asked for.
+
+    Raises:
+      InputError: an unknown format, no such run, a folder in the way, a missing package, or no
+        pictures to calibrate by.
+    """
+    if not isinstance(formats, Mapping):
+        formats = {name: Path(run_dir) / name for name in formats}
+    check_request(run_dir, formats)
+    run = Run(run_dir)
+    network, config = load_network(run_dir, trust_model=trust_model)
+    try:
+        pictures, source = representative_pictures(config.data, representative, count)
+    except InputError as error:
+        if representative:
+            raise
+        pictures, source = None, ""
+        print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
+    info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.epoch("best")}
+    temperature = temperature_of(run)
+    if temperature is not None:
+        info["temperature"] = temperature
+    trained = Trained(network, config.data.class_names, config.data.image_size, info, pictures)
+    made = []
+    for name, folder in formats.items():
+        print(f"Writing and checking {name} of {run.folder} ...", flush=True)
+        card = functools.partial(
+            model_card,
+            run_dir,
+            pictures=source,
+            data_license=data_license,
+            folder=Path(folder).name,
+            temperature=temperature,
+        )
+        kind, folder = FORMATS[name], Path(folder)
+        try:
+            made.append(Exported(kind, folder, write_export(kind, trained, folder, card)))
+        except RuntimeError as error:
+            made.append(Exported(kind, folder, failure=str(error)))
+    return made
+
+
+def temperature_of(run: Run) -> float | None:
+    """The run's, unless it was fitted for another epoch than the best one."""
+    file = run.folder / TEMPERATURE_FILE
+    value = read_temperature(file)
+    if value is None or not is_stale(run.folder):
+        return value
+    print(
+        f"note: {file} was fitted for another epoch and is left out. Fit it again by "
+        f"ldl-fer temperature --run_dir={run.folder}",
+        file=sys.stderr,
+    )
+    return None

@@ -1,0 +1,1 @@
+"""Label distributions of the faces in pictures and videos."""

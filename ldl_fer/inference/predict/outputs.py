@@ -1,0 +1,290 @@
+"""All faces of pictures and videos predicted, written, drawn, printed and counted."""
+
+import contextlib
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ldl_fer.errors import InputError
+from ldl_fer.files import whole_file
+from ldl_fer.inference.predict.drawing import draw_predictions, verdict
+from ldl_fer.inference.predict.face import FacePrediction
+from ldl_fer.inference.predict.predictor import Answer, Predictor
+from ldl_fer.inference.predict.sources import Source, count_shots, frame_rate, shots
+
+PLACE = ("file", "frame", "seconds", "width", "height", "error")
+BOX = ("x", "y", "box_width", "box_height")
+_PICTURES_KEPT = {".jpg", ".jpeg", ".png", ".webp"}  # endings that annotated pictures keep
+
+
+def face_record(face: FacePrediction) -> dict:
+    """What JSON lines say of a face: box and landmarks in pixels, entropy in nats."""
+    return {
+        "box": [round(side, 2) for side in face.box],
+        "score": _rounded(face.score),
+        "landmarks": None
+        if face.landmarks is None
+        else face.landmarks.astype(float).round(2).tolist(),
+        "leading": face.leading,
+        "confidence": _rounded(face.confidence),
+        "runner_up": face.runner_up,
+        "margin": _rounded(face.margin),
+        "entropy": _rounded(face.entropy),
+        "ambiguous": face.ambiguous,
+        "doubts": list(face.doubts),
+        "valence": _rounded(face.valence),
+        "arousal": _rounded(face.arousal),
+        "distribution": {name: _rounded(p) for name, p in face.distribution.items()},
+    }
+
+
+def record(answer: Answer) -> dict:
+    """What JSON lines say of an answer to a shot."""
+    return _place(answer) | {"faces": [face_record(face) for face in answer.faces]}
+
+
+def rows(answer: Answer, class_names: Sequence[str]) -> list[dict]:
+    """What the CSV says of it: a row for each face, or one with `faces` 0."""
+    place = _place(answer) | {"faces": len(answer.faces)}
+    if not answer.faces:
+        return [place]
+    made = []
+    for number, face in enumerate(answer.faces):
+        told = face_record(face)
+        box, shares = told.pop("box"), told.pop("distribution")
+        told |= {"face": number, "doubts": ";".join(told["doubts"])}
+        told |= dict(zip(BOX, box, strict=True))
+        told |= {f"probability_{name}": shares[name] for name in class_names}
+        made.append(place | told)
+    return made
+
+
+@contextlib.contextmanager
+def json_lines(path: str | Path) -> Iterator:
+    """A function that adds an answer to a file of JSON lines."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+        yield lambda answer: file.write(json.dumps(record(answer), ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def table(path: str | Path, class_names: Sequence[str]) -> Iterator:
+    """A function that adds an answer to a CSV."""
+    columns = [
+        *PLACE, "faces", "face", *BOX, "score", "leading", "confidence", "runner_up", "margin",
+        "entropy", "ambiguous", "doubts", "valence", "arousal",
+        *(f"probability_{name}" for name in class_names),
+    ]  # fmt: skip
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        yield lambda answer: writer.writerows(rows(answer, class_names))
+
+
+@contextlib.contextmanager
+def drawings(targets: dict[Source, Path], whole: bool, every: int) -> Iterator:
+    """A function that draws an answer: a picture to its target, a frame into its source's video.
+
+    Args:
+      targets: of `drawing_paths`.
+      whole: as `draw_predictions` takes it.
+      every: frames of a video from one answer to the next; the annotated video has those alone
+        and lasts as long.
+    """
+    with contextlib.ExitStack() as video:  # the one that is being written
+        now, write = None, None
+
+        def draw(answer: Answer) -> None:
+            nonlocal now, write
+            source = answer.shot.source
+            if source != now:
+                video.close()
+                now, write = source, None
+            if answer.image is None:
+                return
+            drawn = draw_predictions(answer.image, answer.faces, whole)
+            if not source.is_video:
+                _write_picture(targets[source], drawn)
+                return
+            if write is None:
+                rate = frame_rate(source.path) / every
+                write = video.enter_context(_video(targets[source], drawn.shape[1::-1], rate))
+            write(drawn)
+
+        yield draw
+
+
+def drawing_paths(sources: Sequence[Source], folder: str | Path) -> dict[Source, Path]:
+    """Where the annotated pictures and videos go: their names below the folder, each another.
+
+    Raises:
+      InputError: a source itself would be replaced.
+    """
+    folder, taken, paths = Path(folder), set(), {}
+    read = {source.path.resolve() for source in sources}
+    for source in sources:
+        name = Path(source.name)
+        ending = ".mp4" if source.is_video else name.suffix
+        if not source.is_video and ending.lower() not in _PICTURES_KEPT:
+            ending = ".png"
+        number, path = 1, folder / name.with_suffix(ending)
+        while str(path).lower() in taken:
+            number += 1
+            path = folder / name.with_name(f"{name.stem}_{number}{ending}")
+        if path.resolve() in read:
+            raise InputError(
+                f"{path} is an input and would be replaced: name another --draw folder."
+            )
+        taken.add(str(path).lower())
+        paths[source] = path
+    return paths
+
+
+@contextlib.contextmanager
+def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
+    """A function that adds a frame, RGB, to an MPEG-4 video; it is made to fit the first."""
+    with whole_file(path) as partial:
+        writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
+        _check(writer.isOpened(), path)
+
+        def write(image: np.ndarray) -> None:
+            if image.shape[1::-1] != size:
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            writer.write(np.ascontiguousarray(image[..., ::-1]))
+
+        try:
+            yield write
+        finally:
+            writer.release()
+
+
+def _write_picture(path: Path, image: np.ndarray) -> None:
+    with whole_file(path) as partial:
+        _check(cv2.imwrite(str(partial), np.ascontiguousarray(image[..., ::-1])), path)
+
+
+def _place(answer: Answer) -> dict:
+    shot, (width, height) = answer.shot, answer.size
+    values = str(shot.source.path), shot.frame, shot.seconds, width, height, answer.error
+    return dict(zip(PLACE, values, strict=True))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def _check(written: bool, path: Path) -> None:
+    if not written:
+        raise InputError(f"cannot write {path}. Name another --draw folder, with free space.")
+
+
+_ENDINGS = (".jsonl", ".csv")
+
+
+def predict_sources(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    outputs: Sequence[str | Path] = (),
+    drawing_folder: str | Path | None = None,
+    *,
+    every: int = 1,
+    whole: bool = False,
+    print_faces: bool = False,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Predicts all faces of pictures and videos and writes what was asked for.
+
+    What cannot be read is told on stderr and goes into the outputs with its reason.
+
+    Args:
+      predictor: the model.
+      sources: of `footage.find_sources`.
+      outputs: files that end in .jsonl or .csv; see `prediction_files`.
+      drawing_folder: annotated pictures and videos go there; None: none are drawn.
+      every: of a video, every n-th frame is looked at.
+      whole: pictures are face crops, as the predictor was told; for drawing.
+      print_faces: whether each face is printed as a line.
+      progress: whether to show a progress bar.
+
+    Returns:
+      Counts: `shots` (pictures and frames that were read), `faces`, `ambiguous`, `without_face`,
+      `unreadable`.
+
+    Raises:
+      InputError: as `check_outputs`, an input would be replaced, or disk errors.
+    """
+    check_outputs(outputs, sources)
+    targets = drawing_paths(sources, drawing_folder) if drawing_folder else {}
+    counts = dict.fromkeys(("shots", "faces", "ambiguous", "without_face", "unreadable"), 0)
+    with contextlib.ExitStack() as stack:
+        takers = [
+            stack.enter_context(
+                json_lines(output)
+                if Path(output).suffix == ".jsonl"
+                else table(output, predictor.class_names)
+            )
+            for output in outputs
+        ]
+        if targets:
+            takers.append(stack.enter_context(drawings(targets, whole, every)))
+        answers = predictor.stream(shots(sources, every), keep_images=bool(targets))
+        total = count_shots(sources, every)
+        for answer in tqdm(answers, "pictures", total, unit="picture", disable=not progress):
+            for take in takers:
+                take(answer)
+            counts["unreadable" if answer.error else "shots"] += 1
+            counts["faces"] += len(answer.faces)
+            counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
+            counts["without_face"] += not (answer.faces or answer.error)
+            if answer.error:
+                tqdm.write(f"{answer.shot.source.path}: {answer.error}", sys.stderr)
+            elif print_faces:
+                tqdm.write("\n".join(_lines(answer)))
+    return counts
+
+
+def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> None:
+    """Whether outputs can be written, before time is spent on them.
+
+    Raises:
+      InputError: an ending is another than .jsonl or .csv, a file is an input, a folder or named
+        twice, or its folder cannot be written to.
+    """
+    inputs, taken = {source.path.resolve() for source in sources}, set()
+    for output in map(Path, outputs):
+        if output.suffix not in _ENDINGS:
+            raise InputError(f"--output={output} must end in {' or '.join(_ENDINGS)}.")
+        if output.resolve() in inputs:
+            raise InputError(f"--output={output} is an input. Name another file.")
+        if output.resolve() in taken:
+            raise InputError(f"--output={output} is named twice. Leave one out.")
+        taken.add(output.resolve())
+        if output.is_dir():
+            raise InputError(f"--output={output} is a folder. Name a file in it.")
+        folder = next(parent for parent in output.absolute().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise InputError(f"--output={output}: {folder} is no folder that can be written to.")
+
+
+def _lines(answer: Answer) -> list[str]:
+    shot = answer.shot
+    place = str(shot.source.path)
+    if shot.frame is not None:
+        place += f" {shot.seconds:.2f} s"
+    return [f"{place}: {_words(face)}" for face in answer.faces] or [f"{place}: no face"]
+
+
+def _words(face: FacePrediction) -> str:
+    first = sorted(face.distribution.items(), key=lambda item: item[1], reverse=True)[:3]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in first)
+    x, y, width, height = (round(side) for side in face.box)
+    words = f"{verdict(face)} ({shares}; entropy {face.entropy:.2f} nats"
+    if face.valence is not None:
+        words += f"; valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
+    return f"{words}) at {x},{y} {width}x{height}"

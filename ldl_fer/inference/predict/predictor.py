@@ -1,0 +1,338 @@
+"""From pictures to label distributions: faces found, cut out, passed through a trained network.
+
+from ldl_fer import Predictor
+
+predictor = Predictor("checkpoints/mine", detector="yunet.onnx")
+for face in predictor("party.jpg"):
+    print(face.leading, face.confidence, face.ambiguous, face.distribution)
+
+for answer in predictor.stream(paths):  # many pictures: faces of several share a batch
+    print(answer.item, answer.error or answer.faces)
+"""
+
+import functools
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ldl_fer.data.pictures import resized
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.temperature import scaled
+from ldl_fer.evaluation.trained_model import TrainedModel, load_model
+from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
+from ldl_fer.inference.predict.sources import VIDEOS, Shot, decoded_picture
+from ldl_fer.preparation.affect.model import load_affect_model
+from ldl_fer.preparation.faces import DETECT, FACES, WHOLE, Face, FaceDetector, aligned
+
+_END: Any = object()
+Picture = np.ndarray | str | Path | Shot
+
+
+@dataclass
+class Answer:
+    """What became of one item of a stream.
+
+    Attributes:
+      item: as it was given.
+      image: RGB uint8 [H, W, 3]; None if it could not be read, or pictures are not kept.
+      size: its width and height, pixels; (0, 0) if it could not be read.
+      faces: largest first; empty if there is none.
+      error: why it could not be read; empty if it could.
+    """
+
+    item: Picture
+    image: np.ndarray | None = None
+    size: tuple[int, int] = (0, 0)
+    faces: list[FacePrediction] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def shot(self) -> Shot:
+        """The item, of a stream of `footage.shots`."""
+        assert isinstance(self.item, Shot)
+        return self.item
+
+
+@dataclass
+class Seen:
+    """An answer before the network has spoken.
+
+    `known` holds for each face what `FacePrediction` has of the detector; `crops` the face as the
+    network takes it, and as the valence-arousal regressor does where there is one.
+    """
+
+    answer: Answer
+    known: list[dict[str, Any]] = field(default_factory=list)
+    crops: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+
+
+def pixels_of(item: Picture) -> np.ndarray:
+    """RGB uint8 [H, W, 3].
+
+    Raises:
+      OSError, ValueError: it is no picture, or cannot be read; the text says why.
+    """
+    if isinstance(item, Shot):
+        return item.load()
+    image = decoded_picture(item) if isinstance(item, (str, Path)) else item
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
+    return image
+
+
+def known_of(face: Face | None, width: int, height: int) -> dict[str, Any]:
+    """What `FacePrediction` has of the detector; without a face, the whole picture's box."""
+    if face is None:
+        return {"box": (0.0, 0.0, float(width), float(height))}
+    return {"box": face.box, "score": face.score, "landmarks": face.landmarks}
+
+
+def crop_of(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
+    """The face aligned; of a whole picture, resized as the pictures of a training are."""
+    return resized(image, size) if face is None else aligned(image, face, size)
+
+
+def ahead(see: Callable[[Picture], Seen], items: Iterable, threads: int) -> Iterator[Seen]:
+    """`see` of every item, in their order, done ahead: one thread draws items, others see."""
+    drawn = iter(items)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
+
+        def task():
+            item = reader.submit(next, drawn, _END)
+
+            def run():
+                return _END if item.result() is _END else see(item.result())
+
+            return workers.submit(run)
+
+        tasks = deque(task() for _ in range(2 * threads))
+        while (seen := tasks.popleft().result()) is not _END:
+            tasks.append(task())
+            yield seen
+
+
+_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
+_HELD_ANSWERS = 1024
+
+
+def answered(
+    pictures: Iterable[Seen],
+    predict: Callable[[list[dict], list[tuple]], list[FacePrediction]],
+    batch_size: int,
+) -> Iterator[Answer]:
+    """The answers of pictures, in their order, each as soon as all its faces are predicted.
+
+    Args:
+      pictures: drawn from one at a time.
+      predict: `known` and `crops` of some faces, as `Seen` has them -> their predictions.
+      batch_size: faces are predicted in multiples of it, but for the last, and where the pictures
+        that wait are more than 1,024 or take more than 256 MB.
+    """
+    waiting, known, crops, held = deque(), [], [], 0
+    for seen in pictures:
+        waiting.append((seen.answer, len(seen.known)))
+        known += seen.known
+        crops += seen.crops
+        held += _bytes(seen.answer)
+        rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
+        if len(crops) < batch_size and not rushed:
+            continue
+        ready = len(crops) if rushed else len(crops) // batch_size * batch_size
+        predictions = predict(known[:ready], crops[:ready])
+        known, crops = known[ready:], crops[ready:]
+        for answer in _hand_out(waiting, deque(predictions)):
+            held -= _bytes(answer)
+            yield answer
+    yield from _hand_out(waiting, deque(predict(known, crops)))
+
+
+def _bytes(answer: Answer) -> int:
+    return 0 if answer.image is None else answer.image.nbytes
+
+
+def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
+    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
+    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
+        answer, count = waiting.popleft()
+        while len(answer.faces) < count:
+            answer.faces.append(predictions.popleft())
+        yield answer
+    if predictions:
+        waiting[0][0].faces.extend(predictions)
+
+
+_NOT_SEEN = (OSError, ValueError, cv2.error)  # raised of a picture that cannot be looked at
+
+
+class Predictor:
+    """A trained network with a face detector before it and a verdict behind it.
+
+    Attributes:
+      class_names: C names in the order of `FacePrediction.distribution`.
+      image_size: height and width of the network's input, pixels.
+      temperature: T of softmax(z / T), see `ldl_fer.evaluation.temperature`.
+      notes: sentences that a user should read, such as that nothing was calibrated.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | TrainedModel,
+        detector: str | Path | FaceDetector | None = None,
+        *,
+        faces: str = DETECT,
+        affect: Any | None = None,
+        temperature: float | None = None,
+        margin: float = MARGIN,
+        min_confidence: float = MIN_CONFIDENCE,
+        gray: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        """Loads what is needed.
+
+        Args:
+          model: a run folder, or a folder that `ldl-fer export` wrote.
+          detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
+          faces: "detect", or "whole": every picture is a face's crop already; no detector then.
+          affect: valence-arousal regressor: a path that `ldl_fer.preparation.affect` loads, or what it loads
+            (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
+          temperature: T; None: what was fitted for the model, 1 if nothing was.
+          margin: a face is ambiguous if the probabilities of its leading classes are closer.
+          min_confidence: or if the larger of them, calibrated, is below this.
+          gray: make pictures gray for the network, for one that was trained on gray pictures.
+          batch_size: faces that pass through the network together.
+
+        Raises:
+          InputError: a file is missing or is not what it should be, or a value is out of range.
+        """
+        if faces not in FACES:
+            raise InputError(f"faces is one of {', '.join(FACES)}, not {faces!r}.")
+        if not (0.0 <= margin <= 1.0 and 0.0 <= min_confidence <= 1.0):
+            raise InputError("margin and min_confidence are probabilities, from 0 to 1.")
+        if batch_size < 1:
+            raise InputError(f"batch_size is at least 1, not {batch_size}.")
+        if temperature is not None and not 0.0 < temperature < math.inf:
+            raise InputError(f"a temperature is above 0, not {temperature}.")
+        if faces == WHOLE and detector is not None:
+            raise InputError(
+                "--faces=whole has no use for a detector: leave out --detector, or --faces=whole."
+            )
+        self._detector: FaceDetector | None = None
+        if faces == DETECT:
+            if detector is None or isinstance(detector, (str, Path)):
+                detector = FaceDetector(detector)
+            self._detector = detector
+        self._model = load_model(model) if isinstance(model, (str, Path)) else model
+        self._affect = load_affect_model(affect) if isinstance(affect, (str, Path)) else affect
+        self.class_names, self.image_size = self._model.class_names, self._model.image_size
+        self.temperature = temperature or self._model.temperature or 1.0
+        self.notes = list(self._model.notes)
+        if temperature is None and self._model.temperature is None:
+            named = model if isinstance(model, (str, Path)) else "this model"
+            is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
+            run = model if is_run else "RUN on the run it was exported from, and export again"
+            self.notes.append(
+                f"no temperature was fitted for {named}, its confidence is as it came out: run "
+                f"ldl-fer temperature --run_dir={run}"
+            )
+        self._judge = functools.partial(
+            judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
+        )
+        self._gray, self._batch_size = gray, batch_size
+
+    def __call__(self, image: np.ndarray | str | Path) -> list[FacePrediction]:
+        """The faces of one picture, largest first.
+
+        Args:
+          image: RGB uint8 [H, W, 3], or a picture's path.
+
+        Raises:
+          InputError: it is none, or its file cannot be read; the text names the file.
+        """
+        name = ""
+        if isinstance(image, (str, Path)):
+            name = f"{image}: "
+            if Path(image).is_dir():
+                raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
+            if Path(image).suffix.lower() in VIDEOS:
+                raise InputError(f"{name}a video, not a picture. Use ldl-fer predict.")
+        try:
+            seen = self._see(image)
+        except _NOT_SEEN as error:
+            raise InputError(name + _reason(error)) from error
+        return self._predict(seen.known, seen.crops)
+
+    def stream(
+        self, items: Iterable[Picture], keep_images: bool = False, threads: int | None = None
+    ) -> Iterator[Answer]:
+        """Answers for many pictures, in their order.
+
+        Threads read, decode and detect ahead while the network works on full batches, made of the
+        faces of several pictures. A picture that cannot be read is an answer with an error. Memory
+        holds two pictures a thread and those that wait for their batch, at most 256 MB.
+
+        Args:
+          items: pictures, paths, or the shots of `footage.shots`; drawn from in another thread.
+          keep_images: whether answers hold their pictures.
+          threads: that decode and detect; None: one for each processor.
+        """
+        see = functools.partial(self._see_or_tell, keep_images)
+        seen = ahead(see, items, threads or os.cpu_count() or 1)
+        return answered(seen, self._predict, self._batch_size)
+
+    def probabilities(self, crops: np.ndarray) -> np.ndarray:
+        """Calibrated distributions of face crops.
+
+        Args:
+          crops: uint8 [N, image_size, image_size, 3], RGB.
+
+        Returns:
+          [N, C] float64, rows sum to 1.
+
+        Raises:
+          InputError: the network's output is not finite.
+        """
+        return scaled(self._model.probabilities(crops, self._batch_size), self.temperature)
+
+    def _predict(self, known: list[dict], crops: list[tuple]) -> list[FacePrediction]:
+        if not known:
+            return []
+        of_network, *of_affect = (np.stack(sort) for sort in zip(*crops, strict=True))
+        distributions = self.probabilities(of_network)
+        if self._affect:
+            places = self._affect.predict(*of_affect).tolist()
+            for facts, (valence, arousal) in zip(known, places, strict=True):
+                facts |= {"valence": valence, "arousal": arousal}
+        return [self._judge(p, **facts) for p, facts in zip(distributions, known, strict=True)]
+
+    def _see(self, item: Picture, keep_image: bool = False) -> Seen:
+        image = pixels_of(item)
+        height, width = image.shape[:2]
+        seen = Seen(Answer(item, image if keep_image else None, (width, height)))
+        for face in self._detector.detect(image) if self._detector else [None]:
+            seen.known.append(known_of(face, width, height))
+            crop = crop_of(image, face, self.image_size)
+            if self._gray:
+                crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            of_affect = [crop_of(image, face, self._affect.image_size)] if self._affect else []
+            seen.crops.append((crop, *of_affect))
+        return seen
+
+    def _see_or_tell(self, keep_image: bool, item: Picture) -> Seen:
+        try:
+            return self._see(item, keep_image)
+        except _NOT_SEEN as error:
+            return Seen(Answer(item, error=_reason(error)))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

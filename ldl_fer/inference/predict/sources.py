@@ -1,0 +1,176 @@
+"""What a user points at: pictures, folders, globs and videos, as shots to be looked at in order.
+
+A shot is a picture or one frame of a video. Pictures are decoded when the shot is asked for its
+pixels, so that it can be done in any thread; frames come decoded. What cannot be read is a shot
+too: asked for its pixels it raises the reason, and the rest goes on.
+"""
+
+import functools
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ldl_fer.data.pictures import PICTURE_ENDINGS, decoded_image, picture_bytes
+from ldl_fer.errors import InputError
+
+# FFmpeg would write of every damaged video on its own; a shot tells of it.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+VIDEOS = {*(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")}
+_MISSED = 0.02  # part of the frames that a video's header may promise too much
+_SLOWEST, _FASTEST = 1.0, 240.0  # frames per second that are believed
+_USUAL_RATE = 25.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file.
+
+    Attributes:
+      path: as the user wrote it, or below the folder they named.
+      name: the path below that folder, or the file's name; what results are called by.
+      is_video: by the file's ending; nothing but a file is one.
+    """
+
+    path: Path
+    name: str
+    is_video: bool
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture, or a frame of a video.
+
+    Attributes:
+      source: the file.
+      load: answers RGB uint8 [H, W, 3]; raises OSError or ValueError, whose text says why not.
+      frame: number of the frame from 0; None for a picture or for the video as a whole.
+      seconds: from the video's start; None as for `frame`.
+    """
+
+    source: Source
+    load: Callable[[], np.ndarray]
+    frame: int | None = None
+    seconds: float | None = None
+
+
+def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+    """The files that the inputs stand for, each once, in the order of the inputs.
+
+    Args:
+      inputs: files of any ending; folders, searched with all below them for the endings in
+        `PICTURE_ENDINGS` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders
+        whose name begins with a dot are not searched for.
+
+    Raises:
+      InputError: a folder or glob that nothing is found in, or a path that does not exist.
+    """
+    found = {}
+    for given in map(str, inputs):
+        if glob.has_magic(given) and not Path(given).exists():
+            paths = sorted(map(Path, glob.glob(given, recursive=True)))
+            if not paths:
+                raise InputError(f"no file matches {given}. Check the folder and the ending.")
+        elif not Path(given).exists():
+            raise InputError(f"there is no file or folder {given}. Correct the path.")
+        else:
+            paths = [Path(given)]
+        for path in paths:
+            files = _below(path) if path.is_dir() else [path]
+            for file in files:
+                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+                # A pipe or device would make OpenCV wait; asked for its pixels, it is refused.
+                is_video = _ending(file) in VIDEOS and file.is_file()
+                found.setdefault(file.resolve(), Source(file, name, is_video))
+    return list(found.values())
+
+
+def count_shots(sources: Sequence[Source], every: int = 1) -> int:
+    """How many shots `shots` will give, as far as the videos' headers are right."""
+    return sum(-(-_frame_count(s.path) // every) if s.is_video else 1 for s in sources)
+
+
+def shots(sources: Sequence[Source], every: int = 1) -> Iterator[Shot]:
+    """The pictures, and every n-th frame of the videos, from the first on.
+
+    A video that cannot be opened, has no frame or ends before its header says gives one more shot,
+    without a frame number, that raises the reason.
+    """
+    for source in sources:
+        if source.is_video:
+            yield from _frames(source, every)
+        else:
+            yield Shot(source, functools.partial(decoded_picture, source.path))
+
+
+def decoded_picture(path: str | Path) -> np.ndarray:
+    """A picture file as RGB uint8 [H, W, 3], upright.
+
+    Raises:
+      OSError: it cannot be read, or is a pipe or device.
+      ValueError: it cannot be decoded; the text says why.
+    """
+    return decoded_image(picture_bytes(path))
+
+
+def frame_rate(path: str | Path) -> float:
+    """Frames per second of a video, from its header; 25 if that tells nothing credible."""
+    rate = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+    return rate if _SLOWEST <= rate <= _FASTEST else _USUAL_RATE
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _below(folder: Path) -> list[Path]:
+    endings = {*PICTURE_ENDINGS} | VIDEOS
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if _ending(file) in endings
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+    if not files:
+        raise InputError(f"{folder} holds no picture and no video ({', '.join(sorted(endings))}).")
+    return files
+
+
+def _frame_count(path: Path) -> int:
+    """By the header, at least 1: some say nothing, or nonsense."""
+    count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
+    return int(count) if 0 < count < 1e9 else 1
+
+
+def _frames(source: Source, every: int) -> Iterator[Shot]:
+    video, rate, number = cv2.VideoCapture(str(source.path)), frame_rate(source.path), 0
+    try:
+        while video.grab():
+            if number % every == 0:
+                seconds = video.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+                if seconds <= 0.0:  # The first frame, or a file without times.
+                    seconds = number / rate
+                decoded, frame = video.retrieve()
+                if not decoded:
+                    break
+                image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                yield Shot(source, functools.partial(np.asarray, image), number, round(seconds, 4))
+            number += 1
+    finally:
+        video.release()
+    promised = _frame_count(source.path)
+    if not number:
+        yield Shot(source, functools.partial(_fail, "not a video that OpenCV can read"))
+    elif number < promised * (1.0 - _MISSED) - 1:
+        reason = f"the video ends after {number} of {promised} frames: damaged, or cut short"
+        yield Shot(source, functools.partial(_fail, reason))
+
+
+def _fail(reason: str) -> np.ndarray:
+    raise ValueError(reason)

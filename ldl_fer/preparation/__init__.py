@@ -1,0 +1,1 @@
+"""From a download to an annotation CSV that can be trained on."""

@@ -1,0 +1,267 @@
+"""Valence and arousal for faces that have none, without which neighbors cannot be found.
+
+predict: by any model
+    ldl-fer affect predict --annotations=mine.csv --image_dir=images \\
+        --output=mine_va.csv --model=checkpoints/affect
+    ldl-fer affect predict --annotations=mine.csv --image_dir=images \\
+        --output=mine_va.csv --model=enet_b0_8_va_mtl.onnx --scale=1/255 \\
+        --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225 --columns=-2,-1
+
+    A model of `train` needs no further flags. Of any other .onnx (package onnxruntime), .h5, .keras
+    or SavedModel say how its pixels are scaled, and what the file does not tell: its input becomes
+    (scale * pixel + offset - mean) / std, pixels from 0 to 255. --spec=FILE.json holds the same;
+    x.json beside x.onnx is found by itself.
+
+train: a regressor, on a CSV that has valence and arousal in some rows at least
+    ldl-fer affect train --preset=frozen --pretrained=MobileFaceNet.onnx \\
+        --train_data_path=train.csv --train_image_dir=images \\
+        --test_data_path=test.csv --test_image_dir=images --run_dir=checkpoints/affect
+
+    Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
+    Pearson and RMSE come with 95 % bootstrap intervals, which tell of the choice of faces, not of
+    another training. An RMSE above the given values' standard deviation is warned of: their mean
+    would do better. It trains on one device from start to end and finds no neighbors: flags that
+    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
+
+prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
+    ldl-fer affect prototypes --annotations=mine.csv --image_dir=images \\
+        --output=mine_va.csv --classifier=checkpoints/mine
+
+    `ldl-fer train --method=cross_entropy` makes a classifier from the same CSV, without valence
+    and arousal. Places a_j of the classes: Russell and Mehrabian (1977), or the class means
+    of --from_csv.
+
+Of `predict` and `prototypes`, the output is the input with valence and arousal where they were
+missing (empty, -2, or no such columns), and where each row's are from in
+valence_arousal_source; --overwrite replaces values that are there as well, and tells how the new
+ones agree with them. A column knn is dropped where values changed.
+
+    ldl-fer affect predict --help      the flags of one of the three
+"""
+
+import functools
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from ldl_fer.config import command_line
+from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
+from ldl_fer.config.help import subject
+from ldl_fer.config.settings import CLASS_NAMES, TRUST_HELP
+from ldl_fer.data.annotation_checks import NEIGHBORS
+from ldl_fer.errors import InputError
+from ldl_fer.files import same_file
+from ldl_fer.preparation.affect import BATCH_SIZE
+from ldl_fer.preparation.affect.agreement import agreement, agreement_table, worse_than_constant
+from ldl_fer.preparation.affect.filling import Affect, class_table, fill, warnings_of
+from ldl_fer.preparation.affect.model_spec import CHANNELS, LAYOUTS
+from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
+
+COMMANDS = ("predict", "train", "prototypes")
+SPEC_FLAGS = (
+    *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
+    *("outputs", "columns", "tanh", "output_scale"),
+)
+_UNUSED = (  # settings that `train_regressor` does not look at
+    *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
+    *("jit", "pictures", "sync_batch_norm"),
+)
+
+
+def define_command_flags(command: str | None) -> None:
+    """Those of the command; of none, if there is none."""
+    if command == "train":
+        define_flags("data", "augmentation", "network", "optimizer", "run", without=_UNUSED)
+        with subject("data"):
+            flags.DEFINE_string("test_data_path", "", "CSV (or shards) to measure the result on.")
+            flags.DEFINE_string("test_image_dir", "", "Folder that its paths start from.")
+        return
+    if command is None:
+        return
+    with subject("files"):
+        flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
+        flags.DEFINE_string("image_dir", None, "Folder that its paths start from.", required=True)
+        flags.DEFINE_string("output", None, "CSV to write.", required=True)
+        flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
+    if command == "prototypes":
+        _define_prototype_flags()
+    else:
+        _define_model_flags()
+
+
+def _define_prototype_flags() -> None:
+    with subject("classifier"):
+        flags.DEFINE_string(
+            "classifier", None, "Run of ldl-fer train, or exported SavedModel.", required=True
+        )
+        flags.DEFINE_string(
+            "from_csv", None, "CSV whose class means take the prototypes' place; classes as there."
+        )
+        flags.DEFINE_integer("batch_size", BATCH_SIZE, "Pictures per call of the model.", 1)
+
+
+def _define_model_flags() -> None:
+    with subject("files"):
+        flags.DEFINE_list(
+            "class_names", list(CLASS_NAMES), "Names of the classes, in the order of `expression`."
+        )
+    with subject("model"):
+        flags.DEFINE_string(
+            "model", None, "Run of `affect train`, .onnx, .h5, .keras or SavedModel.", required=True
+        )
+        flags.DEFINE_bool("trust_model", False, TRUST_HELP)
+        flags.DEFINE_string("spec", None, "JSON with what the flags below say; they override it.")
+        flags.DEFINE_integer("batch_size", BATCH_SIZE, "Pictures per call of the model.", 1)
+    with subject("what goes into the model"):
+        flags.DEFINE_integer(
+            "image_size", None, "Height and width of the input, pixels. (default: as the file says)"
+        )
+        flags.DEFINE_enum("channels", None, CHANNELS, "Order of the colors. (default: RGB)")
+        flags.DEFINE_enum(
+            "layout",
+            None,
+            LAYOUTS,
+            "Order of the input's axes. (default: as the file's shape shows)",
+        )
+        for name, text, default in (
+            ("scale", "Factor of pixels, such as 1/255.", 1),
+            ("offset", "Added then.", 0),
+            ("mean", "Subtracted then.", 0),
+            ("std", "Divisor then.", 1),
+        ):
+            text += " One number, or three in the order of --channels."
+            flags.DEFINE_list(name, None, f"{text} (default: {default})")
+    with subject("what comes out of the model"):
+        flags.DEFINE_list(
+            "outputs",
+            None,
+            "Output with both, or outputs of valence and arousal. (default: the only)",
+        )
+        flags.DEFINE_list(
+            "columns", None, "Columns of valence and arousal, from 0, or from the end: -2,-1."
+        )
+        flags.DEFINE_bool("tanh", None, "Apply tanh to the output. (default: no)")
+        flags.DEFINE_float(
+            "output_scale",
+            None,
+            "Factor of the output, before tanh: 0.1 for -10..10. (default: 1)",
+        )
+
+
+def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
+    """What can be said of the paths before a model is loaded.
+
+    Raises:
+      InputError: no such CSV or folder, or the output is the input.
+    """
+    if not Path(annotations_path).is_file():
+        raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
+    if not Path(image_dir).is_dir():
+        raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+    if same_file(annotations_path, output):
+        raise InputError(f"{output} is the input itself. Name another --output.")
+
+
+def fill_csv(
+    annotations_path: str,
+    image_dir: str,
+    output: str,
+    model: Affect,
+    class_names: Sequence[str],
+    overwrite: bool,
+    batch_size: int,
+) -> None:
+    """Fills a CSV by a model and prints what came out.
+
+    Raises:
+      InputError: as `check_paths`, `read_partial_annotations` and `fill`.
+    """
+    check_paths(annotations_path, image_dir, output)
+    partial = read_partial_annotations(annotations_path, class_names)
+    filled, rows, values = fill(partial, model, image_dir, overwrite, batch_size)
+    filled.write(output)
+    print(class_table(partial, rows, values))
+    given = partial.valence_arousal[rows]
+    known = np.isfinite(given).all(axis=1)
+    told = warnings_of(partial, rows, values)
+    if known.sum() > 1:
+        found = agreement(given[known], values[known].clip(-1.0, 1.0))
+        print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
+        told += [
+            f"{text}. Are --columns, --channels and the scaling of the pixels right?"
+            for text in worse_than_constant(found)
+        ]
+    warn(told)
+    stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
+    dropped = "; knn dropped, it was of other values" if stale else ""
+    print(f"\n{output}: {len(rows):,} of {len(partial):,} rows filled by {model.source}{dropped}")
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Prints sentences as warnings."""
+    for text in texts:
+        print(f"warning: {text}", file=sys.stderr)
+
+
+def run() -> None:
+    """Starts the command."""
+    named = next((word for word in sys.argv[1:] if word in COMMANDS), None)
+    if named is None:  # its flags are unknown: let `main` say what is missing, not the first flag
+        sys.argv = [word for word in sys.argv if word[:2] != "--" or word[:6] == "--help"]
+    command_line.start(
+        main,
+        functools.partial(define_command_flags, named),
+        __doc__,
+        positional="predict, train or prototypes",
+        closing=preset_table if named == "train" else None,
+    )
+
+
+def main(names: list[str]) -> None:
+    given = flags.FLAGS
+    if len(names) != 1 or names[0] not in COMMANDS:
+        raise InputError(f"say one of {', '.join(COMMANDS)} first. See --help.")
+    if names[0] == "train":
+        _train(given)
+        return
+
+    pass  # MOVED
+
+    paths = given.annotations, given.image_dir, given.output
+    check_paths(*paths)
+    if names[0] == "prototypes":
+        from ldl_fer.preparation.affect.prototypes import WARNING, load_prototypes
+
+        warn([WARNING])
+        model, class_names = load_prototypes(given.classifier, given.from_csv)
+    else:
+        from ldl_fer.preparation.affect.model import load_named_model
+
+        settings = {name: given[name].value for name in SPEC_FLAGS}
+        model = load_named_model(given.model, given.spec, settings, given.trust_model)
+        class_names = given.class_names
+    fill_csv(*paths, model, tuple(class_names), given.overwrite, given.batch_size)
+
+
+def _train(given: flags.FlagValues) -> None:
+    from ldl_fer.data.paths import check_data
+
+    config = config_from_flags()
+    check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
+
+    from ldl_fer.preparation.affect.agreement import agreement_table, worse_than_constant
+
+    pass  # MOVED
+    from ldl_fer.preparation.affect.regressor import train_regressor
+
+    found = train_regressor(config, given.test_data_path, given.test_image_dir)
+    for name, measured in found.items():
+        print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
+        warn(
+            f"{name}: {text}: train longer or on more faces."
+            for text in worse_than_constant(measured)
+        )
+    print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")

@@ -1,0 +1,227 @@
+"""What a data-set reader is: from the rows that a layout holds to a checked `DataSet`."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.data.annotation_checks import (
+    AROUSAL,
+    LABEL,
+    PATH,
+    VALENCE,
+    AnnotationError,
+    check_paths,
+    vote_columns,
+)
+from ldl_fer.data.annotations import Annotations
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT, DataSet
+from ldl_fer.preparation.datasets.source_files import missing
+
+_SYNONYMS = {
+    "Neutral": ("neutral", "neutrality", "normal", "ne"),
+    "Happy": ("happy", "happiness", "happily", "joy", "ha"),
+    "Sad": ("sad", "sadness", "sa"),
+    "Surprise": ("surprise", "surprised", "surprising", "su"),
+    "Fear": ("fear", "fearful", "afraid", "scared", "fe"),
+    "Disgust": ("disgust", "disgusted", "di"),
+    "Anger": ("anger", "angry", "an"),
+    "Contempt": ("contempt", "contemptuous", "co"),
+}
+_NAME_OF = {word: name for name, words in _SYNONYMS.items() for word in words}
+
+
+def one_name(word: str) -> str:
+    """The name of an emotion for any of its synonyms, letters in any case ("angry": "Anger").
+
+    Another word is returned in lower case, without the blanks around it.
+    """
+    word = word.strip().lower()
+    return _NAME_OF.get(word, word)
+
+
+CLASS = "class_name"
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What a layout holds, before classes become numbers.
+
+    Attributes:
+      table: a row per picture: PATH under the root; CLASS, a name as `one_name` gives it; SPLIT;
+        ORIGINAL, the label as the data set writes it; VALENCE and AROUSAL if it has them; columns
+        votes_<class> and others are carried.
+      left_out: (split, reason) -> number of rows not in the table.
+      picture: path -> PNG file, for pictures that are not files yet; None: they are.
+    """
+
+    table: pd.DataFrame
+    left_out: Counter = dataclasses.field(default_factory=Counter)
+    picture: Callable[[str], bytes] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """One layout.
+
+    Attributes:
+      name: of the command.
+      title: the data set's name.
+      rows: (root, splits, **options) -> `Rows`; `splits` are those wanted, all if empty.
+      label_order: classes in the order of the data set's own numbers, or of its class folders.
+      published_counts: split -> rows per class, in the order of `CLASS_NAMES`; empty: none known.
+      options: name -> default of what `rows` takes beside root and splits.
+      only_known: a class that is not among the class names is a mistake; else it is left out.
+    """
+
+    name: str
+    title: str
+    rows: Callable[..., Rows]
+    label_order: tuple[str, ...]
+    published_counts: Mapping[str, tuple[int, ...]]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    only_known: bool = False
+
+    def published(self, split: str, class_names: Sequence[str]) -> list[int | None]:
+        """Published rows per class, in the order of any class names; None where none is known."""
+        counts = self.published_counts.get(split, ())
+        count_of = dict(zip(map(one_name, CLASS_NAMES), counts, strict=False))
+        return [count_of.get(one_name(name)) for name in class_names]
+
+    def read(
+        self,
+        root: str | Path,
+        splits: Sequence[str] = (),
+        class_names: Sequence[str] | None = None,
+        skip_missing: bool = False,
+        **options: Any,
+    ) -> DataSet:
+        """Reads the data set; writes nothing.
+
+        Args:
+          root: folder of the download.
+          splits: those wanted; empty: all that are there.
+          class_names: C names in the order of `expression`, in any spelling that `one_name` knows;
+            None: `CLASS_NAMES`.
+          skip_missing: leave out pictures that are listed and not there.
+          options: of this reader.
+
+        Raises:
+          InputError: anything is wrong with the arguments or the files.
+        """
+        root, names = Path(root), tuple(class_names or CLASS_NAMES)
+        if not root.is_dir():
+            raise InputError(
+                f"the folder {root} does not exist. Give that of {self.title} as --root."
+            )
+        strange = sorted(set(options) - set(self.options))
+        if strange:
+            raise InputError(
+                f"{self.name} does not use {', '.join('--' + name for name in strange)}; "
+                "leave it out. See --help."
+            )
+        rows = self.rows(root, tuple(splits), **{**self.options, **options})
+        left_out = Counter(rows.left_out)
+        again = rows.table.duplicated([SPLIT, PATH])
+        left_out.update((split, "listed a second time") for split in rows.table[SPLIT][again])
+        table = self._numbered(rows.table[~again], names, left_out, root)
+        if rows.picture is None:
+            table = _present(table, root, skip_missing, left_out)
+        parts = dict(iter(table.groupby(SPLIT, sort=False)))
+        absent = [split for split in splits if split not in parts]
+        if absent or not parts:
+            told = "; ".join(f"{n} of {split}: {reason}" for (split, reason), n in left_out.items())
+            raise InputError(
+                f"{root}: no row is left of {', '.join(absent) or 'any split'} (left out: "
+                f"{told or 'none'}). See --help for the layout."
+            )
+        problems = [
+            p for part in parts.values() for p in check_paths(list(part[PATH]), None, False)
+        ]
+        if problems:
+            raise AnnotationError(root, [(None, text) for _, text in problems])
+        return DataSet(
+            {s: Annotations(part.reset_index(drop=True), names) for s, part in parts.items()},
+            left_out,
+            root if rows.picture is None else None,
+            rows.picture,
+        )
+
+    def _numbered(
+        self, table: pd.DataFrame, class_names: tuple[str, ...], left_out: Counter, root: Path
+    ) -> pd.DataFrame:
+        """The table with class numbers, and our columns first; counts what is of other classes."""
+        number_of = {one_name(name): number for number, name in enumerate(class_names)}
+        if len(number_of) < len(class_names):
+            raise InputError(f"--class_names={','.join(class_names)} names a class twice.")
+        other = ~table[CLASS].isin(number_of)
+        if self.only_known and other.any():
+            raise InputError(
+                f"{root}: {', '.join(sorted(set(table[ORIGINAL][other])))}: no such class; there "
+                f"are {', '.join(class_names)}. Say what it is by --map=FOLDER=Class, leave it out "
+                "by --leave_out=FOLDER, or name all classes by --class_names."
+            )
+        for (split, name), rows in table[other].groupby([SPLIT, CLASS], sort=False).size().items():
+            left_out[split, f"{name}, not among the classes"] += int(rows)
+        kept = table[~other]
+        kept = kept.assign(**{LABEL: kept[CLASS].map(number_of).astype(np.int64)})
+        for name in {VALENCE, AROUSAL} - set(kept):
+            kept[name] = np.nan
+        votes = dict(zip(number_of, vote_columns(class_names), strict=True))
+        kept = kept.rename(columns={f"votes_{name.lower()}": ours for name, ours in votes.items()})
+        first = [PATH, LABEL, VALENCE, AROUSAL, SPLIT, ORIGINAL]
+        first += [name for name in votes.values() if name in kept]
+        return kept[first + [name for name in kept if name not in (*first, CLASS)]]
+
+
+def wanted_splits(
+    there: Mapping[str, Any], splits: Sequence[str], root: Path, sought: str
+) -> dict[str, Any]:
+    """Those of a layout's splits that are there and wanted.
+
+    Args:
+      there: split -> its file or folder, None where there is none.
+      splits: those wanted; empty: all.
+      root: the data set's folder, for complaints.
+      sought: what was looked for, for complaints.
+
+    Raises:
+      InputError: a wanted split is not there, or none is.
+    """
+    strange = [split for split in splits if split not in there]
+    if strange:
+        raise InputError(f"--split={','.join(strange)}: the splits are {', '.join(there)}.")
+    chosen = {
+        s: place for s, place in there.items() if place is not None and s in (splits or there)
+    }
+    absent = [split for split in splits or there if split not in chosen]
+    if absent and (splits or not chosen):
+        raise InputError(f"{root} has no {', '.join(absent)}; looked for {sought}.")
+    return chosen
+
+
+def _present(table: pd.DataFrame, root: Path, skip: bool, left_out: Counter) -> pd.DataFrame:
+    """The rows whose picture is there; counts the others, or raises InputError."""
+    paths = table[PATH].tolist()
+    absent = missing(paths, root)
+    if not absent:
+        return table
+    if not skip or len(absent) == len(paths):
+        shown = "".join(f"\n  {paths[position]}" for position in absent[:_SHOWN])
+        more = f"\n  and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        cure = "Give the folder that holds them as --root"
+        cure += ", or leave them out by --skip_missing." if len(absent) < len(paths) else "."
+        raise InputError(
+            f"{root}: {len(absent)} of {len(paths)} pictures that are listed are not there:"
+            f"{shown}{more}\n{cure}"
+        )
+    for split, rows in table.iloc[absent].groupby(SPLIT, sort=False):
+        left_out[split, f"no picture (the first is {rows[PATH].iloc[0]})"] += len(rows)
+    return table.drop(index=table.index[absent])

@@ -1,0 +1,139 @@
+"""Rows per class: against what is published, and against what a training needs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.reader import Reader
+from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
+from ldl_fer.preparation.doctor.split import Split
+
+UNBALANCED = 20  # times as many rows in the largest class as in the smallest
+FEW = 10  # rows of a class, below which nothing is learned or measured
+_SIZE_FITS = 0.01  # relative difference of the number of rows
+
+
+def check_cells(splits: Sequence[Split]) -> list[Finding]:
+    """Cells that training would refuse."""
+    rows = tuple(
+        split.row(r, text) for split in splits for r, text in split.problems if r is not None
+    )
+    if not rows:
+        return [Finding("cells", FINE, "all cells of the CSV files are as they should be.")]
+    return [
+        Finding(
+            "cells",
+            MISTAKE,
+            f"{len(rows)} cells that training refuses.",
+            "Correct these rows of the CSV.",
+            rows,
+        )
+    ]
+
+
+def check_classes(splits: Sequence[Split]) -> list[Finding]:
+    """Classes that are absent or rare, and how unequal they are."""
+    findings = []
+    for split in splits:
+        names, counts = split.class_names, split.counts
+        told = _told(names, counts)
+        values = {"split": split.name, "rows": len(split), "counts": counts.tolist()}
+        absent = [name for name, count in zip(names, counts, strict=True) if not count]
+        few = [name for name, count in zip(names, counts, strict=True) if 0 < count < FEW]
+        if absent:
+            findings.append(
+                Finding(
+                    "classes",
+                    MISTAKE if split.name == "train" else DOUBTFUL,
+                    f"{split.name} has no row of {', '.join(absent)} ({told}).",
+                    "Add rows, or name only the classes that there are by --class_names (with "
+                    "the numbers in `expression` changed accordingly).",
+                    values=values,
+                )
+            )
+        if few:
+            findings.append(
+                Finding(
+                    "classes",
+                    DOUBTFUL,
+                    f"{split.name} has fewer than {FEW} rows of {', '.join(few)} ({told}).",
+                    "Nothing can be said of so few; add rows.",
+                    values=values,
+                )
+            )
+        if split.name == "train" and not absent and counts.max() > UNBALANCED * counts.min():
+            findings.append(
+                Finding(
+                    "classes",
+                    DOUBTFUL,
+                    f"train has {counts.max() / counts.min():.0f} times as many rows of "
+                    f"{names[counts.argmax()]} as of {names[counts.argmin()]} ({told}).",
+                    "Train with --class_weights=balanced, and look at the macro F1.",
+                    values=values,
+                )
+            )
+        elif not absent and not few:
+            text = f"{split.name}: {len(split)} rows ({told})."
+            findings.append(Finding("classes", FINE, text, values=values))
+    return findings
+
+
+def check_published(splits: Sequence[Split], data_set: str | None = None) -> list[Finding]:
+    """Counts against the published ones.
+
+    Args:
+      splits: the data set's.
+      data_set: its name in `READERS`; None: those whose number of rows fits within 1 %.
+    """
+    findings = []
+    for split in splits:
+        for reader in [READERS[data_set]] if data_set else READERS.values():
+            published = published_of(reader, split)
+            if published is None:
+                continue
+            if data_set or abs(len(split) - published.sum()) <= _SIZE_FITS * published.sum():
+                findings.append(_compared(split, reader, published, bool(data_set)))
+    if data_set and not findings:
+        text = f"no counts of {READERS[data_set].title} are known for these splits and classes."
+        findings.append(Finding("published counts", FINE, text))
+    return findings
+
+
+def published_of(reader: Reader, split: Split) -> np.ndarray | None:
+    """Published counts of a split, int64 [C] in its order; None: not known of all its classes."""
+    counts = reader.published(split.name, split.class_names)
+    if None in counts or len(counts) != len(reader.published_counts.get(split.name, ())):
+        return None
+    return np.array(counts, np.int64)
+
+
+def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) -> Finding:
+    names, counts = split.class_names, split.counts
+    values = {
+        "split": split.name,
+        "data_set": reader.name,
+        "counts": counts.tolist(),
+        "published": published.tolist(),
+    }
+    if (counts == published).all():
+        text = f"{split.name}: {len(split)} rows, class by class as published of {reader.title}."
+        return Finding("published counts", FINE, text, values=values)
+    differences = [
+        f"{name} {count} instead of {wanted}"
+        for name, count, wanted in zip(names, counts, published, strict=True)
+        if count != wanted
+    ]
+    told = f"{split.name} differs from {reader.title} as published: {', '.join(differences)}."
+    if asked:
+        cure = "Find the rows that are missing or too many, or the labels that were changed."
+        return Finding("published counts", DOUBTFUL, told, cure, values=values)
+    text = (
+        f"{split.name} has the size of {reader.title} but not its classes, and is taken for "
+        f"another data set. If it is this one, give --dataset={reader.name}."
+    )
+    return Finding("published counts", FINE, text, values=values)
+
+
+def _told(names: Sequence[str], counts: np.ndarray) -> str:
+    return ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))

@@ -1,0 +1,51 @@
+"""All checks of the doctor, in order."""
+
+from collections.abc import Sequence
+
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.doctor import CORRELATION, TINY
+from ldl_fer.preparation.doctor.class_counts import check_cells, check_classes, check_published
+from ldl_fer.preparation.doctor.finding import Finding
+from ldl_fer.preparation.doctor.label_order import check_label_order
+from ldl_fer.preparation.doctor.picture_checks import check_duplicates, check_pictures
+from ldl_fer.preparation.doctor.pictures import look_at
+from ldl_fer.preparation.doctor.plane import NEIGHBORS, check_plane
+from ldl_fer.preparation.doctor.split import Split
+from ldl_fer.preparation.faces.detector import FaceDetector
+
+
+def examine(
+    splits: Sequence[Split],
+    data_set: str | None = None,
+    detector: FaceDetector | None = None,
+    num_neighbors: int = NEIGHBORS,
+    min_side: int = TINY,
+    correlation: float = CORRELATION,
+    progress: bool = True,
+) -> list[Finding]:
+    """Looks at everything; whatever is broken does not stop it.
+
+    Args:
+      splits: as from `read_split`, in the order train, val, test: of pictures that are in two of
+        them, the earlier one's row is what is listed.
+      data_set: its name in `ldl_fer.preparation.datasets.READERS`; None: it is guessed from the sizes.
+      detector: finds faces; None: that check is left out.
+      num_neighbors: K of the neighbors whose labels are compared.
+      min_side: a shorter side below it is tiny, pixels.
+      correlation: of near duplicates, at least; see `duplicates`.
+      progress: show bars with time left.
+
+    Raises:
+      InputError: there is no such data set, or no split.
+    """
+    if not splits:
+        raise InputError("nothing to look at: give --train, --val or --test.")
+    if data_set and data_set not in READERS:
+        raise InputError(f"there is no data set {data_set!r}; there are {', '.join(READERS)}.")
+    findings = check_cells(splits) + check_classes(splits)
+    findings += check_published(splits, data_set) + check_label_order(splits, data_set)
+    findings += check_plane(splits, num_neighbors, progress)
+    pictures = look_at(splits, detector, progress)
+    findings += check_pictures(pictures, min_side)
+    return findings + check_duplicates(pictures, correlation, progress)

@@ -1,0 +1,191 @@
+"""Valence and arousal: whether they are there, usual for their class, and of use for neighbors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.covariance import MinCovDet
+
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.neighbors import nearest_neighbors
+from ldl_fer.preparation.affect.filling import MOST_SATURATED, SATURATION, saturated
+from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
+from ldl_fer.preparation.doctor.split import Split
+
+NEIGHBORS = DataConfig().num_neighbors
+UNUSUAL = 4.5  # robust standard deviations; of normal values 1 in 25,000 lies further off
+_NARROWEST = 0.05  # standard deviation that a class is given at least
+_FEWEST = 20  # rows of a class, below which nothing is usual
+_MOST_FITTED = 5000  # rows that a class' center and spread are estimated from
+_NO_BETTER = 1.2  # times chance, below which neighbors tell nothing of the label
+_FILL = (
+    "`ldl-fer affect` fills both columns; see its --help. Training by "
+    "--method=cross_entropy needs a number there too, but does not use it."
+)
+
+
+def check_plane(
+    splits: Sequence[Split], num_neighbors: int = NEIGHBORS, progress: bool = True
+) -> list[Finding]:
+    """All findings on valence and arousal.
+
+    Args:
+      splits: the data set's.
+      num_neighbors: K of the neighbors whose labels are compared.
+      progress: show a bar where finding them takes longer than two seconds.
+    """
+    findings = []
+    for split in splits:
+        findings += _missing(split) + _saturated(split) + _unusual(split)
+        if split.name == "train":
+            findings += _agreement(split, num_neighbors, progress)
+    return findings
+
+
+def unusual_distances(split: Split) -> np.ndarray:
+    """How far each row is from what its class usually has.
+
+    The class' center and covariance are robust (minimum covariance determinant); a class is given
+    a standard deviation of at least 0.05.
+
+    Returns:
+      Float64 [N], in robust standard deviations (Mahalanobis distance); NaN where there is no
+      valence-arousal, no class, or fewer than 20 rows of the class.
+    """
+    distances = np.full(len(split), np.nan)
+    there = ~np.isnan(split.valence_arousal).any(axis=1)
+    for label in range(len(split.class_names)):
+        rows = np.flatnonzero(there & (split.labels == label))
+        if len(rows) < _FEWEST:
+            continue
+        points = split.valence_arousal[rows]
+        fitted = points[:: -(-len(points) // _MOST_FITTED)]
+        wiggle = np.random.default_rng(0).normal(0.0, 1e-3, fitted.shape)  # values may coincide
+        estimate = MinCovDet(random_state=0).fit(fitted + wiggle)
+        covariance = estimate.covariance_ + _NARROWEST**2 * np.eye(2)
+        offset = points - estimate.location_
+        squared = np.einsum("ni,ij,nj->n", offset, np.linalg.inv(covariance), offset)
+        distances[rows] = np.sqrt(squared)
+    return distances
+
+
+def _missing(split: Split) -> list[Finding]:
+    absent = np.flatnonzero(np.isnan(split.valence_arousal).any(axis=1))
+    values = {"split": split.name, "rows": len(split), "absent": len(absent)}
+    if len(absent) and split.name != "train":
+        text = (
+            f"{split.name}: {len(absent)} of {len(split)} rows have none; only training needs it."
+        )
+        return [Finding("valence-arousal", FINE, text, values=values)]
+    if len(absent):
+        all_or_some = "no row has" if len(absent) == len(split) else f"{len(absent)} rows have no"
+        return [
+            Finding(
+                "valence-arousal",
+                MISTAKE,
+                f"{split.name}: {all_or_some} valence and arousal.",
+                _FILL,
+                () if len(absent) == len(split) else tuple(split.row(row) for row in absent),
+                values,
+            )
+        ]
+    spread = split.valence_arousal.std(axis=0)
+    if len(split) > 1 and spread.max() < 1e-6:
+        text = f"{split.name}: valence and arousal are the same in all rows."
+        return [Finding("valence-arousal", MISTAKE, text, _FILL, values=values)]
+    text = f"{split.name}: every row has valence and arousal."
+    return [Finding("valence-arousal", FINE, text, values=values)]
+
+
+def _saturated(split: Split) -> list[Finding]:
+    rows = np.flatnonzero(saturated(split.valence_arousal))
+    present = np.isfinite(split.valence_arousal).all(axis=1).sum()
+    if not len(rows) > MOST_SATURATED * present:
+        return []
+    size = np.nanmax(np.abs(split.valence_arousal[rows]), axis=1)
+    rows = rows[np.argsort(-size, kind="stable")]
+    return [
+        Finding(
+            "valence-arousal",
+            DOUBTFUL,
+            f"{split.name}: {len(rows)} rows ({len(rows) / len(split):.1%}) have a valence or "
+            f"arousal beyond {SATURATION} or -{SATURATION}. Raters seldom go so far; a model that "
+            "was trained too briefly, or is fed wrongly, does.",
+            "See in the column valence_arousal_source, if there is one, which model they are from, "
+            "and fill them anew by a better one: `ldl-fer affect predict --overwrite`.",
+            tuple(
+                split.row(row, "at ({:.2f}, {:.2f})".format(*split.valence_arousal[row]))
+                for row in rows
+            ),
+            {"split": split.name, "rows": len(split), "saturated": len(rows)},
+        )
+    ]
+
+
+def _unusual(split: Split) -> list[Finding]:
+    distances = unusual_distances(split)
+    looked_at = ~np.isnan(distances)
+    if not looked_at.any():
+        return []
+    rows = np.flatnonzero(looked_at & (distances > UNUSUAL))
+    rows = rows[np.argsort(-distances[rows], kind="stable")]
+    per_class = np.bincount(split.labels[rows], minlength=len(split.class_names)).tolist()
+    values = {"split": split.name, "rows": len(rows), "per_class": per_class}
+    if not len(rows):
+        text = f"{split.name}: no valence-arousal is far from what its class usually has."
+        return [Finding("unusual valence-arousal", FINE, text, values=values)]
+    return [
+        Finding(
+            "unusual valence-arousal",
+            DOUBTFUL,
+            f"{split.name}: {len(rows)} rows ({len(rows) / len(split):.2%}) lie more than "
+            f"{UNUSUAL} robust standard deviations from what their class usually has.",
+            "Look at these pictures: the label or the values may be wrong.",
+            tuple(_unusual_row(split, row, distances[row]) for row in rows),
+            values,
+        )
+    ]
+
+
+def _unusual_row(split: Split, row: int, distance: float) -> Row:
+    valence, arousal = split.valence_arousal[row]
+    name = split.class_names[split.labels[row]]
+    return split.row(
+        row, f"{name} at ({valence:.2f}, {arousal:.2f}), {distance:.1f} deviations off"
+    )
+
+
+def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
+    """How often neighbors have the label of the row, beside rows drawn at random."""
+    rows = np.flatnonzero(~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0))
+    if len(rows) <= k:
+        return []
+    labels = split.labels[rows]
+    neighbors = nearest_neighbors(split.valence_arousal[rows], k, progress)
+    same = (labels[neighbors] == labels[:, np.newaxis]).mean(axis=1)
+    counts = np.bincount(labels, minlength=len(split.class_names))
+    by_class = np.bincount(labels, same, len(counts)) / np.maximum(counts, 1)
+    chances = np.maximum(counts - 1, 0) / (len(rows) - 1)  # of another row to have the same label
+    overall, chance = float(same.mean()), float(chances[labels].mean())
+    values = {
+        "split": split.name,
+        "num_neighbors": k,
+        "same_label": overall,
+        "chance": chance,
+        "same_label_per_class": by_class.tolist(),
+        "chance_per_class": chances.tolist(),
+    }
+    told = ", ".join(
+        f"{name} {share:.0%} ({by_chance:.0%})"
+        for name, share, by_chance in zip(split.class_names, by_class, chances, strict=True)
+    )
+    text = (
+        f"{split.name}: {overall:.1%} of the {k} neighbors have the same label, {chance:.1%} "
+        f"would by chance. By class (chance): {told}."
+    )
+    if overall >= _NO_BETTER * chance:
+        return [Finding("neighbors", FINE, text, values=values)]
+    cure = (
+        "Valence and arousal say next to nothing of these labels; check that they belong to these "
+        "rows, or make them anew by `ldl-fer affect`."
+    )
+    return [Finding("neighbors", DOUBTFUL, text, cure, values=values)]

@@ -1,0 +1,112 @@
+"""A split of a data set as it is, broken rows included: the doctor looks at all of it."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.data.annotation_checks import (
+    ANNOTATOR,
+    AROUSAL,
+    LABEL,
+    NEIGHBORS,
+    PATH,
+    VALENCE,
+    AnnotationError,
+    Problem,
+    check_columns,
+    check_neighbors,
+    check_numbers,
+    check_paths,
+    numbers,
+)
+from ldl_fer.data.annotations import parse_csv
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.doctor.finding import Row
+
+_ABSENT = -2.0  # AffectNet's mark of a value that is not there
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Letters: N rows, C classes.
+
+    Attributes:
+      name: train, val or test.
+      csv_path, image_dir: where it is from.
+      class_names: C names, in the order of `expression`.
+      paths: N paths under the image folder.
+      labels: int32 [N] in [0, C); -1 where the cell is no class.
+      valence_arousal: float64 [N, 2] in [-1, 1]; NaN where it is absent or no such number.
+      problems: (row, text) of cells that training would refuse, absent valence-arousal apart.
+    """
+
+    name: str
+    csv_path: Path
+    image_dir: Path
+    class_names: tuple[str, ...]
+    paths: list[str]
+    labels: np.ndarray
+    valence_arousal: np.ndarray
+    problems: list[Problem]
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.paths)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Int64 [C], rows per class."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
+
+    def row(self, number: int, note: str = "") -> Row:
+        """A row of it for a finding."""
+        return Row(self.name, int(number), self.paths[number], note)
+
+
+def read_split(
+    name: str,
+    csv_path: str | Path,
+    image_dir: str | Path,
+    class_names: Sequence[str] = CLASS_NAMES,
+) -> Split:
+    """Reads what an annotation CSV has, and lists in `problems` what is wrong with its cells.
+
+    Raises:
+      AnnotationError: the file cannot be read as CSV, has no rows, or no paths or labels at all.
+      InputError: there is no such image folder.
+    """
+    texts, lines, problems = parse_csv(csv_path)
+    needed = check_columns({VALENCE: [], AROUSAL: [], **texts})
+    if needed or not lines:
+        raise AnnotationError(csv_path, needed or [(None, "has no rows")])
+    if not Path(image_dir).is_dir():
+        raise InputError(f"the image folder {image_dir} does not exist. Check --image_dir.")
+    ragged = {row for row, _ in problems}
+    plane = np.full([len(lines), 2], np.nan)
+    for axis, column in enumerate((VALENCE, AROUSAL)):
+        cells = texts.get(column, [""] * len(lines))
+        values = numbers(cells)
+        absent = (values == _ABSENT) | [cell.strip().lower() in ("", "nan") for cell in cells]
+        plane[:, axis] = np.where(np.abs(values) <= 1.0, values, np.nan)
+        texts[column] = ["0" if no else cell for no, cell in zip(absent, cells, strict=True)]
+    plane[np.isnan(plane).any(axis=1)] = np.nan
+    found = check_numbers(texts, class_names)
+    found += check_paths(texts[PATH], None, False, texts.get(ANNOTATOR))
+    if NEIGHBORS in texts:
+        found += check_neighbors(texts[NEIGHBORS])
+    problems += [problem for problem in found if problem[0] not in ragged]
+    labels = numbers(texts[LABEL])
+    valid = (labels >= 0) & (labels < len(class_names)) & (labels == np.floor(labels))
+    return Split(
+        name,
+        Path(csv_path),
+        Path(image_dir),
+        tuple(class_names),
+        list(texts[PATH]),
+        np.where(valid, labels, -1).astype(np.int32),
+        plane,
+        sorted(problems),
+    )

@@ -1,0 +1,1 @@
+"""Schematic faces whose true label distributions are known."""

@@ -1,0 +1,117 @@
+"""Finds the faces in the pictures of a data set, turns them upright and cuts them out.
+
+    ldl-fer faces --annotations=train.csv --image_dir=photos --output_dir=aligned \\
+        --detector=yunet.onnx
+
+Then aligned/train.csv and aligned/images are what `ldl-fer train` takes. The CSV needs no valence
+and arousal yet. Without --annotations all pictures in --image_dir are done.
+
+  aligned/images/...        the faces, under the paths of their pictures; JPEG and PNG stay what
+                            they are, other formats get .png added
+  aligned/train_faces.csv   what happened to each picture: faces found, box, score, landmarks, or
+                            why it was skipped (without --annotations: aligned/faces.csv)
+  aligned/train.csv         the annotations without the skipped pictures
+  aligned/faces.jsonl       what an interrupted run goes on from: run the same command again
+
+Eyes, nose and mouth come to lie where the usual 112 x 112 alignment of face recognition (ArcFace)
+has them. That needs YuNet, a small network whose file OpenCV's model zoo has: opencv_zoo, models,
+face_detection_yunet. Without it, OpenCV's bundled cascade finds fewer faces, only frontal ones, and
+they are cut out, not turned.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from ldl_fer.config import command_line
+from ldl_fer.config.help import subject
+from ldl_fer.preparation.faces import (
+    LARGEST,
+    LONGEST_SIDE,
+    MIN_SCORE,
+    ON_NO_FACE,
+    SKIP,
+    TEMPLATE_SIZE,
+    WHICH,
+)
+
+if TYPE_CHECKING:
+    from ldl_fer.preparation.faces import Alignment
+
+
+def run() -> None:
+    """Starts the command."""
+    command_line.start(main, _define_flags, __doc__)
+
+
+def _summary(done: "Alignment") -> str:
+    pictures = done.table.drop_duplicates("subDirectory_filePath")
+    counts = pictures["status"].value_counts()
+    reasons = pictures["reason"].str.partition(":")[0].value_counts()
+    told = "".join(f", {count} {reason}" for reason, count in reasons.items() if reason)
+    lines = [
+        f"{done.images}: {counts.get('aligned', 0)} of {len(pictures)} pictures aligned{told}",
+        f"  several faces  in {(pictures['faces'] > 1).sum()} pictures",
+        f"  each picture   {done.table_file}",
+    ]
+    if done.annotations_file:
+        lines.append(f"  annotations    {done.annotations_file}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    from ldl_fer.preparation.faces import FaceDetector, align_data_set
+
+    given = flags.FLAGS
+    detector = FaceDetector(given.detector, given.min_score, given.longest_side)
+    done = align_data_set(
+        given.image_dir,
+        given.output_dir,
+        detector,
+        given.annotations,
+        size=given.size,
+        which=given.which,
+        on_no_face=given.on_no_face,
+        workers=given.workers,
+    )
+    print(_summary(done))
+
+
+def _define_flags() -> None:
+    with subject("files"):
+        flags.DEFINE_string(
+            "annotations", None, "CSV whose pictures are done; else all in the folder."
+        )
+        flags.DEFINE_string(
+            "image_dir", None, "Folder that the pictures' paths start from.", required=True
+        )
+        flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
+    with subject("faces"):
+        flags.DEFINE_integer(
+            "size", TEMPLATE_SIZE, "Height and width of the aligned faces, pixels.", lower_bound=1
+        )
+        flags.DEFINE_string("detector", None, "YuNet's .onnx file; without it, OpenCV's cascade.")
+        flags.DEFINE_float(
+            "min_score", MIN_SCORE, "Least score, in [0, 1], of YuNet's faces.", 0.0, 1.0
+        )
+        flags.DEFINE_integer(
+            "longest_side",
+            LONGEST_SIDE,
+            "Pixels that larger pictures are shrunk to for finding faces. Faces that are then 40 "
+            "pixels wide are still found; raise it for smaller ones. Time grows with its square.",
+            224,
+        )
+        flags.DEFINE_enum("which", LARGEST, WHICH, "Which face where there are several.")
+        flags.DEFINE_enum(
+            "on_no_face",
+            SKIP,
+            ON_NO_FACE,
+            "A picture without a face is skipped, kept (all of it, made square) or ends the run.",
+        )
+        flags.DEFINE_integer(
+            "workers",
+            os.cpu_count(),
+            "Threads, each with a picture in memory (50 megapixels: 150 MB).",
+            1,
+        )

@@ -1,0 +1,1 @@
+"""Labels made wrong on purpose, and a record of it."""

@@ -1,0 +1,1 @@
+"""One training from settings to run folder: build, fit, save, resume."""

@@ -1,0 +1,66 @@
+"""From settings to a model that is ready to train: network, method, optimizers."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.pipeline import steps_per_epoch
+from ldl_fer.data.sets import AnyRecords
+from ldl_fer.methods import METHODS
+from ldl_fer.methods.bank import NeighborBank
+from ldl_fer.methods.classifier import Classifier
+from ldl_fer.methods.optimizers import network_optimizer
+from ldl_fer.networks import backbone_variables, build_network, trained_part
+from ldl_fer.training import devices
+
+
+def build_model(
+    config: Config,
+    training: AnyRecords,
+    strategy: tf.distribute.Strategy | None = None,
+    network: tf.keras.Model | None = None,
+) -> Classifier:
+    """The compiled model of a run, its variables made in the scope of the strategy.
+
+    A bank that is too large for the devices is made outside of it, in the host's memory.
+
+    Args:
+      config: all settings.
+      training: the training set.
+      strategy: None: the current one.
+      network: of `build_network`, made in the strategy's scope; None: a new one.
+
+    Raises:
+      InputError: as `build_network`.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    method, classes = METHODS[config.method], len(config.data.class_names)
+    steps = steps_per_epoch(
+        len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
+    )
+    weights = None
+    if config.class_weights == "balanced":
+        weights = balanced_weights(training.class_counts)
+    if network is None:
+        with strategy.scope():
+            network = build_network(
+                config.network, config.data.image_size, classes, config.run.seed
+            )
+    size = trained_part(network).outputs[0].shape[-1]
+    bank = method.host_bank(config, len(training), size, devices.fits_on_device)
+    with strategy.scope():
+        model = method(network, config, len(training), steps, weights)
+        compile_model(model, config, bank)
+    return model
+
+
+def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:
+    """Gives a model its optimizers, with all their variables, and the bank, if it has one."""
+    slow = backbone_variables(model.trained)
+    model.compile(network_optimizer(config.optimizer, config.network.precision, slow), bank)
+
+
+def balanced_weights(counts: Sequence[int]) -> list[float]:
+    """N / (C N_c) per class; 0 for a class without samples."""
+    return [sum(counts) / (len(counts) * count) if count else 0.0 for count in counts]

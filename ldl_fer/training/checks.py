@@ -1,0 +1,94 @@
+"""What a training refuses before it begins."""
+
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.sets import AnyRecords
+from ldl_fer.errors import InputError
+from ldl_fer.methods import METHODS
+from ldl_fer.training import devices
+from ldl_fer.training.run import Run
+from ldl_fer.training.state import TrainingState
+
+
+def check_new(run: Run, resume: bool) -> None:
+    """Raises InputError where a run would be overwritten."""
+    if run.exists() and not resume:
+        raise InputError(
+            f"{run.folder} already holds a run. Add --resume to go on with it, or choose another "
+            "--run_dir."
+        )
+
+
+def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Raises InputError for settings that exclude each other."""
+    if config.network.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        for name, given in (
+            ("--micro_batch_size", config.optimizer.micro_batch_size > 0),
+            ("--jit", config.run.jit),
+        ):
+            if given:
+                raise InputError(
+                    f"--sync_batch_norm does not go with {name}: devices cannot exchange "
+                    "statistics from within. Leave one of the two out."
+                )
+    if config.augmentation.pad > config.data.image_size:
+        raise InputError(
+            f"--pad={config.augmentation.pad} moves pictures by more than their size of "
+            f"{config.data.image_size} pixels. Lower it."
+        )
+    method = METHODS[config.method]
+    if method.looks_inside and config.run.jit and not config.network.frozen:
+        raise InputError(
+            f"--method={config.method} looks into the network, which --jit closes. Leave it out."
+        )
+    if method.compares_samples and config.optimizer.micro_batch_size:
+        raise InputError(
+            f"--method={config.method} compares the samples of a batch with each other, which "
+            "--micro_batch_size would take apart. Leave it out."
+        )
+
+
+def check_epochs(config: Config, state: TrainingState) -> None:
+    """Raises InputError where more than the wanted epochs are done."""
+    done, wanted = state.epochs_done, config.optimizer.epochs
+    if (done, state.steps_done) > (wanted, 0):
+        part = f" and {state.steps_done:,} steps of the next" if state.steps_done else ""
+        raise InputError(
+            f"{config.run.run_dir} has done {done} epochs{part}, more than --epochs={wanted}. Give "
+            f"--epochs={done + (state.steps_done > 0)} or more."
+        )
+
+
+def check_size(config: Config, strategy: tf.distribute.Strategy, training: AnyRecords) -> None:
+    """Raises InputError where a batch cannot be shared among the devices."""
+    replicas = strategy.num_replicas_in_sync
+    for name, size in (
+        ("--batch_size", config.optimizer.batch_size),
+        ("the number of training images", len(training)),
+    ):
+        if size < replicas:
+            raise InputError(
+                f"{name} is {size}, less than the {replicas} devices that share a batch. Raise it, "
+                "or use fewer devices: CUDA_VISIBLE_DEVICES names those that are seen."
+            )
+
+
+def check_machines(
+    config: Config, strategy: tf.distribute.Strategy, training: AnyRecords, state: TrainingState
+) -> None:
+    """Raises InputError where several machines are about to do different things."""
+    if strategy.cluster_resolver is None:
+        return
+    settings = config.method, config.class_weights, config.method_settings
+    settings = *settings, config.data.num_neighbors, config.network
+    settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
+    devices.check_agreement(
+        strategy,
+        {
+            "the number of finished epochs": state.epochs_done,
+            "the number of steps done": state.steps_done,
+            "the training set": training.annotations().fingerprint(),
+            "the settings": (config.data.image_size, config.run.seed, *settings),
+        },
+    )

@@ -1,0 +1,157 @@
+"""Keras callbacks by which no training is lost, or goes wrong in silence."""
+
+import math
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.pipeline import sample_ids_of_step
+from ldl_fer.data.sets import AnyRecords
+from ldl_fer.errors import InputError, Stopped
+from ldl_fer.training.state import TrainingState
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Within `with`, the first SIGTERM or ^C is only noted; a second one ends the work at once.
+
+    Python gives signals to its main thread: elsewhere, nothing is noted and nothing is changed.
+
+    Attributes:
+      noted: number of the signal that came; None before.
+    """
+
+    def __init__(self, wanted: bool = True) -> None:
+        """With `wanted` false, signals do what they do without this class."""
+        self.noted: int | None = None
+        self._wanted = wanted and threading.current_thread() is threading.main_thread()
+        self._former: dict[int, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if self._wanted:
+            self._former = {number: signal.signal(number, self._note) for number in NUMBERS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.noted is not None:
+            raise Stopped(number, " a second time; what was done since the last save is lost")
+        self.noted = number
+        print(
+            "\nStopping after this step and saving; a second signal stops at once.",
+            file=sys.stderr,
+        )
+
+
+NAMED_SAMPLES = 64
+
+
+class SaveState(tf.keras.callbacks.Callback):
+    """Counts steps, saves after every epoch and within it, and where a signal asks to stop.
+
+    Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        interval: tuple[int, float],
+        signals: StopSignals,
+        records: AnyRecords,
+        config: Config,
+    ) -> None:
+        """Makes the callback.
+
+        Args:
+          state: what is counted in and saved.
+          interval: save after so many steps, and after so many minutes; 0: never for that reason.
+          signals: asks to stop.
+          records: the training set, for the names of pictures.
+          config: batch size and seed are read from it.
+        """
+        super().__init__()
+        self.state = state
+        self.every_steps, self.every_minutes = interval
+        self.signals = signals
+        self.records = records
+        self.config = config
+        self.saved_at = state.step, time.monotonic()
+        self.recalls = state.steps_done > 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.recalls:  # Keras has just set the metrics to zero.
+            self.state.recall_metrics()
+        self.recalls = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.state.steps_done += 1
+        if not math.isfinite(logs["loss"]):
+            raise self._gone_wrong(f"the loss is {logs['loss']}")
+        epoch_is_over = self.state.steps_done == self.state.steps_per_epoch
+        saves = bool(self.signals.noted) or (not epoch_is_over and self._is_due())
+        if saves or epoch_is_over:
+            self.state.note_metrics()
+        if saves:
+            self._save()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.signals.noted:
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.state.epochs_done, self.state.steps_done = epoch + 1, 0
+        self._save()
+
+    def _is_due(self):
+        step, seconds = self.saved_at
+        waited = time.monotonic() - seconds
+        return 0 < self.every_steps <= self.state.step - step or (
+            0 < 60 * self.every_minutes <= waited
+        )
+
+    def _save(self) -> None:
+        try:
+            self.state.save()
+        except FloatingPointError as error:
+            raise self._gone_wrong(f"{error} has become NaN or infinite") from error
+        self.saved_at = self.state.step, time.monotonic()
+        if self.signals.noted:
+            raise Stopped(
+                self.signals.noted,
+                f" after step {self.state.step:,} (epoch {self._epoch()}); all of it is saved. Go "
+                "on with --resume.",
+            )
+
+    def _epoch(self):
+        """The last step's, counted from 1."""
+        return (self.state.step - 1) // self.state.steps_per_epoch + 1
+
+    def _gone_wrong(self, what):
+        """InputError with the samples of the last batch."""
+        step = self.state.step - 1
+        ids = sample_ids_of_step(
+            tf.constant(step, tf.int64),
+            self.state.steps_per_epoch,
+            len(self.records),
+            self.config.optimizer.batch_size,
+            self.config.run.seed,
+        ).numpy()
+        paths = self.records.annotations().paths
+        named = ", ".join(f"{i} ({paths[i]})" for i in ids[:NAMED_SAMPLES])
+        more = f" and {len(ids) - NAMED_SAMPLES} more" if len(ids) > NAMED_SAMPLES else ""
+        return InputError(
+            f"{what} at step {step + 1:,} (epoch {self._epoch()}), and the training is stopped. "
+            f"The batch's sample_ids and pictures: {named}{more}. The last checkpoint is from step "
+            f"{self.saved_at[0]:,}: look at these pictures, then go on from there with --resume "
+            "and a lower --learning_rate."
+        )

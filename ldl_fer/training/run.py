@@ -1,0 +1,233 @@
+"""The run folder: what a training leaves, and how it is found again.
+
+config.json            every setting
+environment.json       versions, git commit, command, devices, time
+log.csv                a row per epoch
+tensorboard/           curves, histograms, pictures
+state/                 training checkpoints, see `ldl_fer.training.state`; .lock: a training is at work
+best.weights.h5        the network at the best epoch; last.weights.h5 at the last
+best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
+samples.csv            per training sample: lambda and the target distribution, at the end
+result.json            what ldl-fer evaluate found
+temperature.json       what `ldl-fer temperature` fitted
+saved_model/           what `ldl-fer export` wrote
+"""
+
+import dataclasses
+import errno
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ldl_fer.config import Config
+from ldl_fer.errors import InputError
+from ldl_fer.files import sha256, told, whole_file, write_whole
+
+
+def environment() -> dict:
+    """Time, command, git commit, versions of Python and packages, devices, machine."""
+    import cv2
+    import numpy
+    import pandas
+    import sklearn
+    import tensorflow as tf
+
+    modules = (tf, numpy, pandas, sklearn, cv2)
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *map(told, sys.argv[1:])],
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "versions": {module.__name__: module.__version__ for module in modules},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _git_commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Run:
+    """A run folder's paths and small files."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Names the folder; nothing is read or made."""
+        self.folder = Path(folder)
+        self.config_file = self.folder / "config.json"
+        self.log = self.folder / "log.csv"
+        self.tensorboard = self.folder / "tensorboard"
+        self.state = self.folder / "state"
+        self.lock = self.folder / ".lock"
+        self.samples = self.folder / "samples.csv"
+        self.saved_model = self.folder / "saved_model"
+
+    def weights(self, which: str) -> Path:
+        """File of the network's weights, `which` being "best" or "last"."""
+        return self.folder / f"{which}.weights.h5"
+
+    def epoch_file(self, which: str) -> Path:
+        """File of what `epoch` tells."""
+        return self.folder / f"{which}.json"
+
+    def save_weights(self, network: "tf.keras.Model", which: str, epoch: dict) -> None:
+        """Writes the network's weights, and then what `epoch` tells of them and their SHA-256.
+
+        Each of both files is there whole or not at all.
+
+        Args:
+          network: its weights are saved.
+          which: "best" or "last".
+          epoch: see `epoch`.
+
+        Raises:
+          InputError: they cannot be written.
+        """
+        with whole_file(self.weights(which)) as partial:
+            size = sum(weight.numpy().nbytes for weight in network.weights)
+            if shutil.disk_usage(self.folder).free < size:  # HDF5 would complain until its end
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            try:
+                network.save_weights(partial)
+            except RuntimeError as error:
+                raise OSError(str(error)) from error
+            told_of = epoch | {"sha256": sha256(partial)}
+        write_whole(self.epoch_file(which), json.dumps(told_of) + "\n")
+
+    def keep_log(self, epochs: int) -> None:
+        """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
+        if self.log.exists():
+            lines = self.log.read_bytes().splitlines(keepends=True)[: epochs + 1]
+            with whole_file(self.log) as partial:
+                partial.write_bytes(b"".join(lines) if epochs else b"")
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config_file.exists()
+
+    def begin(self, config: Config) -> None:
+        """Makes the folder and writes config.json and environment.json."""
+        pass  # MOVED
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.config_file, config.to_json())
+        write_whole(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+    def config(self) -> Config:
+        """The run's settings.
+
+        Raises:
+          InputError: there is no run here, or its config.json or best.json cannot be read.
+        """
+        if not self.exists():
+            raise InputError(
+                f"{self.folder} holds no run: {self.config_file.name} is missing. "
+                "Give the folder that ldl-fer train wrote."
+            )
+        if "validation_ccc" in self.epoch("best"):
+            raise InputError(
+                f"{self.folder} was left by `ldl-fer affect train`: it tells valence and "
+                "arousal, not classes. Give a run of ldl-fer train."
+            )
+        try:
+            return Config.from_json(self.config_file.read_text())
+        except (ValueError, AttributeError) as error:
+            raise InputError(
+                f"{self.config_file} is damaged or of another version: {error}"
+            ) from error
+
+    def check_weights(self, which: str) -> None:
+        """Raises InputError where there is no run, or it has no such weights yet."""
+        self.config()
+        if not self.weights(which).exists():
+            raise InputError(
+                f"{self.weights(which)} is missing: the run has not finished an epoch."
+            )
+
+    def check_samples(self) -> None:
+        """Raises InputError where there is no run, or it is not finished."""
+        self.config()
+        if not self.samples.exists():
+            raise InputError(
+                f"{self.samples} is missing: the run is not finished. Go on with it by "
+                f"ldl-fer train --run_dir={self.folder} --resume."
+            )
+
+    def epoch(self, which: str) -> dict:
+        """Epoch, validation accuracy and SHA-256 of the "best" or "last" weights; empty before any.
+
+        Raises:
+          InputError: the file that tells them is damaged.
+        """
+        file = self.epoch_file(which)
+        try:
+            return dict(json.loads(file.read_text())) if file.exists() else {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{file} is damaged: {error}. Copy the run folder anew.") from error
+
+
+def load_network(
+    run_dir: str | Path,
+    which: str = "best",
+    network: "tf.keras.Model | None" = None,
+    trust_model: bool = False,
+) -> "tuple[tf.keras.Model, Config]":
+    """The trained network of a run, and the run's settings.
+
+    Args:
+      run_dir: the run folder.
+      which: "best" by validation accuracy, or "last".
+      network: takes the weights, one that this function built for the same settings; None: a new
+        one.
+      trust_model: see `NetworkConfig`; a run's own settings do not tell.
+
+    Raises:
+      InputError: there is no run, it has no such weights yet, or they are not what was written.
+    """
+    from ldl_fer.networks import build_network
+
+    run = Run(run_dir)
+    run.check_weights(which)
+    config = run.config()
+    written = run.epoch(which).get("sha256")  # runs of early versions have none
+    if written is not None and sha256(run.weights(which)) != written:
+        raise InputError(
+            f"{run.weights(which)} is not what {run.epoch_file(which).name} tells of: its SHA-256 "
+            "is another. If the training was stopped between writing the two, go on with --resume; "
+            "else copy the run folder anew."
+        )
+    exact = dataclasses.replace(config.network, precision="float32", trust_model=trust_model)
+    if network is None:
+        classes = len(config.data.class_names)
+        network = build_network(exact, config.data.image_size, classes, load=False)
+    try:
+        network.load_weights(run.weights(which))
+    except Exception as error:  # h5py has OSError, RuntimeError, KeyError and more for damage
+        raise InputError(
+            f"{run.weights(which)} is damaged or does not fit {run.config_file}: {error}"
+        ) from error
+    broken = [v.name for v in network.weights if not np.isfinite(v.numpy()).all()]
+    if broken:
+        raise InputError(
+            f"{run.weights(which)}: {broken[0]} holds numbers that are not finite. Train anew with "
+            "a lower --learning_rate."
+        )
+    return network, config

@@ -1,0 +1,228 @@
+"""Neighbors agree with sorting all rows by (distance, row), however many rows coincide."""
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ldl_fer.data import neighbors_command
+from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.neighbors import nearest_neighbors
+from ldl_fer.errors import InputError
+
+
+def sorted_all(points, k):
+    """Brute force: all rows sorted by (float64 distance, row), without the row itself."""
+    points = np.asarray(points, np.float64)
+    result = []
+    for row, point in enumerate(points):
+        distance = np.sqrt((points[:, 0] - point[0]) ** 2 + (points[:, 1] - point[1]) ** 2)
+        order = sorted(range(len(points)), key=lambda other: (distance[other], other))
+        order.remove(row)
+        result.append(order[:k])
+    return np.array(result, np.int32)
+
+
+def uniform(random, n):
+    return random.uniform(-1, 1, [n, 2])
+
+
+def decimals(random, n):
+    return random.uniform(-1, 1, [n, 2]).round(1)
+
+
+def eighths(random, n):
+    return random.integers(-8, 9, [n, 2]) / 8
+
+
+def coarse(random, n):
+    return random.integers(-1, 2, [n, 2]).astype(float)
+
+
+def equal(random, n):
+    return np.tile(random.uniform(-1, 1, [1, 2]), [n, 1])
+
+
+def two_points(random, n):
+    return random.uniform(-1, 1, [2, 2])[random.integers(0, 2, n)]
+
+
+def one_apart(random, n):
+    points = np.zeros([n, 2])
+    points[random.integers(n)] = 0.5
+    return points
+
+
+def line(random, n):
+    return np.outer(random.integers(-20, 21, n) / 20, [1.0, -0.5])
+
+
+def vertical(random, n):
+    return np.stack([np.full(n, 0.25), random.uniform(-1, 1, n)], axis=1)
+
+
+def ring(random, n):
+    """Many different points exactly as far from the center: 12 integer points of radius 5."""
+    five = [
+        (a * x, b * y)
+        for x, y in ((3, 4), (4, 3), (5, 0), (0, 5))
+        for a in (1, -1)
+        for b in (1, -1)
+    ]
+    points = np.array(sorted(set(five)) + [(0, 0)], float) / 8
+    return points[random.integers(0, len(points), n)]
+
+
+def zeros_of_both_signs(random, n):
+    return random.choice([0.0, -0.0, 0.5], [n, 2])
+
+
+def clusters(random, n):
+    return (random.integers(-1, 2, [n, 2]) * 0.5 + random.normal(0, 1e-9, [n, 2])).clip(-1, 1)
+
+
+LAYOUTS = (uniform, decimals, eighths, coarse, equal, two_points, one_apart, line, vertical, ring)
+LAYOUTS += (zeros_of_both_signs, clusters)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_equals_sorting_all_rows(layout):
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        rows = int(random.integers(2, 130))
+        points = layout(random, rows)
+        for k in {1, min(8, rows - 1), min(32, rows - 1), rows - 1}:
+            for dtype in (np.float64, np.float32):
+                found = nearest_neighbors(points.astype(dtype), k)
+                assert found.dtype == np.int32 and found.shape == (rows, k)
+                np.testing.assert_array_equal(found, sorted_all(points.astype(dtype), k))
+
+
+def test_equals_sorting_all_rows_over_many_chunks(monkeypatch):
+    monkeypatch.setattr("ldl_fer.data.neighbors._CHUNK", 7)
+    for seed, layout in enumerate(LAYOUTS):
+        points = layout(np.random.default_rng(seed), 150)
+        np.testing.assert_array_equal(nearest_neighbors(points, 5), sorted_all(points, 5))
+
+
+def test_a_point_with_more_equals_than_any_first_look_up():
+    """500 different points exactly 1 from the origin: (c, s) and its mirror images."""
+    angle = np.random.default_rng(0).uniform(0, np.pi / 4, 2000)
+    c, s = np.cos(angle), np.sin(angle)
+    exact = np.sqrt(c**2 + s**2) == 1.0
+    points = np.stack([c[exact], s[exact]], axis=1)[:500]
+    assert len(points) == 500
+    points = np.concatenate([points, [[0.0, 0.0]]])
+    np.testing.assert_array_equal(nearest_neighbors(points, 8), sorted_all(points, 8))
+    # All are equally far from the origin, so its neighbors are the rows in order.
+    assert nearest_neighbors(points, 8)[-1].tolist() == list(range(8))
+
+
+def test_coinciding_rows_by_hand():
+    # All rows on one point: the smallest other row numbers.
+    found = nearest_neighbors(np.zeros([20000, 2]), 3)
+    expected = np.tile([0, 1, 2], [20000, 1])
+    expected[:3] = [[1, 2, 3], [0, 2, 3], [0, 1, 3]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_refuses():
+    points = np.zeros([5, 2])
+    assert nearest_neighbors(points, 4).shape == (5, 4)
+    for k in (5, 6, 0, -1):
+        with pytest.raises(InputError, match=f"{k} neighbors asked of 5 rows"):
+            nearest_neighbors(points, k)
+    with pytest.raises(InputError):
+        nearest_neighbors(np.zeros([0, 2]), 1)
+    with pytest.raises(ValueError, match="finite"):
+        nearest_neighbors(np.array([[0, 0], [np.nan, 0]]), 1)
+    with pytest.raises(ValueError, match=r"\[N, 2\]"):
+        nearest_neighbors(np.zeros([5, 3]), 1)
+
+
+def run_main(monkeypatch, source, output, k, overwrite=False):
+    given = {"annotations": str(source), "output": str(output), "num_neighbors": k}
+    monkeypatch.setattr("absl.flags.FLAGS", SimpleNamespace(overwrite=overwrite, **given))
+    neighbors_command.main()
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "ldl_fer", "neighbors", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    # On a line, neighbors by hand. The old knn is nonsense.
+    text = "subDirectory_filePath,expression,valence,arousal,knn,note\n"
+    text += "a.png,1,0.3,0,9,x\nb.png,1,0,0,9,007\nc.png,1,0.1,0,9,y\nd.png,2,0.7,0,9,\n"
+    source.write_text(text)
+    run_main(monkeypatch, source, output, 2)
+    read = read_annotations(output)
+    assert read.neighbors.tolist() == [[2, 1], [2, 0], [1, 0], [0, 2]]
+    assert read.table["note"].tolist() == ["x", "007", "y", ""]
+    # Same label: both neighbors of rows 0-2, none of row 3: 6 of 8.
+    # Distances: .2 .3, .1 .3, .1 .2, .4 .6, which is 2.2 / 8 = 0.275.
+    summary = capsys.readouterr().out
+    assert "4 rows with 2 neighbors each; 75.0% of" in summary
+    assert "mean distance 0.2750" in summary
+
+    linked = tmp_path / "link.csv"
+    linked.symlink_to(source)
+    for same in (source, linked):
+        with pytest.raises(InputError, match="is the input itself"):
+            run_main(monkeypatch, source, same, 2)
+    assert source.read_text() == text
+    linked.unlink()
+    run_main(monkeypatch, source, source, 2, overwrite=True)
+    assert source.read_text() == output.read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_command_ends_with_2_and_writes_nothing(tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("subDirectory_filePath,expression,valence,arousal\na.png,9,0,0\n")
+    run = command(f"--annotations={source}", f"--output={tmp_path / 'out.csv'}")
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert f"error: {source}: 2 problems" in run.stderr
+    assert "1 rows where at least 9 are needed" in run.stderr
+    assert "row 0 (line 2): expression is '9'" in run.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_help_teaches():
+    run = command("--help")
+    assert "ldl-fer neighbors --annotations=train.csv --output=" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [8, 32])
+@pytest.mark.parametrize("layout", [uniform, eighths, decimals, line, "quantized", "heap", equal])
+def test_affectnet_size(layout, k):
+    """283,901 rows in seconds; a sample of rows against brute force."""
+    random = np.random.default_rng(0)
+    rows = 283_901
+    if layout == "quantized":
+        points = random.normal(0, 0.4, [rows, 2]).clip(-1, 1).round(3)
+    elif layout == "heap":
+        points = uniform(random, rows)
+        points[random.random(rows) < 0.4] = 0.0
+    else:
+        points = layout(random, rows)
+    start = time.monotonic()
+    found = nearest_neighbors(points, k)
+    seconds = time.monotonic() - start
+    print(f"{layout} K {k}: {seconds:.1f} s")
+    for row in random.integers(0, rows, 20):
+        distance = np.sqrt(((points - points[row]) ** 2).sum(axis=1))
+        distance[row] = np.inf
+        np.testing.assert_array_equal(found[row], np.argsort(distance, kind="stable")[:k])
+    assert seconds < 60  # a guard against quadratic time, on a shared machine

@@ -1,0 +1,290 @@
+"""From pictures and a table to records, and back to the same bytes."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
+
+from ldl_fer.data import records
+from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.neighbors import add_neighbors
+from ldl_fer.data.record_writer import write_records
+from ldl_fer.data.records import Records, neighbors_of, prepare_records
+from ldl_fer.errors import InputError
+
+COUNT, K = 60, 4
+
+
+def make_records(folder, annotations, **settings):
+    settings = {
+        "image_size": 12,
+        "neighbors": some_neighbors(COUNT, K),
+        "shard_bytes": 6_000,
+        "progress": False,
+    } | settings
+    write_records(annotations, folder / "images", folder / "records", **settings)
+    return Records(folder / "records")
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_round_trip_is_lossless(tmp_path, votes):
+    annotations = make_set(tmp_path, COUNT, votes=votes)
+    records = make_records(tmp_path, annotations)
+    assert len(records.manifest.shards) > 3
+    ids = np.random.default_rng(0).permutation(COUNT)
+    found, neighbors = decoded(records, ids), some_neighbors(COUNT, K)[ids]
+    labels, points = annotations.labels, annotations.valence_arousal
+    expected = {
+        "image": [(tmp_path / "images" / annotations.paths[i]).read_bytes() for i in ids],
+        "label": labels[ids],
+        "valence_arousal": points[ids],
+        "sample_id": ids,
+        "neighbors": neighbors,
+        "neighbor_labels": labels[neighbors],
+        "neighbor_valence_arousal": points[neighbors],
+        "votes": annotations.votes[ids] if votes else np.zeros([COUNT, 3]),
+    }
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert records.manifest.has_votes == votes
+
+
+def test_re_encoded_pictures_keep_their_pixels(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    names = [f"{row:04d}.bmp" for row in range(COUNT)]
+    pictures = np.random.default_rng(1).integers(0, 256, [COUNT, 12, 12, 3], dtype=np.uint8)
+    for name, picture in zip(names, pictures, strict=True):
+        cv2.imwrite(str(tmp_path / "images" / name), picture)
+    annotations.table["subDirectory_filePath"] = names
+    records = make_records(tmp_path, annotations)
+    assert records.manifest.images_copied == 0
+    images = decoded(records, np.arange(COUNT))["image"]
+    found = np.stack([tf.io.decode_image(image).numpy() for image in images])
+    np.testing.assert_array_equal(found, pictures[..., ::-1])  # OpenCV wrote BGR
+
+
+def test_every_picture_is_brought_to_the_size(tmp_path):
+    records = make_records(tmp_path, make_set(tmp_path, COUNT), image_size=9)
+    for image in decoded(records, np.arange(COUNT))["image"]:
+        assert tf.io.decode_image(image, channels=3).shape == (9, 9, 3)
+
+
+def test_annotations_come_back_with_the_neighbors(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    records = make_records(tmp_path, annotations)
+    found = records.annotations()
+    pd.testing.assert_frame_equal(found.table.drop(columns="knn"), annotations.table)
+    np.testing.assert_array_equal(found.neighbors, some_neighbors(COUNT, K))
+    assert found.class_names == CLASS_NAMES
+    assert records.annotations() is found
+
+
+def test_attributes(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    records = make_records(tmp_path, annotations)
+    assert len(records) == COUNT
+    assert records.num_neighbors == K
+    assert records.image_size == 12
+    assert records.class_names == CLASS_NAMES
+    assert records.class_counts == tuple(np.bincount(annotations.labels, minlength=3))
+    assert records.folder == tmp_path / "records"
+
+
+def test_sets_without_neighbors(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    records = make_records(tmp_path, annotations, neighbors=np.zeros([COUNT, 0], np.int32))
+    found = decoded(records, [3, 1])
+    assert found["neighbor_valence_arousal"].shape == (2, 0, 2)
+    assert records.annotations().neighbors is None
+
+
+def test_concurrent_fetches_inside_tf_data(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    records = make_records(tmp_path, annotations)
+    batches = np.random.default_rng(0).integers(0, COUNT, [200, 32])
+    dataset = tf.data.Dataset.from_tensor_slices(batches)
+    dataset = dataset.map(lambda ids: records.examples(ids, ["sample_id"]), num_parallel_calls=8)
+    assert dataset.element_spec == {"sample_id": tf.TensorSpec([32], tf.int32)}
+    found = list(dataset.as_numpy_iterator())
+    for ids, batch in zip(batches, found, strict=True):
+        np.testing.assert_array_equal(batch["sample_id"], ids)
+
+
+def test_one_python_call_for_a_batch(tmp_path, monkeypatch):
+    records = make_records(tmp_path, make_set(tmp_path, COUNT))
+    calls, fetch = [], records.fetch
+    monkeypatch.setattr(records, "fetch", lambda ids: calls.append(len(ids)) or fetch(ids))
+    tf.function(lambda ids: records.examples(ids, ["image", "label"]))(tf.range(50))
+    assert calls == [50]
+
+
+def test_out_of_range_ids_inside_a_graph(tmp_path):
+    records = make_records(tmp_path, make_set(tmp_path, COUNT))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[0, 60\)"):
+        tf.function(lambda ids: records.examples(ids, ["label"]))(tf.constant([0, 60]))
+
+
+def test_command(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.write(tmp_path / "all.csv")
+    command = [sys.executable, "-m", "ldl_fer", "records"]
+    command += [
+        f"--annotations={tmp_path}/all.csv",
+        f"--image_dir={tmp_path}/images",
+        f"--output_dir={tmp_path}/records",
+        "--image_size=12",
+        "--num_neighbors=4",
+        "--class_names=Calm,Glad,Sad",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"{COUNT} samples, 4 neighbors each" in done.stdout
+    assert f"{COUNT} copied, 0 re-encoded" in done.stdout
+    manifest = json.loads((tmp_path / "records" / "manifest.json").read_text())
+    assert manifest["count"] == COUNT
+
+
+COUNT_PREPARED_RECORDS, K_PREPARED_RECORDS = 60, 4
+
+
+def prepare(folder, csv="all.csv", **settings):
+    settings = {
+        "image_size": 12,
+        "num_neighbors": K_PREPARED_RECORDS,
+        "class_names": CLASS_NAMES,
+        "progress": False,
+    } | settings
+    return prepare_records(folder / csv, folder / "images", folder / "kept", **settings)
+
+
+def test_prepared_records_are_found_again(tmp_path, monkeypatch):
+    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
+    annotations.write(tmp_path / "all.csv")
+    first = prepare(tmp_path)
+    assert first.folder.parent == tmp_path / "kept"
+    assert first.folder.name.startswith("all-")
+    assert len(first.folder.name) == len("all-") + 12
+    monkeypatch.setattr(records, "write_records", None)  # would fail if it was called
+    again = prepare(tmp_path)
+    assert again.folder == first.folder
+    assert again.manifest == first.manifest
+
+
+def test_other_content_or_settings_are_other_records(tmp_path):
+    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
+    annotations.write(tmp_path / "all.csv")
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "other").mkdir()
+    for path in (tmp_path / "images").iterdir():
+        (tmp_path / "other" / path.name).write_bytes(path.read_bytes())
+    folders = [
+        prepare(tmp_path).folder,
+        prepare(tmp_path, image_size=9).folder,
+        prepare(tmp_path, num_neighbors=2).folder,
+        prepare(tmp_path, class_names=("Calm", "Glad", "Low")).folder,
+        prepare(tmp_path, annotations=annotations.subset(range(30))).folder,
+        prepare_records(
+            tmp_path / "all.csv",
+            tmp_path / "other",
+            tmp_path / "kept",
+            image_size=12,
+            num_neighbors=K_PREPARED_RECORDS,
+            class_names=CLASS_NAMES,
+            progress=False,
+        ).folder,
+    ]
+    assert len(set(folders)) == len(folders)
+    # Another way to the same images is the same data set.
+    assert prepare(tmp_path / "elsewhere").folder.resolve() == folders[0].resolve()
+    changed = annotations.table.assign(valence=-annotations.table["valence"])
+    changed.to_csv(tmp_path / "all.csv", index=False)
+    assert prepare(tmp_path).folder not in folders
+
+
+def test_given_neighbors_are_used_where_they_suffice(tmp_path):
+    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
+    given = some_neighbors(COUNT_PREPARED_RECORDS, K_PREPARED_RECORDS, seed=3)
+    table = annotations.table.assign(knn=[";".join(map(str, row)) for row in given])
+    table.to_csv(tmp_path / "all.csv", index=False)
+    fewer = prepare(tmp_path, num_neighbors=2)
+    np.testing.assert_array_equal(
+        decoded(fewer, np.arange(COUNT_PREPARED_RECORDS))["neighbors"], given[:, :2]
+    )
+    more = decoded(
+        prepare(tmp_path, num_neighbors=K_PREPARED_RECORDS + 1), np.arange(COUNT_PREPARED_RECORDS)
+    )
+    points = annotations.table[["valence", "arousal"]].to_numpy()
+    distance = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    np.testing.assert_array_equal(
+        more["neighbors"], np.argsort(distance, axis=1)[:, : K_PREPARED_RECORDS + 1]
+    )
+
+
+def test_computed_neighbors_are_those_of_the_neighbors_command_to_the_digit():
+    table = pd.DataFrame(
+        {
+            "subDirectory_filePath": ["a.png", "b.png", "c.png"],
+            "expression": [0, 1, 2],
+            "valence": [0.0, 0.3000000001, 0.3],  # float32 cannot tell the last two apart
+            "arousal": [0.0, 0.0, 0.0],
+        }
+    )
+    annotations = Annotations(table, CLASS_NAMES)
+    found = neighbors_of(annotations, 1)
+    # |0 - 0.3| < |0 - 0.3000000001|: row 2 is nearer to row 0 than row 1 is.
+    assert found.dtype == np.int32 and found.tolist() == [[2], [2], [1]]
+    np.testing.assert_array_equal(found, add_neighbors(annotations, 1).neighbors)
+    assert neighbors_of(annotations, 0).shape == (3, 0)
+
+
+def test_damaged_prepared_records_are_refused_not_trained_on(tmp_path):
+    make_set(tmp_path, COUNT_PREPARED_RECORDS).write(tmp_path / "all.csv")
+    records = prepare(tmp_path)
+    (records.folder / records.manifest.shards[0].name).write_bytes(b"")
+    with pytest.raises(InputError, match="0 bytes"):
+        prepare(tmp_path)
+
+
+def test_two_runs_may_prepare_the_same_records_at_once(tmp_path):
+    make_set(tmp_path, COUNT_PREPARED_RECORDS).write(tmp_path / "all.csv")
+    made, start = [], threading.Barrier(3)
+
+    def run():
+        start.wait()
+        made.append(prepare(tmp_path))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(made) == 3
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [made[0].folder.name]
+
+
+@pytest.mark.slow
+def test_real_faces(tmp_path, ferplus):
+    records = prepare_records(
+        ferplus / "train.csv",
+        ferplus / "images",
+        tmp_path,
+        image_size=48,
+        num_neighbors=8,
+        class_names=("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger"),
+        progress=False,
+    )
+    assert len(records) == records.manifest.images_copied == 12_271
+    paths = records.annotations().paths
+    for start in range(0, len(records), 1000):
+        ids = np.arange(start, min(start + 1000, len(records)))
+        found = decoded(records, ids)
+        np.testing.assert_array_equal(found["sample_id"], ids)
+        for i, image in zip(ids, found["image"], strict=True):
+            assert image == (ferplus / "images" / paths[i]).read_bytes()

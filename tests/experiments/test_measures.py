@@ -1,0 +1,401 @@
+"""What is read off a run, from tables made by hand: every number by its formula."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frozen_faces import make_frozen_faces
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.errors import InputError
+from ldl_fer.experiments import measures
+from ldl_fer.experiments.measures import (
+    FOLDS,
+    INVERSE_PENALTY,
+    MEASURES,
+    Finished,
+    check_cross_validation,
+    cross_validated,
+    read_metrics,
+    uncertainty,
+    votes,
+)
+from ldl_fer.experiments.measures import test as measured_test
+from ldl_fer.experiments.tables import Variant
+
+NAMES = ("A", "B", "C")
+# Five samples; the second and the fourth have had their label changed.
+LABELS = np.array([0, 1, 2, 0, 1])
+CLEAN = np.array([0, 2, 2, 1, 1])
+FLIPPED = LABELS != CLEAN
+VOTES = np.array([[6, 2, 2], [0, 0, 8], [1, 1, 2], [0, 0, 0], [0, 5, 5]])
+PROBABILITY = np.array(
+    [[0.8, 0.1, 0.1], [0.3, 0.5, 0.2], [0.2, 0.2, 0.6], [0.1, 0.7, 0.2], [0.25, 0.7, 0.05]]
+)
+TARGET = np.array(
+    [[0.9, 0.05, 0.05], [0.1, 0.4, 0.5], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2], [0.1, 0.7, 0.2]]
+)
+AGGREGATED = np.array(
+    [[0.5, 0.25, 0.25], [0.2, 0.1, 0.7], [0.3, 0.1, 0.6], [0.5, 0.3, 0.2], [0.1, 0.6, 0.3]]
+)
+UNCERTAINTY = np.array([0.2, 0.7, 0.7, 0.9, 0.1])
+RESULTS = {
+    "mine": {"best": {"accuracy": 0.75, "kl": 0.5}, "last": {"accuracy": 0.7, "kl": 0.6}},
+    "theirs": {"best": {"accuracy": 0.55}, "last": {"accuracy": 0.5}},
+}
+
+
+def columns(part, values):
+    return {f"{part}_{name.lower()}": values[:, j] for j, name in enumerate(NAMES)}
+
+
+def finished(method="ldlva", clean=CLEAN, human=True, cross_validated=None, smoothing=0.1):
+    table = {"expression": LABELS, "clean_expression": clean, **columns("probability", PROBABILITY)}
+    if human:
+        table |= columns("votes", VOTES)
+    if method == "ldlva":
+        table |= {"uncertainty": UNCERTAINTY}
+        table |= columns("target", TARGET) | columns("aggregated", AGGREGATED)
+    variant = Variant("ME", {"method": method}, "a setting")
+    samples = pd.DataFrame(table)
+    return Finished(variant, samples, RESULTS, NAMES, smoothing, cross_validated)
+
+
+def auc(scores, flipped):
+    """Part of the pairs (flipped, other) where the flipped one scores higher, ties half."""
+    pairs = [(a, b) for a in scores[flipped] for b in scores[~flipped]]
+    return sum(1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs) / len(pairs)
+
+
+def kl(reference, distributions):
+    """Mean over voted rows of sum_j r_j log(r_j / p_j), with p at least 1e-12."""
+    total, rows = 0.0, 0
+    for counts, p in zip(reference, distributions, strict=True):
+        if counts.sum():
+            r = counts / counts.sum()
+            total += sum(a * np.log(a / max(b, 1e-12)) for a, b in zip(r, p, strict=True) if a)
+            rows += 1
+    return total / rows
+
+
+def ranks(values):
+    """From 1; ties share the mean of their ranks."""
+    return np.array([(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values])
+
+
+def spearman(first, second):
+    """Correlation of the ranks: sum a b / sqrt(sum a^2 sum b^2), a and b less their means."""
+    a, b = ranks(first) - ranks(first).mean(), ranks(second) - ranks(second).mean()
+    return (a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())
+
+
+def by_row(measured):
+    rows = [(row.method, row.dataset, row.setting) for row in measured]
+    assert len(set(rows)) == len(rows)
+    return {(row.method, row.setting): row.values for row in measured}
+
+
+def test_all_measures_are_registered():
+    assert {"test": measured_test, "votes": votes, "uncertainty": uncertainty} == MEASURES
+
+
+def test_test_rows_tell_best_and_last_epoch_and_flips_found():
+    first, second = measured_test(finished())
+    assert (first.method, first.dataset, first.setting) == ("ME", "mine", "a setting")
+    assert (second.method, second.dataset, second.setting) == ("ME", "theirs", "a setting")
+    # Pairs of lambda (0.7, 0.9) with (0.2, 0.7, 0.1): 1 + 1/2 + 1 and 1 + 1 + 1, of 6.
+    assert auc(UNCERTAINTY, FLIPPED) == pytest.approx(5.5 / 6)
+    assert first.values == pytest.approx(
+        {
+            **{"accuracy": 0.75, "kl": 0.5, "accuracy_last": 0.7, "kl_last": 0.6},
+            "flips_auc": 5.5 / 6,
+        }
+    )
+    assert second.values == pytest.approx(
+        {"accuracy": 0.55, "accuracy_last": 0.5, "flips_auc": 5.5 / 6}
+    )
+
+
+def test_there_are_no_flips_to_be_found_without_noise_or_without_lambda():
+    for run in (finished(clean=LABELS), finished("cross_entropy")):
+        assert not any("flips_auc" in row.values for row in measured_test(run))
+
+
+def test_a_lambda_that_is_fixed_finds_nothing():
+    run = finished()
+    run.samples["uncertainty"] = 0.5
+    assert not any("flips_auc" in row.values for row in measured_test(run))
+
+
+def test_votes_against_all_distributions_of_ldlva():
+    rows = by_row(list(votes(finished())))
+    expected = {
+        "ME: softmax": PROBABILITY,
+        "ME: target d": TARGET,
+        "ME: neighbors' d~": AGGREGATED,
+    }
+    assert rows.keys() == {(name, "training faces") for name in expected} | {("ME", "test faces")}
+    for name, distributions in expected.items():
+        values = rows[name, "training faces"]
+        assert values.keys() == {"kl", "jensen_shannon", "chebyshev", "cosine"}
+        assert values["kl"] == pytest.approx(kl(VOTES, distributions))
+        # Four rows have votes.
+        gaps = np.abs(VOTES[[0, 1, 2, 4]] / [[10], [8], [4], [10]] - distributions[[0, 1, 2, 4]])
+        assert values["chebyshev"] == pytest.approx(gaps.max(axis=1).mean())
+
+
+def test_votes_against_one_hot_labels():
+    values = by_row(list(votes(finished("cross_entropy"))))["one-hot label", "training faces"]
+    big = np.log(1e12)
+    by_hand = [
+        0.6 * np.log(0.6) + 2 * 0.2 * (np.log(0.2) + big),
+        big,  # all say C, the label is B
+        2 * 0.25 * (np.log(0.25) + big) + 0.5 * np.log(0.5),
+        0.5 * np.log(0.5) + 0.5 * (np.log(0.5) + big),
+    ]
+    assert values["kl"] == pytest.approx(np.mean(by_hand))
+    # |0.6 - 1|, |0 - 1|, |0.5 - 1|, |0.5 - 1|
+    assert values["chebyshev"] == pytest.approx((0.4 + 1 + 0.5 + 0.5) / 4)
+
+
+def test_votes_against_smoothed_labels():
+    rows = by_row(list(votes(finished("label_smoothing", smoothing=0.3))))
+    assert ("one-hot label", "training faces") not in rows
+    # 1 - 0.3 + 0.3 / 3 for the label, 0.3 / 3 for the others
+    high, low = 0.8, 0.1
+    by_hand = [
+        0.6 * np.log(0.6 / high) + 2 * 0.2 * np.log(0.2 / low),
+        np.log(1 / low),
+        2 * 0.25 * np.log(0.25 / low) + 0.5 * np.log(0.5 / high),
+        0.5 * np.log(0.5 / high) + 0.5 * np.log(0.5 / low),
+    ]
+    assert rows["smoothed label", "training faces"]["kl"] == pytest.approx(np.mean(by_hand))
+
+
+def test_votes_of_test_faces_are_those_of_the_results():
+    rows = list(votes(finished("cross_entropy")))
+    tests = [(row.dataset, row.values) for row in rows if row.setting == "test faces"]
+    assert tests == [(name, RESULTS[name]["best"]) for name in ("mine", "theirs")]
+    assert {row.dataset for row in rows if row.setting == "training faces"} == {"mine"}
+
+
+def test_without_votes_only_test_faces_are_told():
+    assert [row.setting for row in votes(finished(human=False))] == ["test faces"] * 2
+
+
+def precision_at_rate(scores, flipped):
+    """Expected hits among the n = #flipped highest, ties at the border drawn evenly, over n."""
+    count = flipped.sum()
+    border = np.sort(scores)[::-1][count - 1]
+    above, tied = scores > border, scores == border
+    return (flipped[above].sum() + (count - above.sum()) * flipped[tied].mean()) / count
+
+
+def test_scores_that_find_flips_and_follow_the_votes():
+    rows = by_row(list(uncertainty(finished())))
+    at = np.arange(5)
+    expected = {
+        "ME: 1 - p(label)": 1 - PROBABILITY[at, LABELS],
+        "ME: lambda": UNCERTAINTY,
+        "ME: 1 - d(label)": 1 - TARGET[at, LABELS],
+        "ME: 1 - d~(label)": 1 - AGGREGATED[at, LABELS],
+    }
+    assert rows.keys() == {(name, "a setting") for name in expected}
+    # Samples whose label stands and that have votes: A 6 2 2, C 1 1 2, B 0 5 5.
+    kept = [0, 2, 4]
+    doubt = np.array(
+        [-sum(p * np.log(p) for p in r if p) for r in (VOTES[kept] / [[10], [4], [10]])]
+    )
+    for name, scores in expected.items():
+        values = rows[name, "a setting"]
+        assert values["roc_auc"] == pytest.approx(auc(scores, FLIPPED)), name
+        assert values["precision_at_rate"] == pytest.approx(precision_at_rate(scores, FLIPPED))
+        assert values["entropy_correlation"] == pytest.approx(spearman(scores[kept], doubt))
+        assert "issues_precision" not in values
+    # By hand: lambda's two highest are the fourth (flipped), then the second or the third.
+    assert rows["ME: lambda", "a setting"]["precision_at_rate"] == pytest.approx(1.5 / 2)
+    # lambda of the kept 0.2, 0.7, 0.1, ranks 2 3 1; entropies 0.950, 1.040, 0.693, ranks 2 3 1.
+    assert rows["ME: lambda", "a setting"]["entropy_correlation"] == pytest.approx(1.0)
+    # 1 - p of them 0.2, 0.4, 0.3, ranks 1 3 2: 1 - 6 (1 + 0 + 1) / (3 * 8)
+    assert rows["ME: 1 - p(label)", "a setting"]["entropy_correlation"] == pytest.approx(0.5)
+
+
+def test_without_flips_only_the_correlation_and_without_votes_only_the_flips():
+    for values in by_row(list(uncertainty(finished(clean=LABELS)))).values():
+        assert values.keys() == {"entropy_correlation"}
+    for values in by_row(list(uncertainty(finished(human=False)))).values():
+        assert values.keys() == {"roc_auc", "average_precision", "precision_at_rate"}
+
+
+def made_up_predictions(count=60, seed=0):
+    """Labels of which some are wrong, and predictions that mostly know better."""
+    random = np.random.default_rng(seed)
+    clean = np.arange(count) % 3
+    labels = clean.copy()
+    wrong = random.choice(count, count // 4, replace=False)
+    labels[wrong] = (labels[wrong] + 1) % 3
+    says = np.where(random.random(count) < 0.15, (clean + 2) % 3, clean)
+    probabilities = random.uniform(0.02, 0.2, [count, 3])
+    probabilities[np.arange(count), says] += random.uniform(0.4, 2.0, count)
+    return labels, clean, probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+def test_cleanlab_on_the_cross_validated_predictions():
+    filters = pytest.importorskip("cleanlab.filter", reason="needs the package cleanlab")
+    labels, clean, predicted = made_up_predictions()
+    table = {"expression": labels, "clean_expression": clean}
+    table |= columns("probability", np.full([60, 3], 1 / 3))
+    samples = pd.DataFrame(table)
+
+    def rows_of(method):
+        variant = Variant("ME", {"method": method}, "")
+        return by_row(list(uncertainty(Finished(variant, samples, RESULTS, NAMES, 0.1, predicted))))
+
+    rows, flipped = rows_of("cross_entropy"), labels != clean
+    assert {name for name, _ in rows} == {
+        *("ME: 1 - p(label)", "cleanlab: self_confidence", "cleanlab: normalized_margin")
+    }
+    # Self-confidence p_y; normalized margin (p_y - max_{j != y} p_j + 1) / 2.
+    own = predicted[np.arange(60), labels]
+    others = predicted.copy()
+    others[np.arange(60), labels] = -1
+    scores = {"self_confidence": 1 - own, "normalized_margin": others.max(axis=1) - own}
+    for kind, score in scores.items():
+        values = rows[f"cleanlab: {kind}", ""]
+        assert values["roc_auc"] == pytest.approx(auc(score, flipped))
+        assert values["precision_at_rate"] == pytest.approx(precision_at_rate(score, flipped))
+    # Chance: 1 - 1/3 for all.
+    assert rows["ME: 1 - p(label)", ""]["roc_auc"] == 0.5
+    found = filters.find_label_issues(labels, predicted)
+    hits = sum(bool(f and t) for f, t in zip(found, flipped, strict=True))
+    assert 0 < hits < found.sum()
+    values = rows["cleanlab: self_confidence", ""]
+    assert values["issues_precision"] == pytest.approx(hits / found.sum())
+    assert values["issues_recall"] == pytest.approx(hits / 15)
+    assert "issues_precision" not in rows["cleanlab: normalized_margin", ""]
+    # Told once, beside cross-entropy.
+    assert not any("cleanlab" in name for name, _ in rows_of("scn"))
+
+
+def test_read_metrics(tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps({"metrics": {"kl": 0.25}, "count": 3}))
+    assert read_metrics(tmp_path / "result.json") == {"kl": 0.25}
+
+
+# --- Cross-validation --------------------------------------------------------------------------
+
+
+def made_up_features(count=90, size=12, seed=0):
+    """Three classes, apart by their first features; columns of very different scales."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 3)
+    features = random.normal(size=[count, size])
+    features[np.arange(count), labels] += 4
+    return (features * np.geomspace(0.01, 1000, size) + 5).astype(np.float32), labels
+
+
+def test_each_fold_is_predicted_by_the_others():
+    features, labels = made_up_features()
+    found = measures._predictions(features, labels, 3, progress=False)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    assert FOLDS == 5 and np.mean(found.argmax(axis=1) == labels) > 0.8
+    for inside, outside in StratifiedKFold(5, shuffle=True, random_state=0).split(features, labels):
+        # Mean and deviation of the other folds alone.
+        mean, deviation = features[inside].mean(axis=0), features[inside].std(axis=0)
+        one = LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
+        one.fit((features[inside] - mean) / deviation, labels[inside])
+        expected = one.predict_proba((features[outside] - mean) / deviation)
+        np.testing.assert_allclose(found[outside], expected, atol=1e-4)
+
+
+def test_another_backbone_is_refused(tmp_path):
+    words = "uncertainty.*--preset=frozen --pretrained=FILE.onnx"
+    with pytest.raises(InputError, match=words):
+        cross_validated(PRESETS["small"], tmp_path)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(PRESETS["small"])
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    return make_frozen_faces(tmp_path_factory.mktemp("frozen"))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    calls, real = [], measures._predictions
+    monkeypatch.setattr(
+        measures,
+        "_predictions",
+        lambda *arguments: calls.append(arguments) or real(*arguments),
+    )
+    return calls
+
+
+def with_labels(faces, name, labels, train="train.csv"):
+    annotations = read_annotations(faces.folder / "drawn" / train)
+    table = annotations.table.assign(expression=labels)
+    path = faces.folder / f"{name}.csv"
+    Annotations(table, annotations.class_names).write(path)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_predictions_are_kept_by_labels(faces, tmp_path, counted):
+    even = np.arange(40) % 7
+    config = faces.config("unused", train_data_path=with_labels(faces, "even", even))
+    found = cross_validated(config, tmp_path / "kept", progress=False)
+    assert found.shape == (40, 7) and len(counted) == 1
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-9)
+    np.testing.assert_array_equal(counted[0][1], even)
+    assert counted[0][0].shape == (40, 2304)
+    again = cross_validated(config.replace(seed=3, method="eac"), tmp_path / "kept", progress=False)
+    np.testing.assert_array_equal(found, again)
+    assert len(counted) == 1
+    other = config.replace(train_data_path=with_labels(faces, "other", (even + 1) % 7))
+    assert (cross_validated(other, tmp_path / "kept", progress=False) != found).any()
+    assert len(counted) == 2
+
+
+@pytest.mark.slow
+def test_other_features_of_the_same_pictures_have_their_own(faces, tmp_path, counted):
+    labels = with_labels(faces, "sizes", np.arange(40) % 7)
+    found = [
+        cross_validated(
+            faces.config("unused", train_data_path=labels, image_size=size),
+            tmp_path,
+            progress=False,
+        )
+        for size in (32, 48)
+    ]
+    assert len(counted) == 2 and (found[0] != found[1]).any()
+
+
+def test_a_class_with_fewer_samples_than_folds_is_named(faces, tmp_path):
+    few = np.arange(40) % 7
+    few[few == 5] = 0
+    few[:4] = 5
+    config = faces.config("unused", train_data_path=with_labels(faces, "few", few))
+    words = "few.csv has 4 samples of Disgust; 5 folds need 5"
+    with pytest.raises(InputError, match=words):
+        cross_validated(config, tmp_path, progress=False)
+    with pytest.raises(InputError, match=words):
+        check_cross_validation(config)
+
+
+def test_the_check_counts_what_is_trained_on_and_looks_at_no_picture(faces, tmp_path):
+    """35 rows, 5 of each class: enough, unless a part is held out to choose the epoch."""
+    table = read_annotations(faces.folder / "drawn/train.csv").table.head(35)
+    table = table.assign(expression=np.arange(35) % 7)
+    Annotations(table).write(tmp_path / "even.csv")
+    settings = {"train_data_path": str(tmp_path / "even.csv"), "train_image_dir": "nowhere"}
+    config = faces.config("unused", **settings)
+    assert config.data.val_data_path
+    check_cross_validation(config)
+    part = config.replace(val_data_path="", validation_fraction=0.2)
+    with pytest.raises(InputError, match="even.csv has 4 samples"):
+        check_cross_validation(part)

@@ -1,0 +1,93 @@
+"""The paper's tables: methods, noises and settings of each."""
+
+from ldl_fer.config import Config
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.experiments.measures import MEASURES
+from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Noise
+from ldl_fer.methods import METHODS
+from ldl_fer.preparation.noise.kinds import KINDS
+
+HALF = [CLEAN, Noise("symmetric", 0.3)]
+SWITCHES = (
+    *("label_distribution", "adaptive_similarity", "sample_uncertainty", "discriminative_loss"),
+)
+
+
+def methods_of(name):
+    return [variant.settings["method"] for variant in EXPERIMENTS[name].variants]
+
+
+def noises_of(name):
+    return list(EXPERIMENTS[name].noises)
+
+
+def test_all_experiments_are_there_and_make_sense():
+    assert set(EXPERIMENTS) == {
+        *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty")
+    }
+    for name, experiment in EXPERIMENTS.items():
+        assert experiment.name == name and experiment.measure in MEASURES
+        assert experiment.figure.metric.removesuffix("_last") in {
+            metric.removesuffix("_last") for metric in experiment.metrics
+        }
+        assert experiment.figure.x in ("noise", "setting", "method")
+        rows = [(variant.method, variant.setting) for variant in experiment.variants]
+        assert len(set(rows)) == len(rows) > 0
+        configs = [Config().replace(**variant.settings) for variant in experiment.variants]
+        assert len({config.to_json() for config in configs}) == len(configs)
+        assert len(set(experiment.noises)) == len(experiment.noises) > 0
+        for noise in experiment.noises:
+            assert noise == CLEAN or noise.kind in KINDS and 0 < noise.rate < 1
+        assert experiment.union == (name == "inconsistent")
+
+
+def test_table_1_noise():
+    assert methods_of("noise") == list(METHODS)
+    assert noises_of("noise") == [Noise("symmetric", rate) for rate in (0.1, 0.2, 0.3)]
+    assert [str(noise) for noise in noises_of("noise")] == [
+        *("symmetric 0.1", "symmetric 0.2", "symmetric 0.3")
+    ]
+
+
+def test_tables_2_and_3_original_labels():
+    for name in ("inconsistent", "original"):
+        assert methods_of(name) == list(METHODS) and noises_of(name) == [CLEAN]
+
+
+def test_table_4_adds_a_part_at_a_time():
+    experiment = EXPERIMENTS["ablation"]
+    assert noises_of("ablation") == HALF and len(experiment.variants) == 5
+    assert [v.setting.split()[0] for v in experiment.variants] == [
+        *("(i)", "(ii)", "(iii)", "(iv)", "(v)")
+    ]
+    first, *others = (Config().replace(**variant.settings) for variant in experiment.variants)
+    assert first == Config().replace(method="cross_entropy")
+    on = []
+    for config, switch in zip(others, SWITCHES, strict=True):
+        on.append(switch)
+        assert {name for name in SWITCHES if getattr(config.ldlva, name)} == set(on)
+        # Nothing but the switches differs from the whole method.
+        assert config.replace(**dict.fromkeys(SWITCHES, True)) == Config()
+    assert others[-1] == Config() and Config().method == "ldlva"
+    assert Config().ldlva.fixed_uncertainty == 0.5
+
+
+def test_figure_7_number_of_neighbors():
+    variants = EXPERIMENTS["neighbors"].variants
+    assert [dict(variant.settings) for variant in variants] == [
+        {"num_neighbors": count} for count in (1, 2, 4, 8, 16, 32)
+    ]
+    assert noises_of("neighbors") == HALF
+
+
+def test_figures_in_numbers():
+    assert methods_of("votes") == ["cross_entropy", "label_smoothing", "ldlva"]
+    assert methods_of("uncertainty") == ["cross_entropy", "ldlva"]
+    assert noises_of("votes") == noises_of("uncertainty") == HALF
+    assert EXPERIMENTS["votes"].measure == "votes"
+    assert EXPERIMENTS["uncertainty"].measure == "uncertainty"
+
+
+def test_the_presets_that_experiments_start_from():
+    assert PRESETS["frozen"].network.frozen and PRESETS["frozen"].optimizer.epochs == 25
+    assert not PRESETS["fine_tuned"].network.frozen

@@ -1,0 +1,174 @@
+"""TensorFlow Lite and ONNX files answer as the network does, or are not kept."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.errors import InputError
+from ldl_fer.inference.export.formats import (
+    Tolerance,
+    Trained,
+    checked,
+    compare,
+    warnings,
+    write_export,
+)
+from ldl_fer.inference.export.onnx_file import ONNX
+from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8, quantizable
+from ldl_fer.networks import build_network
+
+SIZE = 12
+NAMES = ("Calm", "Glad", "Überrascht")
+
+
+def _network(seed=5):
+    tf.keras.utils.set_random_seed(seed)
+    images = tf.keras.Input([SIZE, SIZE, 3])
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0)(images)
+    hidden = tf.keras.layers.Conv2D(8, 3, strides=2, activation="relu")(pixels)
+    features = tf.keras.layers.GlobalAveragePooling2D()(hidden)
+    logits = tf.keras.layers.Dense(3, kernel_initializer="random_normal")(features)
+    logits = tf.keras.layers.Lambda(lambda x: x * 100.0)(logits)
+    return tf.keras.Model(images, (features, logits))
+
+
+def _pictures(count, seed=0):
+    """Plain colors under a little noise: the network tells them apart, as it would faces."""
+    random = np.random.default_rng(seed)
+    colors = random.integers(0, 256, [count, 1, 1, 3])
+    noise = random.integers(-20, 21, [count, SIZE, SIZE, 3])
+    return np.clip(colors + noise, 0, 255).astype(np.uint8)
+
+
+def _live(network, images):
+    """softmax(z) = exp(z - max z) / sum exp(z - max z) of the logits."""
+    logits = network(images.astype(np.float32), training=False)[1].numpy().astype(np.float64)
+    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponential / exponential.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return Trained(_network(), NAMES, SIZE, {"temperature": 1.5}, _pictures(40))
+
+
+def _tflite_answers(folder, images, alike=1e-6):
+    interpreter = tf.lite.Interpreter(str(folder / "model.tflite"))
+    by_name = tf.lite.Interpreter(str(folder / "model.tflite")).get_signature_runner()
+    single = [by_name(images=image[np.newaxis])["probabilities"][0] for image in images]
+    place = interpreter.get_input_details()[0]
+    interpreter.resize_tensor_input(place["index"], images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(place["index"], images)
+    interpreter.invoke()
+    batch = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(batch, single, rtol=0, atol=alike)
+    return batch, place
+
+
+def test_tflite_in_float(trained, tmp_path):
+    checks = write_export(TFLITE, trained, tmp_path / "tflite")
+    images = _pictures(7, seed=1)
+    found, place = _tflite_answers(tmp_path / "tflite", images)
+    expected = _live(trained.network, images)
+    assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are told apart
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert place["dtype"] == np.uint8
+    assert checks["real pictures"].images == 40
+    assert checks["real pictures"].largest < 1e-5
+    labels = (tmp_path / "tflite" / "labels.txt").read_text(encoding="utf-8")
+    assert labels.splitlines() == list(NAMES)
+
+
+def test_tflite_in_8_bits(trained, tmp_path):
+    checks = write_export(TFLITE_INT8, trained, tmp_path / "int8")
+    images = _pictures(60, seed=1)  # not those that it was calibrated on
+    found, place = _tflite_answers(tmp_path / "int8", images, alike=0.05)
+    assert (place["dtype"], place["quantization"]) == (np.uint8, (1.0, 0))  # pixels as they are
+    difference = np.abs(found - _live(trained.network, images))
+    assert difference.mean() < 0.02
+    assert difference.max() > 1e-4  # it is not the float network under another name
+    assert checks["real pictures"].mean < 0.02
+    interpreter = tf.lite.Interpreter(str(tmp_path / "int8" / "model.tflite"))
+    interpreter.allocate_tensors()
+    wide = [d["name"] for d in interpreter.get_tensor_details() if d["dtype"] == np.float32]
+    assert len(wide) == 1  # the probabilities: weights and activations are integers
+
+
+def test_8_bits_need_pictures(trained, tmp_path):
+    without = dataclasses.replace(trained, pictures=None)
+    with pytest.raises(InputError, match="--representative=FOLDER"):
+        write_export(TFLITE_INT8, without, tmp_path / "int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_holds_names_and_settings(trained, tmp_path):
+    pytest.importorskip("tf2onnx", reason="needs the optional package tf2onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the optional package onnxruntime")
+    write_export(ONNX, trained, tmp_path / "onnx")
+    session = runtime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    images = _pictures(7, seed=1)
+    (found,) = session.run(["probabilities"], {"images": images})
+    np.testing.assert_allclose(found, _live(trained.network, images), rtol=0, atol=1e-5)
+    (place,) = session.get_inputs()
+    assert (place.type, place.shape) == ("tensor(uint8)", ["batch", SIZE, SIZE, 3])
+    told = session.get_modelmeta().custom_metadata_map
+    assert json.loads(told["class_names"]) == list(NAMES)
+    assert (told["image_size"], told["temperature"]) == ("12", "1.5")
+
+
+def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
+    write_export(TFLITE, trained, tmp_path / "tflite")
+    before = (tmp_path / "tflite" / "model.tflite").read_bytes()
+    other = dataclasses.replace(trained, network=_network(seed=6))
+    wrong = dataclasses.replace(TFLITE, write=lambda _, folder: TFLITE.write(other, folder))
+    with pytest.raises(RuntimeError, match="model.tflite differs from the network by"):
+        write_export(wrong, trained, tmp_path / "tflite")
+    wrong = dataclasses.replace(wrong, tolerance=TFLITE_INT8.tolerance)
+    with pytest.raises(RuntimeError, match="too unlike the network on real pictures"):
+        write_export(wrong, trained, tmp_path / "tflite")
+    assert (tmp_path / "tflite" / "model.tflite").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
+    with pytest.raises(InputError, match="tflite holds something"):
+        write_export(ONNX, trained, tmp_path / "tflite")
+
+
+def test_comparison_and_warning():
+    expected = np.array([[0.6, 0.4], [0.1, 0.9]])
+    found = np.array([[0.4, 0.6], [0.1, 0.9]])
+    comparison = compare(expected, found)
+    assert comparison.largest == pytest.approx(0.2)  # |0.6 - 0.4|
+    assert comparison.mean == pytest.approx(0.1)  # (0.2 + 0.2 + 0 + 0) / 4
+    assert comparison.agreement == 0.5  # of two images the second has the same class
+    assert compare(expected, np.full([2, 2], np.nan)).largest == np.inf
+    with pytest.raises(RuntimeError, match="answers"):
+        compare(expected, found[:, :1])
+    strict = Tolerance(mean=0.2, agreement=0.4, good_mean=0.2, good_agreement=0.6)
+    (warning,) = warnings({"real pictures": comparison}, strict)
+    assert "50.0% of 2 real pictures" in warning and "--representative" in warning
+    assert warnings({"real pictures": comparison}, Tolerance()) == []
+    known = {"random images": (np.zeros([2, 1]), expected)}
+    answers = {"good": expected, "bad": found}
+    kept = checked(known, lambda images: answers, Tolerance(largest=0.3))
+    assert kept["random images"].largest == pytest.approx(0.2)  # the worse of the two ways
+
+
+def test_frozen_network_rearranged_computes_the_same():
+    config = PRESETS["frozen"].replace(pretrained="not_read.onnx", head_units=8)
+    network = build_network(config.network, 32, 7, seed=3, load=False)
+    size = network.get_layer("head").input_shape[-1]
+    random = np.random.default_rng(0)
+    network.get_layer("head").get_layer("standardization").set_weights(
+        [random.normal(0, 1, size), random.uniform(0.01, 4, size)]
+    )
+    images = random.integers(0, 256, [4, 32, 32, 3]).astype(np.float32)
+    rearranged = quantizable(network)
+    assert rearranged is not network
+    for found, expected in zip(rearranged(images), network(images), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    plain = _network()
+    assert quantizable(plain) is plain

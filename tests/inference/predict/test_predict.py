@@ -1,0 +1,69 @@
+"""The command: from pictures to files, on an exported network."""
+
+import subprocess
+import sys
+
+import cv2
+import pandas as pd
+import pytest
+from helpers.color_model import CLASS_NAMES, write_picture
+
+from ldl_fer.inference.predict.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    from ldl_fer.config import Config
+    from ldl_fer.inference.export import export_saved_model
+    from ldl_fer.networks import build_network
+
+    folder = tmp_path_factory.mktemp("export") / "saved_model"
+    network = build_network(Config().replace(backbone="small_cnn").network, 32, 3, seed=4)
+    return export_saved_model(network, folder, CLASS_NAMES, 32, {"temperature": 1.5})
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "ldl_fer", "predict", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_command(export, tmp_path):
+    pictures = [write_picture(tmp_path / f"{i}.png", (80 * i, 90, 40), 32, 32) for i in range(3)]
+    (tmp_path / "noise.png").write_bytes(b"nonsense")
+    done = run(
+        *(
+            f"--model={export}",
+            *pictures,
+            tmp_path / "noise.png",
+            "--faces=whole",
+            "--batch_size=2",
+        ),
+        *(f"--output={tmp_path / 'p.csv'}", f"--draw={tmp_path / 'drawn'}"),
+    )
+    assert done.returncode == 1  # a picture is none
+    assert "noise.png: not a picture" in done.stderr
+    assert "Temperature 1.500" in done.stdout and "3 faces" in done.stdout
+    read = pd.read_csv(tmp_path / "p.csv")
+    expected = Predictor(export, faces="whole")
+    for picture, (_, row) in zip(pictures, read.iterrows(), strict=False):
+        (face,) = expected(picture)
+        for name, probability in face.distribution.items():
+            assert row[f"probability_{name}"] == pytest.approx(probability, abs=1e-5)
+        assert row.entropy == pytest.approx(face.entropy, abs=1e-5)
+    assert cv2.imread(str(tmp_path / "drawn" / "0.png")).shape[0] == 360
+
+
+def test_command_tells_mistakes(export, tmp_path):
+    picture = write_picture(tmp_path / "in" / "a.png", 0)
+    for arguments, message in (
+        ([export], "say a model and at least one picture"),
+        ([tmp_path, picture], "is no model"),
+        ([export, tmp_path / "lost.png"], f"no file or folder {tmp_path}/lost.png"),
+        ([export, picture, f"--output={picture}/p.csv"], "is no folder that can be written to"),
+        ([export, picture, "--output=p.csv", "--output=p.csv"], "p.csv is named twice"),
+        ([export, picture, "--faces=whole", "--detector=no.onnx"], "leave out --detector"),
+        ([export, tmp_path / "in", f"--draw={tmp_path / 'in' / 'drawn'}"], "lies in the input"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2 and message in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,270 @@
+"""What holds for all methods beside LDLVA: registry, settings, checkpoint, what is left."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.tiny_networks import (
+    SAMPLES,
+    assert_equal_variables,
+    batch,
+    compiled,
+    own_variables,
+    softmax,
+    state,
+    tiny_network,
+    without_chance,
+)
+
+from ldl_fer.config import Config, fields
+from ldl_fer.config.methods import METHOD_SETTINGS
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.errors import InputError
+from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.training.build import build_model
+from ldl_fer.training.train import train
+
+BASELINES = [name for name in METHODS if name != "ldlva"]
+
+
+def test_every_method_that_can_be_asked_for_is_there():
+    assert (
+        list(METHODS) == list(METHOD_SETTINGS) == list(fields("top")["method"].metadata["choices"])
+    )
+    for name, settings in METHOD_SETTINGS.items():
+        assert type(Config().replace(method=name).method_settings) is settings
+
+
+def test_defaults_are_the_papers():
+    assert Config().label_smoothing.smoothing == 0.1
+    # beta, delta_1, gamma, first relabeling, delta_2
+    settings = Config().scn
+    scn = (settings.scn_high_share, settings.scn_margin, settings.scn_rank_weight)
+    assert (*scn, settings.scn_relabel_epoch, settings.scn_relabel_margin) == (
+        *(0.7, 0.15, 0.5),
+        *(10, 0.2),
+    )
+    assert Config().eac.eac_weight == 5.0
+
+
+def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
+    # In a process of its own: absl's flags are global.
+    code = """
+from absl import flags
+from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.presets import PRESETS
+define_flags()
+flags.FLAGS(["x", "--method=eac"])
+made = config_from_flags()
+assert made.method == "eac"
+assert made.augmentation.erase_probability == 0.5
+assert made.augmentation.erase_area == (0.02, 0.25)
+assert made == PRESETS["paper"].replace(
+    method="eac", erase_probability=0.5, erase_area=(0.02, 0.25))
+flags.FLAGS(["x", "--method=eac", "--erase_probability=0", "--eac_weight=2"])
+made = config_from_flags()
+assert made.augmentation.erase_probability == 0 and made.eac.eac_weight == 2
+assert made.augmentation.erase_area == (0.02, 0.25)
+for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_alsg"):
+    flags.FLAGS.unparse_flags()
+    for name in ("erase_probability", "eac_weight"):
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["x", "--method=" + method])
+    assert config_from_flags() == PRESETS["paper"].replace(method=method)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(InputError, match="cross_entropy.*scn"):
+        Config().replace(method="dmue")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("smoothing", 1.5), ("scn_high_share", 1.1), ("scn_rank_weight", 2.0)),
+        *(("scn_margin", -0.1), ("scn_relabel_epoch", -1), ("scn_relabel_margin", -0.1)),
+        *(("eac_weight", -1.0), ("alsg_weight", -1.0)),
+    ],
+)
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(InputError, match=name):
+        Config().replace(**{name: value})
+
+
+def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
+    settings = dict(micro_batch_size=2, run_dir=str(tmp_path / "run"), backbone="small_cnn")
+    assert {name for name in METHODS if METHODS[name].compares_samples} == {"scn", "rul"}
+    for method in BASELINES:
+        config = Config().replace(method=method, image_size=32, **settings)
+        # The others come as far as to miss their data.
+        words = (
+            f"--method={method}.*--micro_batch_size"
+            if METHODS[method].compares_samples
+            else "training data"
+        )
+        with pytest.raises(InputError, match=words):
+            train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_tell_of_neighbors_only_where_they_are_used():
+    for method in BASELINES:
+        for neighbors in ("bank", "forward"):
+            config = Config().replace(method=method, num_neighbors=5, neighbors=neighbors)
+            assert neighbors_read(config) == (5 if method == "ldl_alsg" else 0)
+            assert not METHODS[method].runs_neighbors(config)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_build_model_makes_the_method_of_the_settings(method):
+    config = PRESETS["small"].replace(method=method, batch_size=5, smoothing=0.25)
+    made = build_model(config, range(SAMPLES), network=tiny_network())
+    assert type(made) is METHODS[method] and made.name == method
+    assert made.config == config
+    # 12 samples in batches of 5: 5 + 5 + 2
+    assert made.steps_per_epoch == 3 and made.num_samples == SAMPLES
+    assert made.optimizer.learning_rate.numpy() == np.float32(config.optimizer.learning_rate)
+    # Two moments of every variable that is optimized, and the iteration.
+    assert len(made.optimizer.variables) == 2 * len(made.optimized_variables) + 1
+    made.train_step(batch())
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_compiled_equals_eager(method):
+    # Small steps: large ones magnify rounding, which depends on how threads share the sums.
+    eager, in_graph = (
+        without_chance(
+            compiled(
+                method,
+                optimizer=tf.keras.optimizers.SGD(0.01),
+                scn_relabel_epoch=0,
+                scn_relabel_margin=0.0,
+            )
+        )
+        for _ in range(2)
+    )
+    step = tf.function(in_graph.train_step)
+    for seed in range(4):
+        first, second = eager.train_step(batch(seed)), step(batch(seed))
+        assert set(first) == {*eager.LOSSES, "accuracy"}
+        for name in first:
+            np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
+    assert_equal_variables(state(eager), state(in_graph), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
+    made = compiled(method, class_weights=[3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0])
+    made.train_step(batch(5))
+    made.reset_metrics()
+    metrics = {id(variable) for metric in made.metrics for variable in metric.variables}
+    kept = [variable for variable in made.variables if id(variable) not in metrics]
+    before = [variable.numpy() for variable in kept]
+    total = right = count = 0
+    for seed, size in ((1, 6), (2, 3)):
+        data = batch(seed, size)
+        found = tf.function(made.test_step)(data)
+        probabilities = softmax(made.network(data["image"], training=False)[1].numpy())
+        for row, label in zip(probabilities, data["label"].numpy(), strict=True):
+            # mean of -log f_y, neither weighted nor smoothed nor mixed
+            total -= np.log(row[label])
+            right += np.argmax(row) == label
+            count += 1
+        np.testing.assert_allclose(found["loss"], total / count, rtol=1e-5)
+        np.testing.assert_allclose(found["accuracy"], right / count, rtol=1e-6)
+    assert made.confusion.result().numpy().sum() == count
+    for variable, value in zip(kept, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.name)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_the_network_is_left_without_a_variable_of_the_method(method):
+    network = tiny_network()
+    expected = [id(variable) for variable in network.variables]
+    made = compiled(method, network)
+    made.train_step(batch())
+    assert made.network is network
+    assert [id(variable) for variable in made.network.variables] == expected
+    assert not {id(variable) for variable in own_variables(made)} & set(expected)
+    # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
+    # center of the second, kernel, bias. LDL-ALSG: features and probabilities of the bank.
+    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1}
+    assert len(own_variables(made)) == counts.get(method, 0)
+    data = batch(3)
+    for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_checkpoint_holds_every_variable(method, tmp_path):
+    def make(seed):
+        adam = tf.keras.optimizers.Adam(1e-2)
+        relabel = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0)
+        return without_chance(compiled(method, tiny_network(seed), adam, **relabel))
+
+    first, second = make(0), make(1)
+    for seed in range(3):
+        first.train_step(batch(seed))
+    path = tf.train.Checkpoint(**first.parts()).write(str(tmp_path / "state"))
+    second.train_step(batch(9))
+    for variable in state(second):
+        if variable.dtype.is_floating:
+            variable.assign_add(tf.ones_like(variable))
+    tf.train.Checkpoint(**second.parts()).read(path).assert_existing_objects_matched()
+    assert_equal_variables(state(first), state(second), atol=0)
+    for seed in (3, 4):
+        first.train_step(batch(seed))
+        second.train_step(batch(seed))
+    assert_equal_variables(state(first), state(second), atol=0)
+
+
+@pytest.mark.parametrize(
+    "method", [name for name in BASELINES if not METHODS[name].compares_samples]
+)
+def test_steps_in_parts_are_the_whole_steps(method):
+    # Without batch normalization, whose statistics would be a part's own.
+    whole = compiled(method, tiny_network(batch_norm=False))
+    parts = compiled(method, tiny_network(batch_norm=False), micro_batch_size=4)
+    for seed in range(3):
+        expected, found = whole.train_step(batch(seed)), parts.train_step(batch(seed))
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+    assert_equal_variables(state(whole), state(parts), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_huge_logits_give_no_nan(method):
+    network = tiny_network()
+    kernel = network.get_layer("logits").kernel
+    kernel.assign(1e6 * kernel)
+    made = compiled(method, network, tf.keras.optimizers.SGD(1e-9))
+    for seed in range(2):
+        logs = made.train_step(batch(seed))
+        assert all(np.isfinite(value) for value in logs.values())
+    for variable in made.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.name
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_batch_of_one_sample_passes(method):
+    made = compiled(method, tiny_network(batch_norm=False))
+    logs = made.train_step(batch(0, size=1))
+    assert all(np.isfinite(value) for value in logs.values())
+    for variable in made.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.name
+
+
+@pytest.mark.parametrize("method", BASELINES)
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_every_precision_trains(method, precision):
+    config = PRESETS["small"].replace(method=method, precision=precision, image_size=32)
+    made = build_model(config, range(SAMPLES))
+    data = batch(size=4)
+    images = np.random.default_rng(0).integers(0, 256, [4, 32, 32, 3]).astype(np.uint8)
+    logs = made.train_step(data | {"image": tf.constant(images)})
+    assert all(np.isfinite(value) for value in logs.values())
