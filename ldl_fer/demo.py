@@ -16,7 +16,7 @@ from absl import flags
 from ldl_fer.config import Config, command_line
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run
 
 # 1,500 faces are few: more epochs, a smaller crop, and a quicker lambda for the fewer visits.

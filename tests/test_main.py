@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import ROOT, commands
-from test_requirements import PROJECT
+from helpers.source import PROJECT
 
 from ldl_fer import __version__
 from ldl_fer.__main__ import COMMANDS, GROUPS
-from ldl_fer.experiments import EXPERIMENTS
+from ldl_fer.experiments.tables import EXPERIMENTS
 from ldl_fer.preparation.affect.command import COMMANDS as AFFECT
 from ldl_fer.preparation.datasets import NAMES as DATA_SETS
 

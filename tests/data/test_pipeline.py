@@ -15,7 +15,7 @@ from ldl_fer.data.pipeline import (
 )
 from ldl_fer.data.records import prepare_records
 from ldl_fer.methods import neighbors_read
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 COUNT, SIDE, NEIGHBORS, STORED = 23, 16, 3, 5
 CONFIG = PRESETS["released_raf_resnet18"].replace(

@@ -14,7 +14,7 @@ from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.sets import open_records, training_records, without_bad_images
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 COUNT, SIDE, NEIGHBORS = 40, 16, 3
 BAD = {3: b"", 11: b"not a picture", 12: None, 30: "cut"}  # row -> content; None: missing

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers.frozen_faces import make_frozen_faces
 
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ldl_fer.experiments import runner
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.runner import check_measure, measured, plan, run_all
 from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Experiment, Figure, Noise, compared
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run, load_network
 
 CONFIG = PRESETS["small"].replace(

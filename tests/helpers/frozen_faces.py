@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 from helpers.onnx_files import write_onnx
-from test_onnx_weights import parts_of, random_network
+from networks.test_mobilefacenet_onnx import parts_of, random_network
 
 from ldl_fer.config.presets import PRESETS
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 SIDE, COUNT, TESTED = 32, 40, 12
 

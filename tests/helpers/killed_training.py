@@ -22,7 +22,7 @@ import tensorflow as tf
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run
 
 COUNT, STEPS = 70, 4

@@ -23,7 +23,7 @@ if "TF_CONFIG" not in os.environ:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from test_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
+from helpers.small_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
 
 from ldl_fer.config.presets import PRESETS  # noqa: E402
 from ldl_fer.methods.bank import NeighborBank  # noqa: E402

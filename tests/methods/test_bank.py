@@ -2,7 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
-from test_model import BATCH, NEIGHBORS, batch, model, state
+from helpers.small_model import BATCH, NEIGHBORS, batch, model, state
 
 from ldl_fer.methods.bank import NeighborBank
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_model import CLASSES, SAMPLES, SIDE, batch
+from helpers.small_model import CLASSES, SAMPLES, SIDE, batch
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.methods.classifier import pass_in_parts

@@ -2,14 +2,14 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.ports import free_ports
 
-STEPS = Path(__file__).with_name("replica_steps.py")
+STEPS = Path(__file__).parents[1] / "helpers/replica_steps.py"
 SYNC = "--sync_batch_norm"
 
 
@@ -28,16 +28,6 @@ def start(*settings, **environment):
 def finish(process):
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0 and output.endswith("variables equal\n"), errors[-3000:]
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @pytest.mark.parametrize(

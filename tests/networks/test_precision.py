@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_model import batch, network, state
+from helpers.small_model import batch, network, state
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import NetworkConfig

@@ -8,11 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.source import COMMANDS, PACKAGE, PATHS, imported, parsed
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "ldl_fer"
-PATHS = {path.relative_to(ROOT).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
-COMMANDS = {f"{name}.py": ROOT / f"{name}.py" for name in ("train", "evaluate")}
 # --help of every command, and what no network is needed for, start without TensorFlow.
 WITHOUT_TENSORFLOW = [
     *("ldl_fer/__main__.py", "ldl_fer/errors.py", "ldl_fer/files.py", "ldl_fer/plots.py"),
@@ -27,28 +24,6 @@ METHOD_NAMES = re.compile(r"^(ldlva|scn|rul|eac|ldl_alsg|cross_entropy|label_smo
 # Those that compare methods name them: the demo, the paper's tables. The settings declare them.
 NAMES_METHODS = ("ldl_fer/methods/", "ldl_fer/experiments/", "ldl_fer/demo.py", "ldl_fer/config/")
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
-
-
-def parsed(path):
-    return ast.parse(path.read_text(encoding="utf-8"), path.name)
-
-
-def imported(tree, at_import=False):
-    """Yields (line, full name) of every import; `from a import b` counts as a.b.
-
-    With `at_import` those inside of functions are left out: they run later.
-    """
-    waiting = list(tree.body)
-    while waiting:
-        node = waiting.pop()
-        if at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            origin = "." * node.level + (node.module or "")
-            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
-        waiting += ast.iter_child_nodes(node)
 
 
 def file_of(name):

@@ -4,7 +4,7 @@ import ast
 
 import numpy as np
 import pytest
-from test_architecture import COMMANDS, PATHS, parsed
+from helpers.source import COMMANDS, PATHS, parsed
 
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.affectnet import affectnet_rows

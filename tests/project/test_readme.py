@@ -17,7 +17,7 @@ from helpers.documents import blocks, documents
 from helpers.frozen_faces import write_mobilefacenet
 
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 pytestmark = pytest.mark.slow
 

@@ -2,21 +2,14 @@
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
+from helpers.source import PROJECT, ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 RANGES = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["extras"]
 
 

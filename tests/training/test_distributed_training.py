@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from test_replicas import free_ports
+from helpers.ports import free_ports
 
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 ROOT = Path(__file__).resolve().parents[2]
 # 75 % of 70 faces are 53, the last batch of which has 5; of the 17 others the last has 1, so that

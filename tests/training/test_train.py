@@ -13,7 +13,7 @@ from ldl_fer.data.sets import training_records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
 from ldl_fer.inference.export import export_run
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.preparation.noise.add import add_noise
 from ldl_fer.training.build import balanced_weights, build_model
 from ldl_fer.training.run import Run, load_network

@@ -16,7 +16,7 @@ from ldl_fer.preparation.affect.agreement import agreement
 from ldl_fer.preparation.affect.filling import predict_pictures
 from ldl_fer.preparation.affect.model import load_affect_model
 from ldl_fer.preparation.affect.regressor import shrink_logits, train_regressor
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 SIDE = 32
 

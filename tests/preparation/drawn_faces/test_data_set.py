@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.drawn_faces import command
-from ldl_fer.preparation.drawn_faces.command import draw_faces
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.preparation.drawn_faces.latents import sample_latent
 
 VOTES = [f"votes_{name.lower()}" for name in CLASS_NAMES]
