@@ -1,6 +1,6 @@
 """LDLVA: uncertainty-aware label distribution learning for facial expression recognition.
 
-from ldl_fer import Predictor
+from ldl_fer import Config, PRESETS, Predictor, equations, evaluate, train
 """
 
 import importlib
@@ -28,8 +28,19 @@ if "tensorflow" in sys.modules and hasattr(sys.modules["tensorflow"].keras, "ops
 __version__ = "0.1.0"
 
 
+# Loaded when first asked for: `import ldl_fer` alone costs nothing.
+_LAZY = {
+    "Config": "ldl_fer.config",
+    "PRESETS": "ldl_fer.config.presets",
+    "Predictor": "ldl_fer.inference.predict.predictor",
+    "train": "ldl_fer.training.train",
+    "evaluate": "ldl_fer.evaluation.evaluate",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """`Predictor`, loaded when first asked for: `import ldl_fer` alone costs nothing."""
-    if name == "Predictor":
-        return importlib.import_module("ldl_fer.inference.predict.predictor").Predictor
+    """Returns one of the names of `_LAZY`."""
+    if name in _LAZY:
+        module = importlib.import_module(_LAZY[name])
+        return getattr(module, {"evaluate": "evaluate_run"}.get(name, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

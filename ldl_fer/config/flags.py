@@ -59,7 +59,7 @@ def preset_table() -> str:
 
 
 def _by_preset(group: str, name: str) -> list[str]:
-    return [_as_flag(getattr(getattr(config, group), name)) for config in PRESETS.values()]
+    return [_as_flag(getattr(config.group(group), name)) for config in PRESETS.values()]
 
 
 def _define_flag(group: str, setting: dataclasses.Field) -> None:
