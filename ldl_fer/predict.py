@@ -1,4 +1,4 @@
-"""Label distributions of the faces in your pictures and videos, and which of them are ambiguous.
+"""Predicts label distributions of the faces in pictures and videos; says which are ambiguous.
 
     python -m ldl_fer.predict checkpoints/mine photo.jpg
     python -m ldl_fer.predict checkpoints/mine/saved_model holiday/ 'more/**/*.jpg' clip.mp4 \\
@@ -11,7 +11,7 @@ without it, OpenCV's cascade finds frontal faces alone, and cannot turn them upr
 pictures should be cut out as those here are: see python -m ldl_fer.faces. Confidence is calibrated
 if python -m ldl_fer.temperature was run on the run folder (before the export).
 
-Exit code 1: something could not be read; it was told, and the rest was done.
+Exit code 1: something could not be read; it was named, and the rest was done.
 """
 
 import sys
@@ -24,8 +24,8 @@ from ldl_fer import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import MARGIN, MIN_CONFIDENCE
 from ldl_fer.footage import find_sources
+from ldl_fer.prediction_files import check_outputs, predict_sources
 from ldl_fer.predictor import BATCH_SIZE, DETECT, FACES, WHOLE, Predictor
-from ldl_fer.source_predictions import check_outputs, predict_sources
 
 UNREADABLE = 1
 
@@ -46,7 +46,7 @@ def _define_flags() -> None:
         "detector", None, "YuNet's .onnx file, to find faces by. (default: OpenCV's cascade)"
     )
     flags.DEFINE_string(
-        "affect", None, "Model that tells valence and arousal, see python -m ldl_fer.affect."
+        "affect", None, "Model of valence and arousal, see python -m ldl_fer.affect."
     )
     flags.DEFINE_float(
         "margin", MARGIN, "A face is ambiguous if its two leading classes differ by less than this "
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         print_faces=not given.output,
     )
     print(
-        f"{counts['faces']:,} faces ({counts['ambiguous']:,} ambiguous) in {counts['shots']:,} "
+        f"{counts['faces']:,} faces ({counts['ambiguous']:,} ambiguous) in {counts['frames']:,} "
         f"pictures and frames, {counts['without_face']:,} of them without a face; "
         f"{counts['unreadable']:,} could not be read. Temperature {predictor.temperature:.3f}."
     )

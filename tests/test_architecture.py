@@ -83,12 +83,9 @@ ORDER = [
     *(
         "face_prediction",
         "footage",
-        "seen_pictures",
-        "answer_queue",
         "predictor",
         "prediction_drawing",
         "prediction_files",
-        "source_predictions",
     ),
     "predict",
     *("export", "export.check", "export.export_format", "export.quantizable", "export.model_card"),
