@@ -93,9 +93,9 @@ ORDER = [
     *("export.run_export", "export.__main__"),
     *("audit", "audit.training_set", "audit.page"),
     "audit.__main__",
-    *("doctor.finding", "doctor.split", "doctor.signature", "doctor.pictures"),
+    *("doctor.finding", "doctor.split", "doctor.pictures"),
     *("doctor.duplicates", "doctor.class_counts", "doctor.label_order", "doctor.plane"),
-    *("doctor.picture_checks", "doctor.report", "doctor.examination", "doctor"),
+    *("doctor.picture_checks", "doctor.report", "doctor"),
     "doctor.__main__",
     *("figures.figures", "figures", "figures.__main__"),
     *(

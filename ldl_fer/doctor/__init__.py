@@ -1,18 +1,19 @@
-"""What is wrong with a data set, before a training finds out: `python -m ldl_fer.doctor`.
+"""Finds what is wrong with a data set before a training does: `python -m ldl_fer.doctor`."""
 
-split           an annotation CSV as it is, broken rows included
-pictures        every picture, looked at once
-signature       what a picture looks like
-class_counts, label_order, plane, picture_checks, duplicates    the checks
-examination     all of them
-report          for people and for programs
-"""
+from collections.abc import Sequence
 
-from ldl_fer.doctor.examination import examine
+from ldl_fer.datasets import READERS
+from ldl_fer.doctor.class_counts import check_cells, check_classes, check_published
+from ldl_fer.doctor.duplicates import CORRELATION
 from ldl_fer.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
-from ldl_fer.doctor.picture_checks import MIN_SCORE
+from ldl_fer.doctor.label_order import check_label_order
+from ldl_fer.doctor.picture_checks import MIN_SCORE, TINY, check_duplicates, check_pictures
+from ldl_fer.doctor.pictures import look_at
+from ldl_fer.doctor.plane import NEIGHBORS, check_plane
 from ldl_fer.doctor.report import as_json, as_text, verdict, write_report
 from ldl_fer.doctor.split import Split, read_split
+from ldl_fer.errors import InputError
+from ldl_fer.faces.detector import FaceDetector
 
 __all__ = [
     "DOUBTFUL",
@@ -30,3 +31,39 @@ __all__ = [
     "verdict",
     "write_report",
 ]
+
+
+def examine(
+    splits: Sequence[Split],
+    data_set: str | None = None,
+    detector: FaceDetector | None = None,
+    num_neighbors: int = NEIGHBORS,
+    min_side: int = TINY,
+    correlation: float = CORRELATION,
+    progress: bool = True,
+) -> list[Finding]:
+    """Runs all checks, in order; broken files do not stop them.
+
+    Args:
+      splits: as from `read_split`, in the order train, val, test: of pictures that are in two of
+        them, the earlier one's row is listed.
+      data_set: its name in `ldl_fer.datasets.READERS`; None: it is guessed from the sizes.
+      detector: finds faces; None: that check is left out.
+      num_neighbors: K of the neighbors whose labels are compared.
+      min_side: a shorter side below it is tiny, pixels.
+      correlation: of near duplicates, at least; see `duplicates`.
+      progress: show bars with time left.
+
+    Raises:
+      InputError: there is no such data set, or no split.
+    """
+    if not splits:
+        raise InputError("nothing to look at: give --train, --val or --test.")
+    if data_set and data_set not in READERS:
+        raise InputError(f"there is no data set {data_set!r}; there are {', '.join(READERS)}.")
+    findings = check_cells(splits) + check_classes(splits)
+    findings += check_published(splits, data_set) + check_label_order(splits, data_set)
+    findings += check_plane(splits, num_neighbors, progress)
+    pictures = look_at(splits, detector, progress)
+    findings += check_pictures(pictures, min_side)
+    return findings + check_duplicates(pictures, correlation, progress)
