@@ -12,9 +12,7 @@ import pytest
 from audited_run import NAMES, make_run
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.audit.page import write_page
-from ldl_fer.audit.suspicion import suggested_labels, suspicion
-from ldl_fer.audit.thumbnails import thumbnails
+from ldl_fer.audit.page import suggested_labels, suspicion, thumbnails, write_page
 from ldl_fer.audit.training_set import training_set
 from ldl_fer.errors import InputError
 from ldl_fer.record_writer import write_records

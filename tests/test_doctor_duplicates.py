@@ -5,7 +5,7 @@ import pytest
 
 from ldl_fer.doctor import duplicates
 from ldl_fer.doctor.duplicates import identical_groups, near_pairs
-from ldl_fer.doctor.signature import ODD
+from ldl_fer.doctor.pictures import ODD
 
 
 def made_up_signatures(count=300, copies=40, seed=0):

@@ -16,8 +16,7 @@ from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
 from ldl_fer.export import export_formats
 from ldl_fer.export.model_card import model_card, public_name
-from ldl_fer.export.representative import representative_pictures
-from ldl_fer.export.run_export import temperature_of
+from ldl_fer.export.run_export import representative_pictures, temperature_of
 from ldl_fer.export.saved_model import SAVED_MODEL
 from ldl_fer.prepared_records import neighbors_of
 from ldl_fer.records import write_records

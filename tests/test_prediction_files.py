@@ -6,13 +6,27 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from color_model import CLASS_NAMES, plain, write_picture, write_video
+from color_model import (
+    CLASS_NAMES,
+    CornerDetector,
+    color_model,
+    plain,
+    write_picture,
+    write_video,
+)
 
 from ldl_fer.errors import InputError
 from ldl_fer.face_prediction import judge
-from ldl_fer.footage import find_sources, shots
-from ldl_fer.prediction_files import drawing_paths, drawings, json_lines, table
-from ldl_fer.seen_pictures import Answer
+from ldl_fer.footage import find_sources, frames
+from ldl_fer.prediction_files import (
+    check_outputs,
+    drawing_paths,
+    drawings,
+    json_lines,
+    predict_sources,
+    table,
+)
+from ldl_fer.predictor import Answer, Predictor
 
 
 def face(box=(1, 2, 30, 40), **known):
@@ -25,7 +39,7 @@ def answers(folder):
         write_picture(folder / name, (9, 9, 9))
     (folder / "lost.png").touch()
     sources = find_sources([folder / "two.png", folder / "none.png", folder / "lost.png"])
-    two, none, lost = (Answer(shot) for shot in shots(sources))
+    two, none, lost = (Answer(frame) for frame in frames(sources))
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
     two.faces = [face(score=0.9, landmarks=landmarks, valence=0.5, arousal=-0.25), face()]
     two.size = none.size = (16, 16)
@@ -80,25 +94,25 @@ def test_drawings_of_pictures_and_videos(tmp_path):
     sources = find_sources([tmp_path / "in"])
     targets = drawing_paths(sources, tmp_path / "out")
     with drawings(targets, whole=False, every=2) as draw:
-        for shot in shots(sources, every=2):
-            draw(Answer(shot, shot.load(), faces=[face((100, 100, 200, 200))]))
+        for frame in frames(sources, every=2):
+            draw(Answer(frame, frame.load(), faces=[face((100, 100, 200, 200))]))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "v.mp4", "w.mp4"]
     assert cv2.imread(str(tmp_path / "out" / "a.png"))[100, 150].max() > 100  # the box
     for name in ("v.mp4", "w.mp4"):
         video = cv2.VideoCapture(str(tmp_path / "out" / name))
         assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(5.0)  # 10 a second, every 2nd
-        frames = []
+        read_back = []
         while (read := video.read())[0]:
-            frames.append(read[1])
-        assert len(frames) == 5 and all(frame[100, 150].max() > 100 for frame in frames)
+            read_back.append(read[1])
+        assert len(read_back) == 5 and all(frame[100, 150].max() > 100 for frame in read_back)
 
 
 def test_an_interrupted_video_is_not_left(tmp_path):
     (source,) = find_sources([write_video(tmp_path / "v.mp4", [(0, 0, 0)])])
-    (shot,) = shots([source])
+    (frame,) = frames([source])
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt), drawings({source: folder / "v.mp4"}, False, 1) as draw:
-        draw(Answer(shot, plain(0, 400, 500)))
+        draw(Answer(frame, plain(0, 400, 500)))
         raise KeyboardInterrupt
     assert list(folder.iterdir()) == []
 
@@ -116,3 +130,44 @@ def test_drawings_have_names_of_their_own(tmp_path):
     assert names == ["a.png", "a_2.png", "a_3.png", "v.mp4"]
     with pytest.raises(InputError, match="would be replaced"):
         drawing_paths(sources, tmp_path)
+
+
+def test_counts_and_outputs_agree(tmp_path, capsys):
+    # (red value of the first pixel) // 10 faces a picture: 2, 0, and 3 in each of 4 frames.
+    write_picture(tmp_path / "in" / "a.png", (20, 200, 0))
+    write_picture(tmp_path / "in" / "b.png", (0, 0, 90))
+    (tmp_path / "in" / "c.png").write_bytes(b"nonsense")
+    write_video(tmp_path / "in" / "v.avi", [(35, 36, 34)] * 8)
+    outputs = [tmp_path / "p.jsonl", tmp_path / "p.csv"]
+    predictor = Predictor(color_model(1.0), CornerDetector(), batch_size=4)
+    counts = predict_sources(
+        predictor, find_sources([tmp_path / "in"]), outputs, tmp_path / "drawn", every=2,
+        print_faces=True, progress=False,
+    )  # fmt: skip
+    wanted = {"frames": 6, "faces": 14, "ambiguous": 12, "without_face": 1, "unreadable": 1}
+    assert counts == wanted  # the frames are gray: every color a third
+    lines = [json.loads(line) for line in outputs[0].read_text("utf-8").splitlines()]
+    assert [len(line["faces"]) for line in lines] == [2, 0, 0, 3, 3, 3, 3]
+    assert [line["frame"] for line in lines[3:]] == [0, 2, 4, 6]
+    np.testing.assert_allclose([line["seconds"] for line in lines[3:]], [0, 0.2, 0.4, 0.6])
+    assert len(pd.read_csv(outputs[1])) == 14 + 2
+    shown = capsys.readouterr()
+    assert "c.png: not a picture" in shown.err and "a.png: Grün (Grün 91%" in shown.out
+    assert "b.png: no face" in shown.out and "v.avi 0.60 s" in shown.out
+    drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert drawn == ["a.png", "b.png", "v.mp4"]
+
+
+def test_outputs_are_checked_first(tmp_path):
+    sources = find_sources([write_picture(tmp_path / "a.png", 0)])
+    for output in ("p.txt", "p"):
+        with pytest.raises(InputError, match="must end in .jsonl or .csv"):
+            predict_sources(Predictor(color_model()), sources, [tmp_path / output])
+
+
+def test_one_output_named_twice_is_refused(tmp_path):
+    (tmp_path / "folder").mkdir()
+    same = [tmp_path / "p.csv", tmp_path / "folder" / ".." / "p.csv"]
+    with pytest.raises(InputError, match="p.csv is named twice"):
+        check_outputs(same, [])
+    check_outputs([tmp_path / "p.csv", tmp_path / "p.jsonl"], [])

@@ -60,7 +60,7 @@ def _summarize(training: "TrainingSet") -> None:
     """Prints how many suggestions differ, and how good they are where the truth is known."""
     import numpy as np
 
-    from ldl_fer.audit.suspicion import suggested_labels, suspicion
+    from ldl_fer.audit.page import suggested_labels, suspicion
 
     samples, names = training.samples, training.annotations.class_names
     given, suggested = samples["expression"].to_numpy(), suggested_labels(samples, names)

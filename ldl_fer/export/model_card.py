@@ -14,8 +14,7 @@ import numpy as np
 from ldl_fer.annotations import read_annotations
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.export.check import Comparison, warnings
-from ldl_fer.export.export_format import Format
+from ldl_fer.export.formats import Comparison, Format, warnings
 from ldl_fer.runs import Run
 from ldl_fer.samples_csv import read_samples
 from ldl_fer.settings import DataConfig

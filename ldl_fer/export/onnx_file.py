@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
-from ldl_fer.export.check import Tolerance, in_batches
-from ldl_fer.export.export_format import Format, Trained, content, fixed_size
+from ldl_fer.export.formats import Format, Tolerance, Trained, content, fixed_size, in_batches
 from ldl_fer.extras import extra_package
 from ldl_fer.saved_networks import TOLERANCE
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.export.check import Tolerance, in_batches
-from ldl_fer.export.export_format import Format, Trained, write_export
+from ldl_fer.export.formats import Format, Tolerance, Trained, in_batches, write_export
 from ldl_fer.saved_networks import EXTRA, TOLERANCE, probabilities
 from ldl_fer.serving import save_serving
 

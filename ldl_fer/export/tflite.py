@@ -17,10 +17,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from ldl_fer.backbones import trained_part
 from ldl_fer.errors import InputError
-from ldl_fer.export.check import Tolerance, in_batches
-from ldl_fer.export.export_format import Format, Trained, fixed_size
-from ldl_fer.export.quantizable import quantizable
+from ldl_fer.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
 from ldl_fer.saved_networks import TOLERANCE
 
 FILE = "model.tflite"
@@ -49,8 +48,41 @@ def _write_int8(trained: Trained, folder: Path) -> None:
     _convert(rearranged, folder, tf.float32, quantize)
 
 
+def quantizable(network: tf.keras.Model) -> tf.keras.Model:
+    """Rearranges a network for 8 bits: standardizes pooled maps before they are joined, not after.
+
+    All that is joined to one vector shares one 8-bit scale. The pooled maps of a frozen backbone
+    range from 0.05 to 13, so that most of them would be left with a few steps; standardized, they
+    are alike. Other networks stay as they are.
+
+    Args:
+      network: of `backbones.build_network`, or any: images -> (features, logits).
+
+    Returns:
+      The same function, for evaluation only; layers and weights are shared.
+    """
+    head = trained_part(network)
+    if head is network:
+        return network
+    backbone = network.get_layer("backbone")
+    standardization = head.get_layer("standardization")
+    mean, variance = standardization.get_weights()
+    scale = (variance + standardization.epsilon) ** -0.5
+    parts, start = [], 0
+    for part in backbone.get_layer("pooled_maps").input:
+        columns = slice(start, start + part.shape[-1])
+        parts.append(part * scale[columns] - (mean * scale)[columns])
+        start = columns.stop
+    standardized = tf.keras.Model(backbone.input, tf.keras.layers.Concatenate()(parts))
+    images = tf.keras.Input(network.input_shape[1:])
+    hidden = standardized(network.get_layer("pixels")(images), training=False)
+    for name in ("hidden", "normalization", "features"):
+        hidden = head.get_layer(name)(hidden, training=False)
+    return tf.keras.Model(images, (hidden, head.get_layer("logits")(hidden)))
+
+
 def representative(pictures: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Pictures [M, S, S, 3] uint8 as the converter takes them, one at a time.
+    """Yields pictures [M, S, S, 3] uint8 as the converter takes them, one at a time.
 
     The first has a black and a white corner, so that the input's range is 0 to 255 in any set:
     then a step of the quantized input is one step of a pixel.
@@ -90,7 +122,7 @@ def _convert(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the converter, which is not Python, prints of its inner life."""
+    """Silences the converter, which writes to the file of standard error itself."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
