@@ -95,8 +95,10 @@ def main(arguments: Sequence[str]) -> int:
                 "pictures for inputs. Name a folder elsewhere."
             )
 
+    from ldl_fer.data_paths import check_files
     from ldl_fer.footage import find_sources
 
+    check_files(given.affect)
     sources = find_sources(inputs)
 
     from ldl_fer.prediction_files import check_outputs, predict_sources
