@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.backbones import trained_part
 from ldl_fer.confusion import Confusion
 from ldl_fer.micro_batches import pass_in_parts
+from ldl_fer.networks.head import trained_part
 from ldl_fer.replicas import is_alone, sum_over_replicas
 
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
@@ -43,7 +43,7 @@ class Classifier(tf.keras.Model):
         """Makes the model.
 
         Args:
-          network: of `backbones.build_network`.
+          network: of `build_network`.
           num_samples: N, the size of the training set.
           class_weights: [C], factors of the classification loss; None: all 1.
           micro_batch_size: images that a replica passes through the network at a time; 0: all.

@@ -6,12 +6,13 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer import devices
-from ldl_fer.backbones import backbone_variables, build_network, trained_part
 from ldl_fer.bank import NeighborBank
 from ldl_fer.classifier import Classifier
 from ldl_fer.comparators import COMPARATORS
 from ldl_fer.config import Config
 from ldl_fer.model import LDLVA
+from ldl_fer.networks.head import backbone_variables, trained_part
+from ldl_fer.networks.network import build_network
 from ldl_fer.optimizers import network_optimizer, uncertainty_optimizer
 from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.splits import AnyRecords

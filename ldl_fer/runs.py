@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.backbones import build_network
 from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
 from ldl_fer.environment import environment
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.networks.network import build_network
 
 
 class Run:

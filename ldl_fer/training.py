@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
-from ldl_fer.backbones import build_network, standardize
 from ldl_fer.classifier import Classifier
 from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
@@ -16,6 +15,8 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
 from ldl_fer.fitting import fit
 from ldl_fer.model import LDLVA
+from ldl_fer.networks.head import standardize
+from ldl_fer.networks.network import build_network
 from ldl_fer.optimizers import learning_rate
 from ldl_fer.pipeline import steps_per_epoch
 from ldl_fer.pooled_records import PooledRecords

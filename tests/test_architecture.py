@@ -38,16 +38,10 @@ ORDER = [
     *("label_list", "noise_draws", "vote_noise", "noise_kinds", "noise_sources"),
     *("noisy_labels", "noise"),
     *("face_pen", "face_drawing", "face_latents", "drawn_faces"),
-    *("equations", "saved_networks"),
-    *("model_file.keras_layers", "model_file.code_object", "model_file.bytecode"),
-    *("model_file.weight_stores", "model_file.hdf5_trial", "model_file.graph_operations"),
-    "model_file",
-    *("model_file.onnx_network", "serving"),
-    *("backbones.adapted", "backbones.channels_last", "backbones.local"),
-    *("backbones.mobilefacenet", "backbones.onnx_graph", "backbones.onnx_layers"),
-    *("backbones.onnx_weights", "backbones.pooled_maps"),
-    "backbones.input_size",
-    *("backbones.resnet", "backbones.small_cnn", "backbones.head", "backbones.parts", "backbones"),
+    *("equations", "networks", "networks.model_files", "networks.saved_model"),
+    *("networks.precision", "networks.channels_last", "networks.keras_backbone"),
+    *("networks.mobilefacenet", "networks.mobilefacenet_onnx", "networks.pooled_maps"),
+    *("networks.resnet", "networks.small_cnn", "networks.head", "networks.network"),
     *("images", "examples", "shards", "manifest"),
     *("record_folder", "record_writer", "records"),
     *("faces.detector", "faces.alignment", "faces.picture", "faces.journal"),
@@ -139,7 +133,7 @@ WITHOUT_TENSORFLOW = [
     ),
     *("files", "plots", "errors", "config_flags"),
 ]
-LONGEST = 200  # lines of a module
+LONGEST = 400  # lines of a module
 TABLES = {"equations", "settings"}  # the paper's and that of all flags, each in one piece
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
@@ -276,13 +270,13 @@ def test_these_tests_see_what_they_forbid():
         "        import ldl_fer.training\n"  # line 5
         "        return flags.FLAGS.x\n"
         "def f():\n"
-        "    from ldl_fer.backbones.resnet import resnet18\n"  # line 8
+        "    from ldl_fer.networks.resnet import resnet18\n"  # line 8
         "    return flags.FLAGS['x'].value\n"
         "def main():\n"
         "    from ldl_fer.evaluation import evaluate_run\n"
         "    return flags.FLAGS.x\n"
     )
-    assert upward("settings", tree) == [(1, "demo"), (5, "training"), (8, "backbones.resnet")]
+    assert upward("settings", tree) == [(1, "demo"), (5, "training"), (8, "networks.resnet")]
     assert flag_reads(tree) == [6, 9]
     assert (11, "evaluation") in own_imports(tree)
     assert not imports_tensorflow(tree)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.backbones import build_network
 from ldl_fer.errors import InputError
 from ldl_fer.export.check import Tolerance, checked, compare, warnings
 from ldl_fer.export.export_format import Trained, write_export
 from ldl_fer.export.onnx_file import ONNX
 from ldl_fer.export.quantizable import quantizable
 from ldl_fer.export.tflite import TFLITE, TFLITE_INT8
+from ldl_fer.networks.network import build_network
 from ldl_fer.presets import PRESETS
 
 SIZE = 12

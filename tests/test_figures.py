@@ -10,13 +10,13 @@ import pytest
 from audited_run import make_run
 
 from ldl_fer.audit.training_set import training_set
-from ldl_fer.backbones import build_network
 from ldl_fer.errors import InputError
 from ldl_fer.figures import draw_figures
 from ldl_fer.figures.by_uncertainty import by_uncertainty
 from ldl_fer.figures.constructed import constructed, with_neighbors
 from ldl_fer.figures.faces import drawn, mixed
 from ldl_fer.figures.predictions import predictions
+from ldl_fer.networks.network import build_network
 from ldl_fer.settings import CLASS_NAMES
 
 HIGH, LOW = 1.0, 0.0

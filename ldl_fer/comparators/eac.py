@@ -15,8 +15,8 @@ backbone's head) has them for its map, of one place.
 
 import tensorflow as tf
 
-from ldl_fer.backbones import feature_map
 from ldl_fer.comparators.comparator import Comparator
+from ldl_fer.networks.head import feature_map
 
 
 def attention_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

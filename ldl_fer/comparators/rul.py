@@ -15,8 +15,8 @@ network, and the other branch, h, stands on them.
 
 import tensorflow as tf
 
-from ldl_fer.backbones import read_out
 from ldl_fer.comparators.comparator import Comparator
+from ldl_fer.networks.head import read_out
 
 _UNITS, _DROPOUT = 64, 0.4
 

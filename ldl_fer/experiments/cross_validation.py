@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file
+from ldl_fer.networks.network import build_network
 from ldl_fer.pooled_records import PooledRecords
 from ldl_fer.splits import opener, training_records, training_sources
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.saved_networks import probabilities
+from ldl_fer.networks.saved_model import probabilities
 
 RANDOM = 3  # made-up images that every export is compared on
 _BATCH = 32

@@ -14,7 +14,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.export.check import Tolerance, in_batches
 from ldl_fer.export.export_format import Format, Trained, content, fixed_size
 from ldl_fer.extras import extra_package
-from ldl_fer.saved_networks import TOLERANCE
+from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.onnx"
 _ASKER = "--format=onnx"

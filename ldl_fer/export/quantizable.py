@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ldl_fer.backbones import trained_part
+from ldl_fer.networks.head import trained_part
 
 
 def quantizable(network: tf.keras.Model) -> tf.keras.Model:
@@ -13,7 +13,7 @@ def quantizable(network: tf.keras.Model) -> tf.keras.Model:
     are alike. Other networks stay as they are.
 
     Args:
-      network: of `backbones.build_network`, or any: images -> (features, logits).
+      network: of `build_network`, or any: images -> (features, logits).
 
     Returns:
       The same function, for evaluation only; layers and weights are shared.

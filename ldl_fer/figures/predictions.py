@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from ldl_fer import face_plots
 from ldl_fer.annotations import read_annotations
 from ldl_fer.figures.faces import drawn, vote_shares
+from ldl_fer.networks.saved_model import probabilities
 from ldl_fer.pictures import read_pictures
 from ldl_fer.pixels import decoded_image, picture_bytes
 from ldl_fer.runs import load_network
-from ldl_fer.saved_networks import probabilities
 
 
 def predictions(
