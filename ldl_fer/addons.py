@@ -1,21 +1,11 @@
-"""The parts of tensorflow-addons and of Keras whose place depends on the version of TensorFlow.
+"""The progress bar of tensorflow-addons, or its like: TensorFlow 2.15 is the last it runs with."""
 
-TensorFlow 2.15 is the last that tensorflow-addons runs with, and that has Keras 2 of its own. Newer
-ones have Keras 2 in the package tf-keras, which `ldl_fer/__init__.py` chooses.
-"""
-
-import importlib
 import importlib.util
 import warnings
 from typing import Any
 
 import tensorflow as tf
 from tqdm.auto import tqdm
-
-# "keras" or "tf_keras".
-_KERAS = tf.keras.Model.__module__.split(".")[0]
-
-SavedMetadata = importlib.import_module(f"{_KERAS}.protobuf.saved_metadata_pb2").SavedMetadata
 
 
 class PlainProgressBar(tf.keras.callbacks.Callback):

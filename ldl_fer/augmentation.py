@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.backbones.pooled_maps import SIZE, columns
+from ldl_fer.networks.pooled_maps import SIZE, columns
 from ldl_fer.settings import AugmentationConfig
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from ldl_fer import devices
-from ldl_fer.backbones import backbone_variables, build_network, trained_part
+from ldl_fer.networks.head import backbone_variables, trained_part
+from ldl_fer.networks.network import build_network
 from ldl_fer.config import Config
 from ldl_fer.methods import METHODS
 from ldl_fer.methods.bank import NeighborBank

@@ -139,7 +139,7 @@ def evaluate_run(
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
     """
-    from ldl_fer.backbones import trained_part
+    from ldl_fer.networks.head import trained_part
     from ldl_fer.pipeline import ordered_dataset
     from ldl_fer.runs import Run, load_network
     from ldl_fer.splits import opener

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.backbones import frozen_part
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 from ldl_fer.images import stored_image
+from ldl_fer.networks.head import frozen_part
 from ldl_fer.pictures import named_when_unreadable
 from ldl_fer.pixels import picture_bytes
 
@@ -70,7 +70,7 @@ def pool_pictures(
 
     Args:
       paths: N files; the same may occur several times.
-      network: of `backbones.build_network`, with a frozen backbone.
+      network: of `build_network`, with a frozen backbone.
       folder: where numbers are kept.
       progress: whether to show a bar while computing.
 

@@ -27,6 +27,7 @@ from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.networks.network import build_network
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -168,7 +169,7 @@ def load_network(
     Raises:
       InputError: there is no run, it has no such weights yet, or they are not what was written.
     """
-    from ldl_fer.backbones import build_network
+    from ldl_fer.networks.network import build_network
 
     run = Run(run_dir)
     run.check_weights(which)

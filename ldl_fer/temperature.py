@@ -37,7 +37,7 @@ def fit_run(
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
     """
-    from ldl_fer.backbones import trained_part
+    from ldl_fer.networks.head import trained_part
     from ldl_fer.evaluation import predict
     from ldl_fer.methods import training_data
     from ldl_fer.pipeline import ordered_dataset

@@ -13,8 +13,8 @@ import numpy as np
 
 from ldl_fer.checksums import check_checksums
 from ldl_fer.errors import InputError
-from ldl_fer.model_file import load_saved_model
-from ldl_fer.saved_networks import EXTRA, probabilities
+from ldl_fer.networks.model_files import load_saved_model
+from ldl_fer.networks.saved_model import EXTRA, probabilities
 from ldl_fer.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 
 

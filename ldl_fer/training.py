@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from ldl_fer import callbacks, devices
 from ldl_fer.addons import TQDMProgressBar
-from ldl_fer.backbones import build_network, standardize
+from ldl_fer.networks.network import build_network
+from ldl_fer.networks.head import standardize
 from ldl_fer.compiled_model import build_model
 from ldl_fer.config import Config
 from ldl_fer.construction import construct_samples

@@ -3,8 +3,7 @@
 import dataclasses
 
 import pytest
-from onnx_files import write_onnx
-from test_onnx_weights import parts_of, random_network
+from onnx_files import parts_of, random_network, write_onnx
 
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.presets import PRESETS
@@ -39,6 +38,7 @@ class FrozenFaces:
 
 
 def write_mobilefacenet(file):
+    pytest.importorskip("onnxruntime", reason="--pretrained needs the optional package onnxruntime")
     onnx = pytest.importorskip("onnx", reason="--pretrained needs the optional package onnx")
     write_onnx(onnx, file, *parts_of(onnx, random_network("relu6"), True))
 

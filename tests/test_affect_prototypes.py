@@ -14,10 +14,10 @@ from ldl_fer.affect.prototypes import (
     load_classifier,
     prototypes_of,
 )
-from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.export import export_saved_model
+from ldl_fer.networks.network import build_network
 from ldl_fer.runs import Run
 from ldl_fer.settings import CLASS_NAMES
 

@@ -13,9 +13,9 @@ from ldl_fer.affect.filling import predict_pictures
 from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.affect.regressor import shrink_logits, train_regressor
 from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import build_network
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
+from ldl_fer.networks.network import build_network
 from ldl_fer.presets import PRESETS
 
 SIDE = 32

@@ -35,18 +35,13 @@ ORDER = [
     *("datasets.sfew", "datasets.ck_plus", "datasets.fer2013", "datasets.ferplus"),
     *("datasets", "datasets.count_table", "datasets.__main__"),
     *("affect.agreement", "affect.partial_annotations", "affect.model_spec"),
-    *("label_list", "noise_kinds", "noisy_labels", "noise"),
+    *("label_list", "noise_draws", "vote_noise", "noise_kinds", "noise_sources"),
+    *("noisy_labels", "noise"),
     *("face_pen", "face_drawing", "face_latents", "drawn_faces"),
-    *("equations", "saved_networks"),
-    *("model_file.keras_layers", "model_file.code_object", "model_file.bytecode"),
-    *("model_file.weight_stores", "model_file.hdf5_trial", "model_file.graph_operations"),
-    "model_file",
-    *("model_file.onnx_network", "serving"),
-    *("backbones.adapted", "backbones.channels_last", "backbones.local"),
-    *("backbones.mobilefacenet", "backbones.onnx_graph", "backbones.onnx_layers"),
-    *("backbones.onnx_weights", "backbones.pooled_maps"),
-    "backbones.input_size",
-    *("backbones.resnet", "backbones.small_cnn", "backbones.head", "backbones.parts", "backbones"),
+    *("equations", "networks", "networks.model_files", "networks.saved_model"),
+    *("networks.precision", "networks.channels_last", "networks.keras_backbone"),
+    *("networks.mobilefacenet", "networks.mobilefacenet_onnx", "networks.pooled_maps"),
+    *("networks.resnet", "networks.small_cnn", "networks.head", "networks.network"),
     *("images", "examples", "shards", "manifest"),
     *("record_folder", "record_writer", "records"),
     *("faces.detector", "faces.alignment", "faces.picture", "faces.journal"),
@@ -83,21 +78,25 @@ ORDER = [
     *(
         "face_prediction",
         "footage",
+        "seen_pictures",
+        "answer_queue",
         "predictor",
         "prediction_drawing",
         "prediction_files",
+        "source_predictions",
     ),
     "predict",
-    *("export", "export.formats", "export.model_card"),
-    *("export.onnx_file", "export.saved_model", "export.tflite"),
+    *("export", "export.check", "export.export_format", "export.quantizable", "export.model_card"),
+    *("export.onnx_file", "export.representative", "export.saved_model", "export.tflite"),
     *("export.run_export", "export.__main__"),
-    *("audit", "audit.training_set", "audit.page"),
+    *("audit", "audit.training_set", "audit.suspicion", "audit.thumbnails", "audit.page"),
     "audit.__main__",
-    *("doctor.finding", "doctor.split", "doctor.pictures"),
+    *("doctor.finding", "doctor.split", "doctor.signature", "doctor.pictures"),
     *("doctor.duplicates", "doctor.class_counts", "doctor.label_order", "doctor.plane"),
-    *("doctor.picture_checks", "doctor.report", "doctor"),
+    *("doctor.picture_checks", "doctor.report", "doctor.examination", "doctor"),
     "doctor.__main__",
-    *("figures.figures", "figures", "figures.__main__"),
+    *("figures.faces", "figures.by_uncertainty", "figures.constructed", "figures.predictions"),
+    *("figures.run_figures", "figures", "figures.__main__"),
     *(
         "benchmark",
         "benchmark.memory",
@@ -110,14 +109,23 @@ ORDER = [
     *("benchmark.inference", "benchmark.size"),
     *("benchmark.report", "benchmark.sections", "benchmark.__main__", "benchmark.soak"),
     "demo",
-    *("experiments", "experiments.tables", "experiments.data", "experiments.measures"),
-    *("experiments.runner", "experiments.summary", "experiments.__main__"),
+    *("experiments.experiment", "experiments.noise", "experiments.ablation"),
+    *("experiments.neighbors", "experiments.inconsistent", "experiments.original"),
+    *("experiments.votes", "experiments.uncertainty", "experiments", "experiments.data"),
+    *(
+        "experiments.measures",
+        "experiments.cross_validation",
+        "experiments.planned",
+        "experiments.runner",
+    ),
+    *("experiments.summary", "experiments.__main__"),
 ]
 WITHOUT_TENSORFLOW = [
     *(
         "annotations",
         "neighbors",
         "label_list",
+        "noise_draws",
         "noise_kinds",
         "noisy_labels",
         "noise",
@@ -126,6 +134,7 @@ WITHOUT_TENSORFLOW = [
     *("files", "plots", "errors", "config_flags"),
 ]
 LONGEST = 400  # lines of a module
+TABLES = {"equations", "settings"}  # the paper's and that of all flags, each in one piece
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 
@@ -235,10 +244,10 @@ def test_no_tensorflow_by_any_way(name):
     assert [module for module in reach(name) if imports_tensorflow(parsed(PATHS[module]))] == []
 
 
-@pytest.mark.parametrize("name", sorted(PATHS))
+@pytest.mark.parametrize("name", sorted(PATHS.keys() - TABLES))
 def test_modules_are_short(name):
     lines = len(PATHS[name].read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST, f"ldl_fer/{name}: cut it where it is two subjects"
+    assert lines <= LONGEST, f"ldl_fer/{name}: cut it where it is two nouns"
 
 
 def test_no_module_is_a_drawer_for_odds_and_ends():
@@ -261,13 +270,13 @@ def test_these_tests_see_what_they_forbid():
         "        import ldl_fer.training\n"  # line 5
         "        return flags.FLAGS.x\n"
         "def f():\n"
-        "    from ldl_fer.backbones.resnet import resnet18\n"  # line 8
+        "    from ldl_fer.networks.resnet import resnet18\n"  # line 8
         "    return flags.FLAGS['x'].value\n"
         "def main():\n"
         "    from ldl_fer.evaluation import evaluate_run\n"
         "    return flags.FLAGS.x\n"
     )
-    assert upward("settings", tree) == [(1, "demo"), (5, "training"), (8, "backbones.resnet")]
+    assert upward("settings", tree) == [(1, "demo"), (5, "training"), (8, "networks.resnet")]
     assert flag_reads(tree) == [6, 9]
     assert (11, "evaluation") in own_imports(tree)
     assert not imports_tensorflow(tree)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.augmentation import augment, augment_pooled, erase, pad_crop_flip
-from ldl_fer.backbones.pooled_maps import SIZE, columns
+from ldl_fer.networks.pooled_maps import SIZE, columns
 from ldl_fer.presets import PRESETS
 
 SEED = tf.constant([3, 5])

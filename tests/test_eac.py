@@ -18,7 +18,8 @@ from tiny_networks import (
 )
 
 from ldl_fer.augmentation import augment
-from ldl_fer.backbones import build_network, feature_map
+from ldl_fer.networks.network import build_network
+from ldl_fer.networks.head import feature_map
 from ldl_fer.methods.eac import attention_maps, flip_consistency
 from ldl_fer.settings import AugmentationConfig, NetworkConfig
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.backbones import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.errors import InputError
 from ldl_fer.export.formats import Tolerance, Trained, checked, compare, warnings, write_export
 from ldl_fer.export.onnx_file import ONNX

@@ -10,7 +10,7 @@ import pytest
 from audited_run import make_run
 
 from ldl_fer.audit.training_set import training_set
-from ldl_fer.backbones import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.errors import InputError
 from ldl_fer.figures import draw_figures
 from ldl_fer.figures.figures import (

@@ -10,16 +10,10 @@ import tensorflow as tf
 from frozen_faces import COUNT, SIDE, TESTED, make_frozen_faces
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import (
-    backbone_variables,
-    build_network,
-    feature_map,
-    frozen_part,
-    standardize,
-    trained_part,
-)
-from ldl_fer.backbones.onnx_weights import load_mobilefacenet
-from ldl_fer.backbones.pooled_maps import SIZE
+from ldl_fer.networks.head import backbone_variables, feature_map, frozen_part, standardize, trained_part
+from ldl_fer.networks.network import build_network
+from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
+from ldl_fer.networks.pooled_maps import SIZE
 from ldl_fer.compiled_model import build_model
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation import evaluate_run

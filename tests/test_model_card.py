@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import build_network
 from ldl_fer.config import Config
 from ldl_fer.drawn_faces import draw_faces
 from ldl_fer.errors import InputError
@@ -18,6 +17,7 @@ from ldl_fer.export import export_formats
 from ldl_fer.export.model_card import model_card, public_name
 from ldl_fer.export.run_export import representative_pictures, temperature_of
 from ldl_fer.export.saved_model import SAVED_MODEL
+from ldl_fer.networks.network import build_network
 from ldl_fer.prepared_records import neighbors_of
 from ldl_fer.records import write_records
 from ldl_fer.runs import Run

@@ -6,10 +6,10 @@ import tensorflow as tf
 from made_up_annotations import made_up_annotations
 
 from ldl_fer.annotations import Annotations
-from ldl_fer.backbones.pooled_maps import SIZE
 from ldl_fer.batches import batch_spec
 from ldl_fer.errors import InputError
 from ldl_fer.neighbors import add_neighbors
+from ldl_fer.networks.pooled_maps import SIZE
 from ldl_fer.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.pooled_maps_cache import PooledMaps
 from ldl_fer.pooled_records import PooledRecords

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from ldl_fer.backbones import build_network
 from ldl_fer.checksums import sha256
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
+from ldl_fer.networks.network import build_network
 from ldl_fer.runs import Run, load_network
 
 CONFIG = Config().replace(backbone="small_cnn", image_size=32)

@@ -14,8 +14,8 @@ from ldl_fer.errors import InputError
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A network that was never trained, its run holding out 20 of 60 samples."""
-    from ldl_fer.backbones import build_network
     from ldl_fer.config import Config
+    from ldl_fer.networks.network import build_network
     from ldl_fer.runs import Run
 
     folder = tmp_path_factory.mktemp("temperature")

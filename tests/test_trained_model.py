@@ -15,7 +15,7 @@ from ldl_fer.trained_model import TrainedModel, load_model
 
 WITHOUT_KERAS = """
 import sys
-blocked = ("keras", "ldl_fer.backbones", "ldl_fer.runs", "ldl_fer.model")
+blocked = ("keras", "ldl_fer.networks.network", "ldl_fer.runs", "ldl_fer.model")
 sys.modules.update(dict.fromkeys(blocked))  # importing any would raise
 import numpy as np
 from ldl_fer import Predictor
@@ -27,9 +27,9 @@ assert not [m for m in sys.modules if m.split(".")[0] == "keras" and sys.modules
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    from ldl_fer.backbones import build_network
     from ldl_fer.config import Config
     from ldl_fer.export import export_saved_model
+    from ldl_fer.networks.network import build_network
     from ldl_fer.runs import Run
 
     run = Run(tmp_path_factory.mktemp("model") / "run")

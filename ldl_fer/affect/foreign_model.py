@@ -21,7 +21,7 @@ from ldl_fer.affect.model_interface import (
 from ldl_fer.affect.model_spec import ModelSpec, make_spec, read_spec
 from ldl_fer.checksums import check_checksums, sha256
 from ldl_fer.errors import InputError
-from ldl_fer.saved_networks import EXTRA
+from ldl_fer.networks.saved_model import EXTRA
 
 SPEC_FILE = "affect.json"  # in a SavedModel's assets.extra
 _TOLD = 300  # characters of what a runtime says
@@ -122,7 +122,7 @@ def load_affect_model(
         own layers, a SavedModel folder, or the run folder of `affect train`.
       spec: how to feed and read it; None: as affect.json in the SavedModel says, or, beside a file
         x.onnx, x.json.
-      trust: load also what holds code, see `ldl_fer.model_file`.
+      trust: load also what holds code, see `networks.model_files`.
 
     Raises:
       InputError: no such file, one that cannot be loaded or was changed since it was

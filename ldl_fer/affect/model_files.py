@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.extras import extra_package
-from ldl_fer.model_file import load_keras_model, load_saved_model
-from ldl_fer.model_file.onnx_network import read_onnx
+from ldl_fer.networks.model_files import (
+    load_keras_model,
+    load_saved_model,
+    onnx_session,
+    read_onnx,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
 
     Args:
       path: the file or folder.
-      trust: load also what holds code, see `ldl_fer.model_file`.
+      trust: load also what holds code, see `networks.model_files`.
 
     Raises:
       InputError: none of these, or one that cannot be loaded, has several inputs, or holds code.
@@ -50,12 +53,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
 
 
 def _onnx(path: Path) -> LoadedModel:
-    read_onnx(path)
-    onnxruntime = extra_package("onnxruntime", str(path))
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class of its own for each of its codes
-        raise InputError(f"{path} cannot be loaded: {error}") from error
+    session = onnx_session(read_onnx(path), path)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise InputError(f"{path} has {len(inputs)} inputs, not one that takes images.")

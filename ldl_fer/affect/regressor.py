@@ -22,7 +22,8 @@ from ldl_fer.affect.agreement import agreement
 from ldl_fer.affect.concordance import Concordance, concordance_loss
 from ldl_fer.affect.regression_sets import opened_set, training_and_validation
 from ldl_fer.affect.saved_regressor import save_regressor
-from ldl_fer.backbones import backbone_variables, build_network, standardize, trained_part
+from ldl_fer.networks.head import backbone_variables, standardize, trained_part
+from ldl_fer.networks.network import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole

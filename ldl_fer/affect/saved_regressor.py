@@ -1,7 +1,7 @@
 """A trained regressor as a SavedModel that needs neither this package nor Keras to be loaded.
 
-Signatures as in `ldl_fer.serving`, all answering {"valence_arousal": [batch, 2] float32}, values
-in [-1, 1].
+Signatures as in `networks.saved_model`, all answering {"valence_arousal": [batch, 2] float32},
+values in [-1, 1].
 The folder's assets.extra/ holds affect.json, by which `load_affect_model` reads it, and info.json;
 SHA256SUMS is compared when it does.
 """
@@ -19,8 +19,7 @@ from ldl_fer.affect.foreign_model import SPEC_FILE, load_affect_model
 from ldl_fer.affect.model_spec import ModelSpec
 from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
-from ldl_fer.saved_networks import EXTRA, TOLERANCE
-from ldl_fer.serving import save_serving
+from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, save_serving
 from ldl_fer.told_paths import told_values
 
 OUTPUT = "valence_arousal"

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ldl_fer.annotation_checks import vote_columns
 from ldl_fer.annotations import read_annotations
-from ldl_fer.backbones import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import Variant

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ldl_fer.checksums import write_checksums
 from ldl_fer.errors import InputError
-from ldl_fer.saved_networks import probabilities
+from ldl_fer.networks.saved_model import probabilities
 from ldl_fer.told_paths import told_values
 
 CARD = "MODEL_CARD.md"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ldl_fer.errors import InputError
 from ldl_fer.export.formats import Format, Tolerance, Trained, content, fixed_size, in_batches
 from ldl_fer.extras import extra_package
-from ldl_fer.saved_networks import TOLERANCE
+from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.onnx"
 _ASKER = "--format=onnx"

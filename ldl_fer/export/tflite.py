@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.backbones import trained_part
+from ldl_fer.networks.head import trained_part
 from ldl_fer.errors import InputError
 from ldl_fer.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
-from ldl_fer.saved_networks import TOLERANCE
+from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.tflite"
 

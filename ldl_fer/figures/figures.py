@@ -23,7 +23,7 @@ from ldl_fer.pictures import named_when_unreadable, read_pictures
 from ldl_fer.pixels import decoded_image, picture_bytes
 from ldl_fer.runs import Run, load_network
 from ldl_fer.samples_csv import neighbor_numbers, shares
-from ldl_fer.saved_networks import probabilities
+from ldl_fer.networks.saved_model import probabilities
 
 _ROWS = 5  # of Figure 4
 _HIGH = 0.25  # part of the samples that counts as of high lambda

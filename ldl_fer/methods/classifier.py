@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.backbones import trained_part
+from ldl_fer.networks.head import trained_part
 from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas

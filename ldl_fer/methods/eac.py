@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ldl_fer.backbones import feature_map
+from ldl_fer.networks.head import feature_map
 from ldl_fer.methods.classifier import Batch, Classifier
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ldl_fer.backbones import read_out
+from ldl_fer.networks.head import read_out
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
 
 _UNITS, _DROPOUT = 64, 0.4

@@ -6,36 +6,16 @@ from types import MappingProxyType
 
 import tensorflow as tf
 
-from ldl_fer.backbones.adapted import adapted
-from ldl_fer.backbones.head import dropout, head, logits
-from ldl_fer.backbones.local import load_backbone
-from ldl_fer.backbones.mobilefacenet import mobilefacenet
-from ldl_fer.backbones.onnx_weights import load_mobilefacenet
-from ldl_fer.backbones.parts import (
-    backbone_variables,
-    feature_map,
-    frozen_part,
-    read_out,
-    standardize,
-    trained_part,
-)
-from ldl_fer.backbones.pooled_maps import pooled_maps
-from ldl_fer.backbones.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
-from ldl_fer.backbones.small_cnn import small_cnn
 from ldl_fer.errors import InputError
+from ldl_fer.networks.head import dropout, head, logits
+from ldl_fer.networks.keras_backbone import load_backbone
+from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
+from ldl_fer.networks.pooled_maps import pooled_maps
+from ldl_fer.networks.precision import with_precision
+from ldl_fer.networks.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from ldl_fer.networks.small_cnn import small_cnn
 from ldl_fer.settings import NetworkConfig
-
-__all__ = [
-    "BACKBONES",
-    "WITH_IMAGENET_WEIGHTS",
-    "backbone_variables",
-    "build_network",
-    "feature_map",
-    "frozen_part",
-    "read_out",
-    "standardize",
-    "trained_part",
-]
 
 BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
     {
@@ -54,7 +34,7 @@ WITH_IMAGENET_WEIGHTS = ("resnet50", "resnet101", "resnet152")
 def build_network(
     config: NetworkConfig, image_size: int, num_classes: int, seed: int = 0, load: bool = True
 ) -> tf.keras.Model:
-    """The network that is trained and, alone, exported.
+    """Builds the network that is trained and, alone, exported.
 
     Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
     "logits". With a frozen backbone: "pixels"; "backbone", which gives its pooled maps; and "head",
@@ -77,7 +57,7 @@ def build_network(
       InputError: unknown backbone, unfit image size, no such weights, failed download, or a file
         that cannot or must not be loaded.
     """
-    backbone = adapted(
+    backbone = with_precision(
         _backbone(config, image_size, seed, load), config.precision, config.sync_batch_norm
     )
     images = tf.keras.Input([image_size, image_size, 3], name="images")
@@ -129,7 +109,7 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
 
 
 def _draw_kernels(backbone: tf.keras.Model, seed: int) -> None:
-    """He initialization (fan-out) of every convolution; other first weights are constants."""
+    """Draws the kernels of all convolutions (He, fan-out); other first weights are constants."""
     for index, variable in enumerate(backbone.trainable_variables):
         if variable.shape.rank == 4:
             height, width, _, filters = variable.shape

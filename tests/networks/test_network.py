@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.backbones import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network, mobilefacenet
-from ldl_fer.backbones.channels_last import Unconvertible, to_channels_last
 from ldl_fer.errors import InputError
+from ldl_fer.networks.channels_last import Unconvertible, to_channels_last
+from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.network import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network
 from ldl_fer.settings import NetworkConfig
 
 layers = tf.keras.layers

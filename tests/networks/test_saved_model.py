@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import softmax
 
-from ldl_fer.saved_networks import probabilities
+from ldl_fer.networks.saved_model import probabilities
 
 
 def test_probabilities_are_the_softmax_of_the_logits_whatever_the_arithmetic():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.backbones.mobilefacenet import mobilefacenet
-from ldl_fer.backbones.pooled_maps import MAPS, PARTS, SIZE, columns, pooled_maps
-from ldl_fer.backbones.resnet import resnet18
 from ldl_fer.errors import InputError
+from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.pooled_maps import MAPS, PARTS, SIZE, columns, pooled_maps
+from ldl_fer.networks.resnet import resnet18
 
 
 def images_of(size, batch=3):

@@ -15,10 +15,9 @@ import tensorflow as tf
 
 from ldl_fer.affect.foreign_model import load_affect_model
 from ldl_fer.affect.model_spec import ModelSpec
-from ldl_fer.backbones import build_network
 from ldl_fer.errors import InputError
-from ldl_fer.model_file import hdf5_trial, load_keras_model
-from ldl_fer.model_file.bytecode import run_here
+from ldl_fer.networks.model_files import hdf5_trial, load_keras_model
+from ldl_fer.networks.network import build_network
 from ldl_fer.settings import NetworkConfig
 
 layers = tf.keras.layers

@@ -1,0 +1,116 @@
+"""What stands on a backbone, and the parts of a network of `network.build_network`.
+
+Without a frozen backbone, dropout and "logits" stand on the features. A frozen one has a model
+"head" instead, which is trained alone: from pooled maps to features and logits.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from ldl_fer.settings import NetworkConfig
+
+
+def head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.keras.Model:
+    """Builds the head of a frozen backbone: maps [B, size] -> (features [B, head_units], logits).
+
+    Layers: "standardization" (see `standardize`), dropout, "hidden", "normalization", "features"
+    and "logits" [B, C].
+    """
+    pooled = tf.keras.Input([size], name="pooled")
+    standard = tf.keras.layers.BatchNormalization(
+        center=False, scale=False, trainable=False, name="standardization"
+    )(pooled, training=False)
+    hidden = tf.keras.layers.Dense(
+        config.head_units,
+        use_bias=False,
+        kernel_initializer=tf.keras.initializers.HeNormal(seed),
+        name="hidden",
+    )(dropout(standard, config, seed))
+    hidden = tf.keras.layers.BatchNormalization(
+        momentum=0.9, synchronized=config.sync_batch_norm, name="normalization"
+    )(hidden)
+    features = tf.keras.layers.ReLU(name="features")(hidden)
+    outputs = features, logits(features, num_classes, seed)
+    return tf.keras.Model(pooled, outputs, name="head")
+
+
+def dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
+    """Applies a layer "dropout" unless its rate is zero."""
+    if not config.dropout:
+        return x
+    # A generator of its own can be saved in training checkpoints: a run goes on as it would.
+    return tf.keras.layers.Dropout(
+        config.dropout, seed=seed, force_generator=True, dtype="float32", name="dropout"
+    )(x)
+
+
+def logits(features: tf.Tensor, num_classes: int, seed: int) -> tf.Tensor:
+    """Applies the layer "logits", float32: [B, V] -> [B, C]."""
+    return tf.keras.layers.Dense(
+        num_classes,
+        kernel_initializer=tf.keras.initializers.GlorotUniform(seed),
+        dtype="float32",
+        name="logits",
+    )(features)
+
+
+def trained_part(network: tf.keras.Model) -> tf.keras.Model:
+    """Returns the head over a frozen backbone; of any other network, all of it."""
+    models = [layer for layer in network.layers if isinstance(layer, tf.keras.Model)]
+    return next((model for model in models if model.name == "head"), network)
+
+
+def frozen_part(network: tf.keras.Model) -> tf.keras.Model:
+    """Returns the rest: images [B, H, W, 3] -> pooled maps [B, P] that the head takes."""
+    images = tf.keras.Input(network.input_shape[1:])
+    pixels = network.get_layer("pixels")(images)
+    return tf.keras.Model(images, network.get_layer("backbone")(pixels, training=False))
+
+
+def standardize(network: tf.keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Sets the statistics by which the head of a frozen backbone standardizes its pooled maps.
+
+    Args:
+      network: of `build_network`.
+      mean, variance: [P], of the training set.
+    """
+    network.get_layer("head").get_layer("standardization").set_weights([mean, variance])
+
+
+def backbone_variables(network: tf.keras.Model) -> list[tf.Variable]:
+    """Returns the trained variables beneath the features; none in a frozen backbone's head."""
+    found = [layer for layer in network.layers if layer.name == "backbone"]
+    return found[0].trainable_variables if found else []
+
+
+def read_out(network: tf.keras.Model) -> tf.keras.Model:
+    """Returns the layers after the features: [B, V] -> logits [B, C].
+
+    Args:
+      network: of `build_network`, or its head.
+    """
+    features = hidden = tf.keras.Input(network.outputs[0].shape[1:])
+    names = [layer.name for layer in network.layers]
+    for name in names[names.index("features") + 1 :]:
+        hidden = network.get_layer(name)(hidden)
+    return tf.keras.Model(features, hidden)
+
+
+def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:
+    """Returns images [B, H, W, 3] -> (map [B, h, w, V], features, logits).
+
+    The features are the map's average. The layers are the network's own, used as it uses them. None
+    where the features are no average of a map.
+    """
+    if trained_part(network) is not network:
+        return None
+    backbone = network.get_layer("backbone")
+    last = backbone.layers[-1]
+    if not isinstance(last, tf.keras.layers.GlobalAveragePooling2D):
+        return None
+    inner = tf.keras.Model(backbone.input, (last.input, last.output))
+    images = tf.keras.Input(network.input_shape[1:])
+    mode = backbone.inbound_nodes[0].call_kwargs  # training=False where it is pretrained
+    maps, average = inner(network.get_layer("pixels")(images), **mode)
+    features = network.get_layer("features")(average)
+    return tf.keras.Model(images, (maps, features, read_out(network)(features)))
