@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import ROOT, commands
+from helpers.made_up_annotations import made_up_annotations
 from helpers.source import PROJECT
 
 from ldl_fer import __version__
@@ -121,6 +122,7 @@ def test_the_released_codes_scripts_are_the_same_commands(script):
 # --- mistakes are told before TensorFlow is loaded
 
 RUN = ("--train_data_path={0}/in.csv", "--train_image_dir={0}")
+EXPERIMENT = (*RUN, "--runs_dir={0}/runs")
 TEST = ("--test_data_path={0}/no.csv", "--test_image_dir={0}")
 MISTAKES = [
     (("train", "--epochz=1"), "Unknown command line flag 'epochz'. Did you mean: epochs ?"),
@@ -132,6 +134,7 @@ MISTAKES = [
     (("train", *RUN, "--val_data_path={0}/no"), "no: not a folder of records"),
     (("train", *RUN, "--select_on_test"), "--select_on_test needs the test set"),
     (("train", "--train_data_path={0}"), "from which no validation set can be split"),
+    (("train", *RUN, "--pretrained={0}/no.onnx"), "no.onnx does not exist."),
     (("evaluate",), "give --test_data_path"),
     (("evaluate", "--run_dir={0}/no", *TEST), "no holds no run: config.json is missing"),
     (("evaluate", "--run_dir={0}/run", *TEST), "no.csv: 1 problem\n  cannot be read: No such"),
@@ -147,12 +150,19 @@ MISTAKES = [
     (("predict", "{0}/run", "{0}/no.jpg"), "there is no file or folder"),
     (("predict", "{0}/no", "{0}/in.csv", "--faces=whole"), "no is no model: give a run folder"),
     (("predict", "{0}/begun", "{0}/in.csv", "--faces=whole"), "best.weights.h5 is missing"),
+    (("predict", "{0}/run", "{0}/in.csv", "--affect={0}/no"), "no does not exist."),
     (("affect",), "say one of predict, train, prototypes first"),
     (("affect", "predict"), "--annotations is missing: Annotation CSV to read."),
+    (("affect", "train"), "no training data: give --train_data_path"),
     (("affect", "train", "--train_data_path={0}/no.csv"), "no.csv: 1 problem\n  cannot be read"),
     (("records", "--annotations={0}/no.csv", "--image_dir={0}", "--output_dir={0}/o"), "no.csv: 1"),
     (("experiments", "nois", *TEST), "name one experiment: noise, "),
-    (("experiments", "noise", *RUN, *TEST), "no.csv: 1 problem\n  cannot be read: No such"),
+    (
+        ("experiments", "noise", *EXPERIMENT, *TEST, "--train_data_path={0}/0.csv"),
+        "0.csv cannot be",
+    ),
+    (("experiments", "noise", *EXPERIMENT, *TEST, "--only=x"), "--only: noise has no x; it has"),
+    (("experiments", "noise", *EXPERIMENT, *TEST), "no.csv: 1 problem\n  cannot be read: No such"),
 ]
 
 
@@ -162,7 +172,7 @@ def folder(tmp_path_factory):
     from ldl_fer.config import Config
 
     folder = tmp_path_factory.mktemp("mistakes")
-    (folder / "in.csv").write_text("subDirectory_filePath,expression,valence,arousal\n")
+    made_up_annotations(40).write(folder / "in.csv")
     for name in ("run", "begun"):
         (folder / name).mkdir()
         (folder / name / "config.json").write_text(Config().to_json())

@@ -1,4 +1,6 @@
-"""Data sets that a command names, looked for before TensorFlow is loaded."""
+"""Data sets and files that a command names, looked for before TensorFlow is loaded."""
+
+from pathlib import Path
 
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_text
@@ -17,6 +19,17 @@ def check_data(*paths: str) -> None:
             read_text(path)
         else:
             manifest_file(path)
+
+
+def check_files(*paths: str | None) -> None:
+    """Looks for files of any kind; empty paths are left out.
+
+    Raises:
+      InputError: there is no such file.
+    """
+    for path in filter(None, paths):
+        if not Path(path).exists():
+            raise InputError(f"{path} does not exist.")
 
 
 def check_sources(data: DataConfig) -> None:

@@ -15,7 +15,7 @@ from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_i
 from ldl_fer.data.records import neighbors_of
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
-from ldl_fer.networks import frozen_part
+from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
 _BATCH = 64
@@ -65,7 +65,7 @@ def pool_pictures(
 
     Args:
       paths: N files; the same may occur several times.
-      network: of `backbones.build_network`, with a frozen backbone.
+      network: of `build_network`, with a frozen backbone.
       folder: where numbers are kept.
       progress: whether to show a bar while computing.
 

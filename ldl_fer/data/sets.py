@@ -167,7 +167,7 @@ def open_pooled(
     """The pooled maps of a CSV's pictures under the frozen backbone of a network.
 
     Args:
-      network: of `backbones.build_network`.
+      network: of `build_network`.
       data, path, image_dir, neighbors, annotations: as those of `open_records`.
 
     Raises:

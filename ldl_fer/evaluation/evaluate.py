@@ -141,7 +141,7 @@ def evaluate_run(
     """
     from ldl_fer.data.pipeline import ordered_dataset
     from ldl_fer.data.sets import opener
-    from ldl_fer.networks import trained_part
+    from ldl_fer.networks.head import trained_part
     from ldl_fer.training.run import Run, load_network
 
     network, config = load_network(run_dir, which, network, trust_model)

@@ -96,7 +96,7 @@ def fit_run(
     from ldl_fer.data.sets import Source, opener, training_sources
     from ldl_fer.evaluation.evaluate import predict
     from ldl_fer.methods import training_data
-    from ldl_fer.networks import trained_part
+    from ldl_fer.networks.head import trained_part
     from ldl_fer.training.run import Run, load_network
 
     network, config = load_network(run_dir, trust_model=trust_model)

@@ -48,7 +48,7 @@ def run() -> None:
 
 
 def main(names: list[str]) -> None:
-    from ldl_fer.data.paths import check_data
+    from ldl_fer.data.paths import check_data, check_files
 
     given = flags.FLAGS
     known = ", ".join(EXPERIMENTS)
@@ -69,9 +69,6 @@ def main(names: list[str]) -> None:
         seeds = tuple(int(seed) for seed in given.seeds)
     except ValueError as error:
         raise InputError(f"--seeds: {error}") from error
-    if not given.summarize:
-        data, others = config.data, (given.other_train_data_path, given.other_test_data_path)
-        check_data(data.train_data_path, data.val_data_path, given.test_data_path, *others)
 
     from ldl_fer.experiments.data import Sets
     from ldl_fer.experiments.runner import plan
@@ -100,6 +97,10 @@ def main(names: list[str]) -> None:
                 f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(names)}."
             )
         chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
+    if not given.summarize:
+        check_data(config.data.val_data_path, given.test_data_path)
+        check_files(config.network.pretrained)
+
     from ldl_fer.experiments.runner import check_measure, measured, run_all
     from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results
 

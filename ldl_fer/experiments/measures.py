@@ -28,7 +28,7 @@ from ldl_fer.experiments.tables import Variant
 from ldl_fer.files import whole_file
 from ldl_fer.methods import training_data
 from ldl_fer.methods.baselines import smoothed_label
-from ldl_fer.networks import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
 FOLDS = 5

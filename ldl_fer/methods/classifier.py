@@ -17,7 +17,7 @@ from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
-from ldl_fer.networks import trained_part
+from ldl_fer.networks.head import trained_part
 
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 Batch = dict[str, tf.Tensor]  # of `batches.batch_spec`

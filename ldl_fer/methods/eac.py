@@ -18,7 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.networks import feature_map
+from ldl_fer.networks.head import feature_map
 
 
 def attention_maps(

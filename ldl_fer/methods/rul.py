@@ -18,7 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
-from ldl_fer.networks import read_out
+from ldl_fer.networks.head import read_out
 
 _UNITS, _DROPOUT = 64, 0.4
 

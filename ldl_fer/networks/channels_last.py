@@ -32,7 +32,7 @@ class Unconvertible(ValueError):
 
 
 def to_channels_last(model: tf.keras.Model) -> tf.keras.Model:
-    """The channels-last twin, with the same weights and layer names.
+    """Builds the channels-last twin, with the same weights and layer names.
 
     Args:
       model: functional or Sequential, from images [B, C, H, W].
@@ -103,7 +103,7 @@ def _twin(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
 
 
 def _axis_afterwards(layer: tf.keras.layers.Layer, axis: int) -> int:
-    """Where the axis of [B, C, H, W] lies in [B, H, W, C]."""
+    """Returns where the axis of [B, C, H, W] lies in [B, H, W, C]."""
     listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if len(listed) != 1 or listed[0] % 4 == 0:
         raise Unconvertible(f"{type(layer).__name__} {layer.name} works along axes {listed}")

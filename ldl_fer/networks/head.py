@@ -1,4 +1,8 @@
-"""What stands on a backbone: dropout and logits, or the head of a frozen one."""
+"""What stands on a backbone, and the parts of a network of `network.build_network`.
+
+Without a frozen backbone, dropout and "logits" stand on the features. A frozen one has a model
+"head" instead, which is trained alone: from pooled maps to features and logits.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -7,10 +11,10 @@ from ldl_fer.config.settings import NetworkConfig
 
 
 def head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.keras.Model:
-    """Pooled maps [B, size] -> (features [B, head_units], logits [B, C]).
+    """Builds the head of a frozen backbone: maps [B, size] -> (features [B, head_units], logits).
 
-    Layers: "standardization" (see `backbones.standardize`), dropout, "hidden", "normalization",
-    "features" and "logits".
+    Layers: "standardization" (see `standardize`), dropout, "hidden", "normalization", "features"
+    and "logits" [B, C].
     """
     pooled = tf.keras.Input([size], name="pooled")
     standard = tf.keras.layers.BatchNormalization(
@@ -31,7 +35,7 @@ def head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.ke
 
 
 def dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
-    """A layer "dropout" where there is to be any."""
+    """Applies a layer "dropout" unless its rate is zero."""
     if not config.dropout:
         return x
     # A generator of its own can be saved in training checkpoints: a run goes on as it would.
@@ -41,7 +45,7 @@ def dropout(x: tf.Tensor, config: NetworkConfig, seed: int) -> tf.Tensor:
 
 
 def logits(features: tf.Tensor, num_classes: int, seed: int) -> tf.Tensor:
-    """The layer "logits", float32: [B, V] -> [B, C]."""
+    """Applies the layer "logits", float32: [B, V] -> [B, C]."""
     return tf.keras.layers.Dense(
         num_classes,
         kernel_initializer=tf.keras.initializers.GlorotUniform(seed),
@@ -51,20 +55,20 @@ def logits(features: tf.Tensor, num_classes: int, seed: int) -> tf.Tensor:
 
 
 def trained_part(network: tf.keras.Model) -> tf.keras.Model:
-    """All of a network of `build_network`, or the head over its frozen backbone."""
+    """Returns the head over a frozen backbone; of any other network, all of it."""
     models = [layer for layer in network.layers if isinstance(layer, tf.keras.Model)]
     return next((model for model in models if model.name == "head"), network)
 
 
 def frozen_part(network: tf.keras.Model) -> tf.keras.Model:
-    """The rest: images [B, H, W, 3] -> pooled maps [B, P] that the head takes."""
+    """Returns the rest: images [B, H, W, 3] -> pooled maps [B, P] that the head takes."""
     images = tf.keras.Input(network.input_shape[1:])
     pixels = network.get_layer("pixels")(images)
     return tf.keras.Model(images, network.get_layer("backbone")(pixels, training=False))
 
 
 def standardize(network: tf.keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Tells the head of a frozen backbone what the pooled maps are like.
+    """Sets the statistics by which the head of a frozen backbone standardizes its pooled maps.
 
     Args:
       network: of `build_network`.
@@ -74,13 +78,13 @@ def standardize(network: tf.keras.Model, mean: np.ndarray, variance: np.ndarray)
 
 
 def backbone_variables(network: tf.keras.Model) -> list[tf.Variable]:
-    """The trained variables that lie beneath the features; none in a frozen backbone's head."""
+    """Returns the trained variables beneath the features; none in a frozen backbone's head."""
     found = [layer for layer in network.layers if layer.name == "backbone"]
     return found[0].trainable_variables if found else []
 
 
 def read_out(network: tf.keras.Model) -> tf.keras.Model:
-    """The last layers, features [B, V] -> logits [B, C]: dropout, if it comes there, and "logits".
+    """Returns the layers after the features: [B, V] -> logits [B, C].
 
     Args:
       network: of `build_network`, or its head.
@@ -93,10 +97,10 @@ def read_out(network: tf.keras.Model) -> tf.keras.Model:
 
 
 def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:
-    """Images [B, H, W, 3] -> (map [B, h, w, V] whose average the features are, features, logits).
+    """Returns images [B, H, W, 3] -> (map [B, h, w, V], features, logits).
 
-    The layers are the network's own, used as it uses them. None where the features are no average
-    of a map.
+    The features are the map's average. The layers are the network's own, used as it uses them. None
+    where the features are no average of a map.
     """
     if trained_part(network) is not network:
         return None

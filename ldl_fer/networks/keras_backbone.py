@@ -13,7 +13,7 @@ layers = tf.keras.layers
 
 
 def load_backbone(path: str | Path, image_size: int, trust: bool = False) -> tf.keras.Model:
-    """The network of a file, as one from images to features, trainable throughout.
+    """Loads the network of a file as one from images to features, trainable throughout.
 
     Its output is a feature vector [B, V], or a feature map, which is then averaged over the image.
     Channels-first networks are turned into channels-last ones of the same function, so that they
@@ -22,7 +22,7 @@ def load_backbone(path: str | Path, image_size: int, trust: bool = False) -> tf.
     Args:
       path: a .h5 or .keras file, or a SavedModel folder, written by Keras' `model.save`.
       image_size: H = W, pixels.
-      trust: load also what holds code, see `ldl_fer.networks.model_files`.
+      trust: load also what holds code, see `networks.model_files`.
 
     Returns:
       RGB images [B, H, W, 3], normalized as (x - 127.5) / 127.5, -> features [B, V].
@@ -48,7 +48,7 @@ def load_backbone(path: str | Path, image_size: int, trust: bool = False) -> tf.
 
 
 def _square_input(model: tf.keras.Model, path: Path, image_size: int) -> tf.keras.Model:
-    """The model with its input as [B, image_size, image_size, 3]; checks input and output."""
+    """Returns the model for images [B, H, W, 3], its input and output checked."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(
             f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a backbone "

@@ -8,7 +8,7 @@ followed by NAME_bn and, unless it is linear, NAME_act:
   block00 ... block14, each _expand, _depthwise, _project (linear), and _add where it is residual,
   conv2, gdconv (linear), conv3 (linear)
 
-Maps that others may want, with their height and width for 112 px:
+Maps that `pooled_maps` takes, with their height and width for 112 px:
 
   map_stride8        14 x 14 x 128
   map_stride16       7 x 7 x 128
@@ -37,7 +37,7 @@ _LAST_BLOCK_AT_STRIDE8 = 11
 def mobilefacenet(
     image_size: int, rectifier: str = "prelu", output: str = "embedding"
 ) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, V].
+    """Builds images [B, H, W, 3] in [-1, 1] -> features [B, V].
 
     Args:
       image_size: H = W, pixels, a multiple of 16.
@@ -83,7 +83,7 @@ def mobilefacenet(
 def _block(
     x: tf.Tensor, name: str, expansion: int, filters: int, stride: int, rectifier: str
 ) -> tf.Tensor:
-    """Inverted residual; with the identity added where the shape stays."""
+    """Applies an inverted residual; with the identity added where the shape stays."""
     channels = x.shape[-1]
     y = _convolution(x, f"{name}_expand", expansion * channels, 1, 1, rectifier)
     y = _depthwise(y, f"{name}_depthwise", 3, stride, rectifier)

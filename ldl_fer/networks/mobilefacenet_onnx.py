@@ -1,15 +1,14 @@
 """MobileFaceNet's weights out of an ONNX file, into the Keras layers.
 
-The file's graph and ours are walked side by side, node by layer: operation, inputs, attributes and
-shapes have to agree. Its batch normalization may stand in BatchNormalization nodes or be folded
-into the convolutions, its rectifiers may be PRelu or, as in MobileFaceNet.onnx, ReLU6.
+The file's constants are taken in the order of its nodes, where their shapes have to fit our layers.
+Then both networks see the same random images: whatever else differs, such as strides, padding or
+residuals, shows in the answers. Batch normalization may stand in nodes of its own or be folded into
+the convolutions; rectifiers may be PRelu or, as in MobileFaceNet.onnx, ReLU6.
 """
 
-import dataclasses
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,249 +16,23 @@ import tensorflow as tf
 
 from ldl_fer.errors import InputError
 from ldl_fer.networks.mobilefacenet import mobilefacenet
-from ldl_fer.networks.model_files import external_data, read_onnx
-
-CONVOLUTIONS = ("Conv", "Gemm")
-_UNCHANGED = ("Identity", "Dropout")
-_FLATTENED = ("Flatten", "Reshape", "Squeeze")
-
-
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """One operation of an ONNX file: its kind, name, names of inputs and output, attributes."""
-
-    op: str
-    name: str
-    inputs: tuple[str, ...]
-    output: str
-    attributes: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Graph:
-    """What an ONNX file computes.
-
-    Attributes:
-      path: the file.
-      input: name of its one input.
-      nodes: those that compute something, in order.
-      arrays: name -> constant of the file.
-    """
-
-    path: Path
-    input: str
-    nodes: tuple[Node, ...]
-    arrays: Mapping[str, np.ndarray]
-
-    def array(self, node: Node, index: int) -> np.ndarray:
-        """An input of a node that is a constant of the file, as finite numbers.
-
-        Raises:
-          InputError: it has no such input, or one of another kind.
-        """
-        name = node.inputs[index] if index < len(node.inputs) else "nothing"
-        array = self.arrays.get(name)
-        if array is None or array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise InputError(
-                f"{self.path}: node {node.name} ({node.op}) takes {name}, which is not a constant "
-                "of finite floating-point numbers in the file."
-            )
-        return array
-
-    def kernel(self, node: Node) -> np.ndarray:
-        """[O, I, h, w] of one of `CONVOLUTIONS`; a Gemm is a convolution of 1 x 1.
-
-        Raises:
-          InputError: as `array`.
-        """
-        kernel = self.array(node, 1)
-        if node.op == "Gemm":
-            kernel = kernel if node.attributes.get("transB", 0) else kernel.T
-            return kernel[:, :, None, None] if kernel.ndim == 2 else kernel
-        return kernel
-
-    def limits(self, node: Node) -> tuple[float, float]:
-        """A Clip's, which are attributes up to opset 10 and inputs later.
-
-        Raises:
-          InputError: as `array`.
-        """
-        limits = [node.attributes.get("min", -np.inf), node.attributes.get("max", np.inf)]
-        for index, name in enumerate(node.inputs[1:3]):
-            if name:
-                limits[index] = self.array(node, index + 1).item()
-        return tuple(limits)
-
-
-def read_graph(path: str | Path) -> Graph:
-    """Reads an ONNX file of a convolutional network of one input.
-
-    Identity, Dropout and, from the last but one of `CONVOLUTIONS` on, reshaping are left out: there
-    the maps are 1 x 1.
-
-    Raises:
-      InputError: as `read_onnx`; one with external data, or another number of inputs.
-    """
-    model = read_onnx(path)
-    import onnx
-
-    path, graph = Path(path), model.graph
-    if next(external_data(model), None):
-        raise InputError(
-            f"{path} keeps its weights in another file, which is not opened. Save it in one file: "
-            "onnx.save(onnx.load(PATH), NEW_PATH, save_as_external_data=False)."
-        )
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            value = [attribute.t for attribute in node.attribute if attribute.name == "value"]
-            tensors |= dict(zip(node.output, value, strict=False))
-    try:
-        arrays = {name: onnx.numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    inputs = [value.name for value in graph.input if value.name not in arrays]
-    if len(inputs) != 1 or not graph.node:
-        raise InputError(
-            f"{path} is no ONNX network of one input: it has {len(inputs)} inputs and "
-            f"{len(graph.node)} nodes."
-        )
-    return Graph(path, inputs[0], tuple(_nodes(graph, onnx)), arrays)
-
-
-def _nodes(graph: Any, onnx: ModuleType) -> Iterator[Node]:
-    """Those that compute something, in order, fed past those that do not."""
-    convolutions = sum(node.op_type in CONVOLUTIONS for node in graph.node)
-    seen, sources = 0, {}
-    for node in graph.node:
-        inputs = tuple(sources.get(name, name) for name in node.input)
-        seen += node.op_type in CONVOLUTIONS
-        flattened = node.op_type in _FLATTENED and seen >= convolutions - 1
-        if node.op_type in _UNCHANGED or flattened:
-            sources[node.output[0]] = inputs[0]
-        elif node.op_type != "Constant":
-            attributes = {x.name: onnx.helper.get_attribute_value(x) for x in node.attribute}
-            output = node.output[0] if node.output else ""
-            yield Node(node.op_type, node.name, inputs, output, attributes)
-
+from ldl_fer.networks.model_files import onnx_session, read_onnx
 
 layers = tf.keras.layers
+
+FILE_SIZE = 112  # pixels; the 7 x 7 kernel of gdconv fits no other
+# Largest difference from the file's answers to random images, as a share of their largest value.
+TOLERANCE = 1e-3
 # The file takes (x - 127.5) / 128, our backbones (x - 127.5) / 127.5.
 _INPUT_SCALE = 127.5 / 128
-
-
-def is_convolution(layer: tf.keras.layers.Layer) -> bool:
-    """Whether it has a kernel as `set_kernel` sets it."""
-    return isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D))
-
-
-def file_shape(layer: tf.keras.layers.Layer) -> tuple[int, ...]:
-    """Shape of the kernel, as ONNX has it: [O, I, h, w], depthwise [C, 1, h, w]."""
-    height, width, first, last = layer.weights[0].shape
-    depthwise = isinstance(layer, layers.DepthwiseConv2D)
-    return (first, last, height, width) if depthwise else (last, first, height, width)
-
-
-def set_kernel(layer: tf.keras.layers.Layer, kernel: np.ndarray) -> None:
-    """Sets a kernel as ONNX has it; that of the first layer for our scale of pixels."""
-    depthwise = isinstance(layer, layers.DepthwiseConv2D)
-    scale = _INPUT_SCALE if layer.name == "conv1" else 1.0
-    layer.set_weights([scale * kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
-
-
-def check_attributes(layer: tf.keras.layers.Layer, padding: int, node: Node, graph: Graph) -> None:
-    """Compares strides, padding and groups.
-
-    Raises:
-      InputError: they differ.
-    """
-    if node.op == "Gemm":
-        wanted = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-        usual = wanted
-    else:
-        group = layer.weights[0].shape[2] if isinstance(layer, layers.DepthwiseConv2D) else 1
-        usual = {"strides": [1, 1], "pads": 4 * [0], "group": 1, "dilations": [1, 1]}
-        usual |= {"auto_pad": b"NOTSET"}
-        wanted = usual | {"strides": list(layer.strides), "pads": 4 * [padding], "group": group}
-    has = {key: node.attributes.get(key, value) for key, value in usual.items()}
-    wrong = {key: value for key, value in wanted.items() if has[key] != value}
-    if wrong:
-        raise mismatch(graph, layer, str(wrong), node, str({key: has[key] for key in wrong}))
-
-
-def set_normalization(
-    layer: tf.keras.layers.Layer, node: Node | None, bias: np.ndarray, graph: Graph
-) -> None:
-    """Sets gamma, beta, mean, variance for the epsilon of ours; without a node, beta is the bias.
-
-    Args:
-      layer: our batch normalization.
-      node: the file's; None: it was folded into the convolution before it.
-      bias: [C], of that convolution.
-      graph: of the node.
-
-    Raises:
-      InputError: vectors of another size.
-    """
-    channels = len(bias)
-    ones = np.ones(channels)
-    if node is None:
-        layer.set_weights([ones, bias, 0 * ones, ones - layer.epsilon])
-        return
-    gamma, beta, mean, variance = (vector(node, i, channels, layer, graph) for i in range(1, 5))
-    epsilon = node.attributes.get("epsilon", 1e-5)
-    layer.set_weights([gamma, beta, mean - bias, variance + (epsilon - layer.epsilon)])
-
-
-def set_slopes(layer: tf.keras.layers.Layer, node: Node, graph: Graph) -> None:
-    """Sets the slopes of a PReLU; a Relu's are zero.
-
-    Raises:
-      InputError: neither one slope nor one per channel.
-    """
-    shape = layer.alpha.shape
-    slopes = np.zeros(1) if node.op == "Relu" else graph.array(node, 1)
-    each = slopes.size == shape[-1] and slopes.shape[-3:] == (shape[-1], 1, 1)
-    if slopes.size != 1 and not each:
-        raise mismatch(graph, layer, f"slopes {[shape[-1], 1, 1]}", node, str(list(slopes.shape)))
-    layer.set_weights([np.broadcast_to(slopes.reshape(1, 1, -1), shape)])
-
-
-def vector(
-    node: Node, index: int, size: int, layer: tf.keras.layers.Layer, graph: Graph
-) -> np.ndarray:
-    """A node's input, [size].
-
-    Raises:
-      InputError: of another shape.
-    """
-    found = graph.array(node, index)
-    if found.shape != (size,):
-        shape = f"{node.inputs[index]} {list(found.shape)}"
-        raise mismatch(graph, layer, f"a vector [{size}]", node, shape)
-    return found
-
-
-def mismatch(
-    graph: Graph, layer: tf.keras.layers.Layer, wanted: str, node: Node, found: str = ""
-) -> InputError:
-    """What to raise where layer and node differ."""
-    return InputError(
-        f"{graph.path} is not the MobileFaceNet of ldl_fer: layer {layer.name} wants {wanted}, the "
-        f"file has {found or f'a {node.op} of {list(node.inputs)}'} in node {node.name}."
-    )
-
-
-layers = tf.keras.layers
-
-FILE_SIZE = 112  # Pixels; gdconv's 7 x 7 kernel fits no other.
-_SHOWN = 10
+_CONVOLUTIONS = ("Conv", "Gemm")  # a Gemm of the flattened 1 x 1 map is a convolution
+_RECTIFIERS = ("PRelu", "Relu", "Clip")
 
 
 def load_mobilefacenet(
     path: str | Path, image_size: int, output: str = "average", rectifier: str | None = None
 ) -> tf.keras.Model:
-    """The file's network, trainable: `mobilefacenet(image_size, rectifier, output)`.
+    """Builds `mobilefacenet(image_size, rectifier, output)`, trainable, with the file's weights.
 
     Where the file has its batch normalization folded away, ours has mean 0 and variance 1, which
     no batch has: call it with training=False, in training too.
@@ -268,14 +41,15 @@ def load_mobilefacenet(
       path: an ONNX file of a MobileFaceNet for RGB images of 112 pixels, (x - 127.5) / 128.
       image_size: H = W, pixels, a multiple of 16.
       output: "average", V = 512, or "embedding", V = 128, as `mobilefacenet` has it.
-      rectifier: "prelu" or "relu6", what the file must have; None: what it has.
+      rectifier: "prelu" or "relu6", which the file must have; None: the one it has.
 
     Returns:
       RGB images [B, H, W, 3], normalized as (x - 127.5) / 127.5, -> features [B, V].
 
     Raises:
       InputError: no such file, no ONNX file, one with external data, one of another network or
-        rectifier; an image size that does not fit; no package onnx.
+        rectifier, or whose answers differ from ours by more than TOLERANCE; an image size that does
+        not fit; no package onnx or onnxruntime.
     """
     if output == "embedding" and image_size != FILE_SIZE:
         raise InputError(
@@ -283,13 +57,16 @@ def load_mobilefacenet(
             f"takes images of {FILE_SIZE} pixels. Average the map instead (output='average'), or "
             f"set --image_size={FILE_SIZE}."
         )
-    graph = read_graph(path)
-    found = _rectifier(graph)
+    file = read_onnx(path)
+    session = onnx_session(file, path)
+    found = _rectifier(file.graph, path)
     if rectifier not in (None, found):
         raise InputError(f"{path} has {found}: add --rectifier={found}.")
     whole = mobilefacenet(FILE_SIZE, found)
-    _compare_kernels(whole, graph)
-    _fill(whole, graph)
+    _set_weights(whole, file.graph, path)
+    _compare(whole, session, path)
+    if output == "embedding":
+        return whole
     model = mobilefacenet(image_size, found, output)
     for layer in model.layers:
         if layer.weights:
@@ -297,77 +74,132 @@ def load_mobilefacenet(
     return model
 
 
-def _rectifier(graph: Graph) -> str:
-    """As `mobilefacenet` names it."""
-    ops = {node.op for node in graph.nodes}
-    if "PRelu" in ops:
+def _rectifier(graph: Any, path: str | Path) -> str:
+    """Returns the rectifier's name, as `mobilefacenet` has it."""
+    operations = {node.op_type for node in graph.node}
+    if "PRelu" in operations:
         return "prelu"
-    if "Clip" in ops:
+    if "Clip" in operations:
         return "relu6"
-    raise InputError(f"{graph.path} is no MobileFaceNet: it has neither PRelu nor Clip nodes.")
+    raise InputError(f"{path} is no MobileFaceNet: it has neither PRelu nor Clip nodes.")
 
 
-def _compare_kernels(model: tf.keras.Model, graph: Graph) -> None:
-    """Raises InputError with the names of the convolutions whose shapes differ."""
-    ours = [(x.name, file_shape(x)) for x in model.layers if is_convolution(x)]
-    nodes = [node for node in graph.nodes if node.op in CONVOLUTIONS]
-    theirs = [(node.inputs[1], graph.kernel(node).shape) for node in nodes]
-    wrong = [
-        " against ".join(f"{x[0]} {list(x[1])}" if x else "nothing" for x in pair)
-        for pair in itertools.zip_longest(ours, theirs)
-        if None in pair or pair[0][1] != pair[1][1]
-    ]
-    if wrong:
-        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise InputError(
-            f"{graph.path} is not the MobileFaceNet of ldl_fer: it has {len(theirs)} convolutions, "
-            f"ours {len(ours)}, and {len(wrong)} do not match (ours against the file's): "
-            f"{'; '.join(wrong[:_SHOWN])}{more}."
+def _set_weights(model: tf.keras.Model, graph: Any, path: str | Path) -> None:
+    """Sets the weights of all layers; raises InputError where the file's do not fit them."""
+    constants = _constants(graph, path)
+    normalizations = {x.input[0]: x for x in graph.node if x.op_type == "BatchNormalization"}
+    ours = [x for x in model.layers if isinstance(x, (layers.Conv2D, layers.DepthwiseConv2D))]
+    theirs = [node for node in graph.node if node.op_type in _CONVOLUTIONS]
+    for layer, node in zip_longest(ours, theirs):
+        kernel = _kernel(node, constants) if node else None
+        if layer is None or kernel is None or kernel.shape != _onnx_shape(layer):
+            wanted = f"{layer.name} {list(_onnx_shape(layer))}" if layer else "nothing"
+            shape = "no constant" if kernel is None else list(kernel.shape)
+            raise _mismatch(
+                path,
+                f"it has {len(theirs)} convolutions, ours {len(ours)}; the first that do not match "
+                f"(ours against the file's): {wanted} against "
+                + (f"{node.input[1]} {shape}" if node else "nothing"),
+            )
+        scale = _INPUT_SCALE if layer.name == "conv1" else 1.0
+        depthwise = isinstance(layer, layers.DepthwiseConv2D)
+        layer.set_weights([scale * kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
+        normalization = model.get_layer(f"{layer.name}_bn")
+        follower = normalizations.get(node.output[0])
+        names = [*node.input[2:3], *(follower.input[1:5] if follower else ())]
+        vectors = [constants.get(name, np.zeros(0)) for name in names]
+        if any(vector.shape != kernel.shape[:1] for vector in vectors):
+            shapes = [list(vector.shape) for vector in vectors]
+            raise _mismatch(
+                path, f"{layer.name} takes constants [{len(kernel)}], {names} have {shapes}"
+            )
+        bias = vectors.pop(0) if len(node.input) > 2 else np.zeros(len(kernel))
+        normalization.set_weights(_statistics(bias, vectors, follower, normalization.epsilon))
+    slopes = [layer for layer in model.layers if isinstance(layer, layers.PReLU)]
+    rectifiers = [node for node in graph.node if node.op_type in _RECTIFIERS]
+    for layer, node in zip(slopes, rectifiers, strict=False):  # `_compare` notices one too many
+        slope = constants.get(node.input[1]) if node.op_type == "PRelu" else np.zeros(1)
+        if slope is None or slope.size not in (1, layer.alpha.shape[-1]):
+            raise _mismatch(path, f"{node.name} has other slopes than {layer.name}")
+        layer.set_weights([np.broadcast_to(slope.reshape(1, 1, -1), layer.alpha.shape)])
+
+
+def _statistics(
+    bias: np.ndarray, vectors: list[np.ndarray], node: Any | None, epsilon: float
+) -> list[np.ndarray]:
+    """Returns gamma, beta, mean and variance [C] of our batch normalization.
+
+    Args:
+      bias: [C], of the file's convolution.
+      vectors: the same four of the file's; none where it is folded into the convolution.
+      node: the file's.
+      epsilon: of ours.
+    """
+    if node is None:
+        return [np.ones_like(bias), bias, np.zeros_like(bias), np.ones_like(bias) - epsilon]
+    gamma, beta, mean, variance = vectors
+    (other,) = [x.f for x in node.attribute if x.name == "epsilon"] or [1e-5]
+    return [gamma, beta, mean - bias, variance + (other - epsilon)]
+
+
+def _constants(graph: Any, path: str | Path) -> Mapping[str, np.ndarray]:
+    """Reads the file's constants by name."""
+    from onnx import numpy_helper
+
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                tensors[node.output[0]] = attribute.t
+    try:
+        return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _kernel(node: Any, constants: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Returns a node's kernel [O, I, h, w]; None: it is no constant."""
+    kernel = constants.get(node.input[1])
+    if node.op_type == "Gemm" and kernel is not None:
+        transposed = any(x.name == "transB" and x.i for x in node.attribute)
+        return (kernel if transposed else kernel.T)[..., np.newaxis, np.newaxis]
+    return kernel
+
+
+def _onnx_shape(layer: tf.keras.layers.Layer) -> tuple[int, ...]:
+    """Returns the kernel's shape as ONNX has it: [O, I, h, w], depthwise [C, 1, h, w]."""
+    height, width, first, last = layer.weights[0].shape
+    depthwise = isinstance(layer, layers.DepthwiseConv2D)
+    return (first, last, height, width) if depthwise else (last, first, height, width)
+
+
+def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
+    """Raises InputError unless model and file answer alike to random images, within TOLERANCE."""
+    # Colored tiles: unlike noise, they survive a network's averaging.
+    tiles = np.random.default_rng(0).uniform(-1, 1, [4, 14, 14, 3]).astype(np.float32)
+    images = tiles.repeat(FILE_SIZE // 14, axis=1).repeat(FILE_SIZE // 14, axis=2)
+    each = (_INPUT_SCALE * images).astype(np.float32).transpose(0, 3, 1, 2)[:, np.newaxis]
+    try:  # one by one, since a file may take no more
+        name = session.get_inputs()[0].name
+        theirs = np.concatenate([session.run(None, {name: image})[0] for image in each])
+    except Exception as error:  # onnxruntime has a class of its own for each of its codes
+        reason = f"it does not take RGB images of {FILE_SIZE} pixels: {error}"
+        raise _mismatch(path, reason) from error
+    with tf.device("CPU"):  # float32 throughout, as ONNX Runtime's; GPUs may round more
+        ours = model(images, training=False).numpy()
+    if theirs.shape != ours.shape:
+        raise _mismatch(
+            path, f"it answers {list(theirs.shape)} to 4 images, not {list(ours.shape)}"
+        )
+    difference = np.abs(theirs - ours).max() / np.abs(ours).max()
+    if not difference <= TOLERANCE:  # a NaN is a difference too
+        raise _mismatch(
+            path,
+            f"with the same weights, its answers to random images differ by {difference:.2g} of "
+            f"their largest value ({TOLERANCE} is allowed), as by other strides, padding or "
+            "rectifiers",
         )
 
 
-def _fill(model: tf.keras.Model, graph: Graph) -> None:
-    """Walks layers and nodes together; what a layer lacks in the file raises InputError."""
-    nodes = list(graph.nodes)
-    given = {}  # Our tensor -> the file's.
-    padding, bias = 0, np.zeros(0)
-
-    def take(layer: tf.keras.layers.Layer, *ops: str) -> Node:
-        inputs = [given[x.name] for x in tf.nest.flatten(layer.input)]
-        node = nodes.pop(0) if nodes else Node("nothing", "the end", (), "", {})
-        if node.op not in ops or sorted(node.inputs[: len(inputs)]) != sorted(inputs):
-            raise mismatch(graph, layer, f"a {' or '.join(ops)} of {inputs}", node)
-        return node
-
-    for layer in model.layers:
-        node = None
-        if isinstance(layer, layers.InputLayer):
-            given[layer.output.name] = graph.input
-            continue
-        if isinstance(layer, layers.ZeroPadding2D):
-            padding = layer.padding[0][0]
-        elif is_convolution(layer):
-            node = take(layer, *CONVOLUTIONS)
-            check_attributes(layer, padding, node, graph)
-            set_kernel(layer, graph.kernel(node))
-            bias = np.zeros(file_shape(layer)[0])
-            if len(node.inputs) > 2:
-                bias = vector(node, 2, len(bias), layer, graph)
-            padding = 0
-        elif isinstance(layer, layers.BatchNormalization):
-            has_one = nodes and nodes[0].op == "BatchNormalization"
-            node = take(layer, "BatchNormalization") if has_one else None
-            set_normalization(layer, node, bias, graph)
-        elif isinstance(layer, layers.PReLU):
-            node = take(layer, "PRelu", "Relu")
-            set_slopes(layer, node, graph)
-        elif isinstance(layer, layers.ReLU):
-            node = take(layer, "Relu" if layer.max_value is None else "Clip")
-            if node.op == "Clip" and graph.limits(node) != (0.0, 6.0):
-                raise mismatch(graph, layer, "a Clip from 0 to 6", node)
-        elif isinstance(layer, layers.Add):
-            node = take(layer, "Add")
-        source = tf.nest.flatten(layer.input)[0]
-        given[layer.output.name] = node.output if node else given[source.name]
-    if nodes:
-        raise mismatch(graph, model.layers[-1], "its end", nodes[0])
+def _mismatch(path: str | Path, difference: str) -> InputError:
+    return InputError(f"{path} is not the MobileFaceNet of ldl_fer: {difference}.")

@@ -1,4 +1,4 @@
-"""MobileFaceNet's maps, pooled to one vector: what a small head is trained on, backbone frozen.
+"""MobileFaceNet's maps pooled to one vector, on which the head of a frozen backbone is trained.
 
 Expression lies in where the maps respond, which the embedding of face recognition has learned to
 forget: each map gives the mean of its upper half, the mean of its lower half, and its maximum.
@@ -23,14 +23,14 @@ SIZE = len(PARTS) * sum(MAPS.values())
 
 
 def pooled_maps(backbone: tf.keras.Model) -> tf.keras.Model:
-    """The backbone up to its last map, ending in that vector; its layers and weights are shared.
+    """Returns the backbone up to its last map, ending in that vector; layers are shared.
 
     Args:
       backbone: a `mobilefacenet` of any image size, rectifier and output.
 
     Returns:
-      Images [B, H, W, 3] in [-1, 1] -> features [B, 2304], laid out as `columns` tells. A middle
-      row of a map with an odd number of rows belongs to both halves.
+      Images [B, H, W, 3] in [-1, 1] -> features [B, 2304], in the order of MAPS and, within a map,
+      of PARTS. A middle row of a map with an odd number of rows belongs to both halves.
 
     Raises:
       InputError: a backbone without those maps.
@@ -48,7 +48,7 @@ def pooled_maps(backbone: tf.keras.Model) -> tf.keras.Model:
 
 
 def columns(parts: Iterable[str] = PARTS, maps: Iterable[str] = MAPS) -> np.ndarray:
-    """Which of the 2304 features belong to the given parts of the given maps.
+    """Returns which of the 2304 features belong to the given parts of the given maps.
 
     Args:
       parts: names out of PARTS.
@@ -73,7 +73,7 @@ def columns(parts: Iterable[str] = PARTS, maps: Iterable[str] = MAPS) -> np.ndar
 
 
 def _parts(x: tf.Tensor, name: str) -> Iterator[tf.Tensor]:
-    """Map [B, H, W, C] -> its parts, each [B, C], in the order of PARTS."""
+    """Yields the parts of a map [B, H, W, C], each [B, C], in the order of PARTS."""
     half = x.shape[1] // 2
     for part, rows in (("upper", (0, half)), ("lower", (half, 0))):
         y = layers.Cropping2D((rows, (0, 0)), name=f"{name}_{part}_rows")(x)

@@ -1,12 +1,12 @@
-"""The same backbone for another arithmetic, or with batch statistics shared by all devices."""
+"""The same backbone for half precision, or with batch statistics shared by all devices."""
 
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
 
 
-def adapted(model: tf.keras.Model, precision: str, sync_batch_norm: bool) -> tf.keras.Model:
-    """A copy of a backbone, with the same weights.
+def with_precision(model: tf.keras.Model, precision: str, sync_batch_norm: bool) -> tf.keras.Model:
+    """Copies a backbone, with the same weights.
 
     Args:
       model: functional or Sequential.
@@ -27,7 +27,7 @@ def adapted(model: tf.keras.Model, precision: str, sync_batch_norm: bool) -> tf.
 
     def copy(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
         if isinstance(layer, tf.keras.Model):
-            return adapted(layer, precision, sync_batch_norm)
+            return with_precision(layer, precision, sync_batch_norm)
         config = layer.get_config()
         if not isinstance(layer, tf.keras.layers.InputLayer):
             config["dtype"] = precision

@@ -6,35 +6,25 @@ import tensorflow as tf
 
 from ldl_fer.errors import InputError
 
-SMALLEST = 32  # pixels
-
-
-def check_size(image_size: int, network: str) -> None:
-    """Raises InputError for pictures that are too small for `network`, as the text calls it."""
-    if image_size < SMALLEST:
-        raise InputError(
-            f"--image_size={image_size} is too small for {network}; {SMALLEST} is the least."
-        )
-
-
 layers = tf.keras.layers
 
-# What the ImageNet weights were trained on: 0-255 minus these means, here in RGB order.
+SMALLEST = 32  # pixels: five halvings leave a map of 1 x 1
+# The ImageNet weights were trained on 0-255 minus these means, here in RGB order.
 _CAFFE_MEANS = (123.68, 116.779, 103.939)
 
 
 def resnet18(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]; InputError below 32 pixels."""
+    """Builds images [B, H, W, 3] in [-1, 1] -> features [B, 512]; InputError below 32 pixels."""
     return _basic_resnet((2, 2, 2, 2), image_size)
 
 
 def resnet34(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 512]; InputError below 32 pixels."""
+    """Builds the same as `resnet18`, with 34 layers."""
     return _basic_resnet((3, 4, 6, 3), image_size)
 
 
 def resnet50(image_size: int, weights: str = "none") -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 2048].
+    """Builds images [B, H, W, 3] in [-1, 1] -> features [B, 2048].
 
     The pixels are first brought to the range of Keras' ImageNet weights, exactly, whether or not
     these are loaded: the graph is the same, so that a trained network can be restored without
@@ -51,13 +41,21 @@ def resnet50(image_size: int, weights: str = "none") -> tf.keras.Model:
 
 
 def resnet101(image_size: int, weights: str = "none") -> tf.keras.Model:
-    """As `resnet50`, with 101 layers."""
+    """Builds the same as `resnet50`, with 101 layers."""
     return _bottleneck_resnet(tf.keras.applications.ResNet101, image_size, weights)
 
 
 def resnet152(image_size: int, weights: str = "none") -> tf.keras.Model:
-    """As `resnet50`, with 152 layers."""
+    """Builds the same as `resnet50`, with 152 layers."""
     return _bottleneck_resnet(tf.keras.applications.ResNet152, image_size, weights)
+
+
+def check_size(image_size: int, network: str) -> None:
+    """Raises InputError for images below SMALLEST; the text names the network so."""
+    if image_size < SMALLEST:
+        raise InputError(
+            f"--image_size={image_size} is too small for {network}; {SMALLEST} is the least."
+        )
 
 
 def _basic_resnet(blocks: tuple[int, ...], image_size: int) -> tf.keras.Model:
@@ -76,7 +74,7 @@ def _basic_resnet(blocks: tuple[int, ...], image_size: int) -> tf.keras.Model:
 
 
 def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
-    """ReLU(x + BN(conv(ReLU(BN(conv(x)))))), x projected where the shape changes."""
+    """Returns ReLU(x + BN(conv(ReLU(BN(conv(x)))))), x projected where the shape changes."""
     y = _convolution(x, filters, 3, stride, f"{name}_conv1")
     y = layers.ReLU(name=f"{name}_relu1")(y)
     y = _convolution(y, filters, 3, 1, f"{name}_conv2")
@@ -86,7 +84,7 @@ def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tenso
 
 
 def _convolution(x: tf.Tensor, filters: int, size: int, stride: int, name: str) -> tf.Tensor:
-    """Convolution and batch normalization, padded alike on all sides."""
+    """Applies convolution and batch normalization, padded alike on all sides."""
     if size > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(filters, size, stride, use_bias=False, name=name)(x)
@@ -107,7 +105,7 @@ def _bottleneck_resnet(
             input_tensor=caffe(images),
             pooling="avg",
         )
-    except Exception as error:  # what get_file raises for a failed download
+    except Exception as error:  # get_file raises no other for a failed download
         if "URL fetch failure" not in str(error):
             raise
         file = f"{application.__name__.lower()}_weights_tf_dim_ordering_tf_kernels_notop.h5"

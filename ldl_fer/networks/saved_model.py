@@ -3,35 +3,62 @@
 Signatures, which all answer the same:
   serving_images   images [batch, H, W, 3] uint8: RGB, of any size; also called serving_default
   serving_bytes    image_bytes [batch] strings: encoded JPEG or PNG images, each of any size
+
+TensorFlow, which takes seconds, is imported by the functions: commands read the constants alone.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+EXTRA = "assets.extra"  # folder within a SavedModel for what its writer says of it
+TOLERANCE = 1e-5  # largest difference of an answer from the network's own, float32 on both sides
+
+
+def probabilities(network: "tf.keras.Model", images: "tf.Tensor") -> "tf.Tensor":
+    """Returns the softmax of a network's logits, in float32 whatever its arithmetic.
+
+    Args:
+      network: images -> (features [B, V], logits [B, C]).
+      images: [B, S, S, 3], 0 to 255.
+
+    Returns:
+      [B, C] float32, rows sum to 1.
+    """
+    import tensorflow as tf
+
+    _, logits = network(images, training=False)
+    return tf.nn.softmax(tf.cast(logits, tf.float32))
 
 
 def save_serving(
-    network: tf.keras.Model,
+    network: "tf.keras.Model",
     folder: str | Path,
     image_size: int,
-    answer: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
+    answer: Callable[["tf.Tensor"], Mapping[str, "tf.Tensor"]],
     facts: Mapping[str, Any],
 ) -> None:
     """Writes the SavedModel.
 
     Args:
       network: whose variables are saved.
-      folder: where to; it is empty or is not there.
+      folder: empty, or not there yet.
       image_size: S, pixels; images of other sizes are resized (bilinear, antialiased).
       answer: images [batch, S, S, 3] float32 in [0, 255] -> outputs by name; by the network's
         variables alone.
       facts: constants, each of which a function of that name returns.
     """
+    import tensorflow as tf
+
+    def constant(value: Any) -> Callable[[], tf.Tensor]:
+        return tf.function(lambda: tf.constant(value), input_signature=[])
+
     module = _module(network, image_size, answer)
     for name, value in facts.items():
-        setattr(module, name, _constant(value))
+        setattr(module, name, constant(value))
     of_images = module.of_images.get_concrete_function()
     signatures = {
         "serving_default": of_images,
@@ -42,9 +69,13 @@ def save_serving(
 
 
 def _module(
-    network: tf.keras.Model, image_size: int, answer: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
-) -> tf.Module:
-    """What is saved: functions, and the variables they use, but no Keras object."""
+    network: "tf.keras.Model",
+    image_size: int,
+    answer: Callable[["tf.Tensor"], Mapping[str, "tf.Tensor"]],
+) -> "tf.Module":
+    """Returns what is saved: functions, and the variables they use, but no Keras object."""
+    import tensorflow as tf
+
     side = [image_size, image_size]
 
     def resized(images: tf.Tensor) -> tf.Tensor:
@@ -72,30 +103,3 @@ def _module(
         input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
     )
     return module
-
-
-def _constant(value: Any) -> Callable[[], tf.Tensor]:
-    return tf.function(lambda: tf.constant(value), input_signature=[])
-
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-EXTRA = "assets.extra"  # folder within a SavedModel for what the saver tells of it
-TOLERANCE = 1e-5  # largest difference of an answer from the network's own, float32 on both sides
-
-
-def probabilities(network: "tf.keras.Model", images: "tf.Tensor") -> "tf.Tensor":
-    """Softmax of a network's logits, in float32 whatever its arithmetic: what is handed on.
-
-    Args:
-      network: images -> (features [B, V], logits [B, C]).
-      images: [B, S, S, 3], 0 to 255.
-
-    Returns:
-      [B, C] float32, rows sum to 1.
-    """
-    import tensorflow as tf  # Seconds, and not needed for the names above.
-
-    _, logits = network(images, training=False)
-    return tf.nn.softmax(tf.cast(logits, tf.float32))

@@ -11,7 +11,7 @@ _WIDTHS = (24, 48, 96, 160)
 
 
 def small_cnn(image_size: int) -> tf.keras.Model:
-    """Images [B, H, W, 3] in [-1, 1] -> features [B, 160], >= 0.
+    """Builds images [B, H, W, 3] in [-1, 1] -> features [B, 160], >= 0.
 
     A strided stem and four residual blocks, each of the last three at half the resolution of the
     one before: 0.56 million parameters, 18 million multiply-adds at 48 pixels.
@@ -29,7 +29,7 @@ def small_cnn(image_size: int) -> tf.keras.Model:
 
 
 def _block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
-    """Two 3 x 3 convolutions beside an average-pooled 1 x 1 one."""
+    """Applies two 3 x 3 convolutions beside an average-pooled 1 x 1 one."""
     y = layers.ReLU(name=f"{name}_relu1")(_normalized(x, filters, 3, stride, f"{name}_conv1"))
     y = _normalized(y, filters, 3, 1, f"{name}_conv2")
     if stride > 1:

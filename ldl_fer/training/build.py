@@ -11,7 +11,8 @@ from ldl_fer.methods import METHODS
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.optimizers import network_optimizer
-from ldl_fer.networks import backbone_variables, build_network, trained_part
+from ldl_fer.networks.head import backbone_variables, trained_part
+from ldl_fer.networks.network import build_network
 from ldl_fer.training import devices
 
 

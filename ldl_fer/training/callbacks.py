@@ -1,6 +1,5 @@
 """Keras callbacks of a training: TensorBoard curves and pictures, and the best network."""
 
-import importlib
 import importlib.util
 import warnings
 from typing import Any
@@ -104,12 +103,6 @@ class BestNetwork(tf.keras.callbacks.Callback):
 
 def _write_figure(name, figure):
     tf.summary.image(name, plots.figure_to_array(figure)[tf.newaxis])
-
-
-# "keras" or "tf_keras".
-_KERAS = tf.keras.Model.__module__.split(".")[0]
-
-SavedMetadata = importlib.import_module(f"{_KERAS}.protobuf.saved_metadata_pb2").SavedMetadata
 
 
 class PlainProgressBar(tf.keras.callbacks.Callback):

@@ -30,6 +30,7 @@ import numpy as np
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256, told, whole_file, write_whole
+from ldl_fer.networks.network import build_network
 
 
 def environment() -> dict:
@@ -202,7 +203,6 @@ def load_network(
     Raises:
       InputError: there is no run, it has no such weights yet, or they are not what was written.
     """
-    from ldl_fer.networks import build_network
 
     run = Run(run_dir)
     run.check_weights(which)

@@ -13,7 +13,8 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
 from ldl_fer.methods import METHODS, training_data
 from ldl_fer.methods.optimizers import learning_rate
-from ldl_fer.networks import build_network, standardize
+from ldl_fer.networks.head import standardize
+from ldl_fer.networks.network import build_network
 from ldl_fer.training import callbacks, devices
 from ldl_fer.training.build import build_model
 from ldl_fer.training.callbacks import TQDMProgressBar

@@ -19,7 +19,7 @@ from ldl_fer.evaluation.temperature import confidence_quality, entropy, fit, sca
 def run(tmp_path_factory):
     """A network that was never trained, its run holding out 20 of 60 samples."""
     from ldl_fer.config import Config
-    from ldl_fer.networks import build_network
+    from ldl_fer.networks.network import build_network
     from ldl_fer.training.run import Run
 
     folder = tmp_path_factory.mktemp("temperature")

@@ -15,7 +15,7 @@ from ldl_fer.evaluation.trained_model import TrainedModel, load_model
 
 WITHOUT_KERAS = """
 import sys
-blocked = ("keras", "ldl_fer.networks", "ldl_fer.training.run", "ldl_fer.model")
+blocked = ("keras", "ldl_fer.networks.network", "ldl_fer.training.run", "ldl_fer.model")
 sys.modules.update(dict.fromkeys(blocked))  # importing any would raise
 import numpy as np
 from ldl_fer import Predictor
@@ -29,7 +29,7 @@ assert not [m for m in sys.modules if m.split(".")[0] == "keras" and sys.modules
 def run(tmp_path_factory):
     from ldl_fer.config import Config
     from ldl_fer.inference.export import export_saved_model
-    from ldl_fer.networks import build_network
+    from ldl_fer.networks.network import build_network
     from ldl_fer.training.run import Run
 
     run = Run(tmp_path_factory.mktemp("model") / "run")

@@ -3,8 +3,7 @@
 import dataclasses
 
 import pytest
-from helpers.onnx_files import write_onnx
-from networks.test_mobilefacenet_onnx import parts_of, random_network
+from helpers.onnx_files import parts_of, random_network, write_onnx
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
@@ -39,6 +38,7 @@ class FrozenFaces:
 
 
 def write_mobilefacenet(file):
+    pytest.importorskip("onnxruntime", reason="--pretrained needs the optional package onnxruntime")
     onnx = pytest.importorskip("onnx", reason="--pretrained needs the optional package onnx")
     write_onnx(onnx, file, *parts_of(onnx, random_network("relu6"), True))
 

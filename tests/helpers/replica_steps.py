@@ -28,7 +28,7 @@ from helpers.small_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
 from ldl_fer.config.presets import PRESETS  # noqa: E402
 from ldl_fer.methods.bank import NeighborBank  # noqa: E402
 from ldl_fer.methods.ldlva import LDLVA  # noqa: E402
-from ldl_fer.networks.precision import adapted  # noqa: E402
+from ldl_fer.networks.precision import with_precision
 from ldl_fer.training import devices  # noqa: E402
 
 FEATURES, STEPS = 12, 4
@@ -49,7 +49,7 @@ def build(config, strategy):
             hidden = tf.keras.layers.Flatten()(images)
             features = tf.keras.layers.Dense(FEATURES, activation="relu")(hidden)
         network = tf.keras.Model(images, [features, tf.keras.layers.Dense(CLASSES)(features)])
-        network = adapted(network, "float32", SETTINGS.sync_batch_norm)
+        network = with_precision(network, "float32", SETTINGS.sync_batch_norm)
     bank = None
     if SETTINGS.bank_on_host:
         bank = NeighborBank(SAMPLES, FEATURES, CLASSES, on_host=True)

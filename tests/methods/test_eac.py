@@ -20,7 +20,8 @@ from helpers.tiny_networks import (
 from ldl_fer.config.settings import AugmentationConfig, NetworkConfig
 from ldl_fer.data.augmentation import augment
 from ldl_fer.methods.eac import attention_maps, flip_consistency
-from ldl_fer.networks import build_network, feature_map
+from ldl_fer.networks.head import feature_map
+from ldl_fer.networks.network import build_network
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 4, 5), (3, 2, 5, 1), (1, 7, 7, 3)])

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
-from ldl_fer.networks import build_network, model_files
-from ldl_fer.networks.model_files import load_keras_model, run_here
+from ldl_fer.networks.model_files import hdf5_trial, load_keras_model
+from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.affect.model import load_affect_model
 from ldl_fer.preparation.affect.model_spec import ModelSpec
 
@@ -226,7 +226,7 @@ def test_bombs_are_refused_before_they_go_off(tmp_path):
 @pytest.mark.parametrize("name", ["a.h5", "a.keras"])
 def test_damage_is_an_input_error_that_names_the_file(name, tmp_path, monkeypatch):
     """Cut off, overwritten, or with flipped bytes: refused in words, or not noticed by anybody."""
-    monkeypatch.setattr(model_files, "_SECONDS", 5)
+    monkeypatch.setattr(hdf5_trial, "_SECONDS", 5)
     saved(tmp_path / name)
     whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
     random = np.random.default_rng(0)

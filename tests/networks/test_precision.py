@@ -10,8 +10,8 @@ from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.optimizers import network_optimizer
-from ldl_fer.networks import build_network
-from ldl_fer.networks.precision import adapted
+from ldl_fer.networks.network import build_network
+from ldl_fer.networks.precision import with_precision
 
 SIDE = 32
 
@@ -37,7 +37,7 @@ def face_batch(seed=0):
 
 def test_nothing_to_change_is_the_model_itself():
     made = network()
-    assert adapted(made, "float32", False) is made
+    assert with_precision(made, "float32", False) is made
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "resnet18", "mobilefacenet", "resnet50"])
@@ -116,4 +116,4 @@ def test_a_layer_that_cannot_be_copied_is_said():
 
     images = tf.keras.Input([4])
     with pytest.raises(InputError, match="--precision=float32"):
-        adapted(tf.keras.Model(images, Stubborn(1)(images)), "mixed_bfloat16", False)
+        with_precision(tf.keras.Model(images, Stubborn(1)(images)), "mixed_bfloat16", False)

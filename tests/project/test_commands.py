@@ -106,7 +106,7 @@ def test_datasets_refuses(tmp_path, arguments, words):
 @pytest.mark.slow
 def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
     cv2 = pytest.importorskip("cv2")
-    from ldl_fer.networks import build_network
+    from ldl_fer.networks.network import build_network
     from ldl_fer.training.run import Run
 
     config = Config().replace(backbone="small_cnn", image_size=32, run_dir=str(tmp_path / "run"))

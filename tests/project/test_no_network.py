@@ -24,7 +24,7 @@ import ldl_fer
 for module in pkgutil.walk_packages(ldl_fer.__path__, "ldl_fer."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-from ldl_fer.backbones import BACKBONES, build_network
+from ldl_fer.networks.network import BACKBONES, build_network
 from ldl_fer.config import Config
 from ldl_fer.settings import NetworkConfig
 from ldl_fer.training import train
@@ -42,7 +42,7 @@ assert not tried, tried
 ASKED = (
     OFFLINE
     + """
-from ldl_fer.backbones import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.errors import InputError
 from ldl_fer.settings import NetworkConfig
 try:

@@ -16,15 +16,15 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
 from ldl_fer.inference.export import export_run
 from ldl_fer.methods import METHODS, neighbors_read
-from ldl_fer.networks import (
+from ldl_fer.networks.head import (
     backbone_variables,
-    build_network,
     feature_map,
     frozen_part,
     standardize,
     trained_part,
 )
 from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
+from ldl_fer.networks.network import build_network
 from ldl_fer.networks.pooled_maps import SIZE
 from ldl_fer.training.build import build_model
 from ldl_fer.training.run import load_network

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256
-from ldl_fer.networks import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.training.run import Run, environment, load_network
 
 

@@ -1,4 +1,4 @@
-"""One HTML file that holds the whole audit: data, pictures, style and script."""
+"""Ranks labels by suspicion, and writes one HTML file with the whole audit: data and pictures."""
 
 import base64
 import json
@@ -18,81 +18,9 @@ from ldl_fer.data.samples import neighbor_numbers, shares
 from ldl_fer.evaluation.audit.training_set import TrainingSet
 from ldl_fer.files import write_whole
 
-_QUALITY = 85
-
-
-def thumbnails(
-    picture: Callable[[int], bytes], rows: Sequence[int], side: int, progress: bool = True
-) -> tuple[list[str], list[str]]:
-    """Pictures no larger than `side` x `side` pixels, aspect ratio kept, smaller ones as they are.
-
-    Args:
-      picture: row -> the bytes of a picture file.
-      rows: whose pictures.
-      side: pixels.
-      progress: whether to show a bar.
-
-    Returns:
-      A base64 JPEG for each row, and what could not be read, as sentences. An unreadable picture
-      is a gray square.
-    """
-
-    def one(row: int) -> tuple[str, str | None]:
-        try:
-            image, problem = decoded_image(picture(row)), None
-        except (OSError, ValueError) as error:
-            image, problem = np.full([side, side, 3], 160, np.uint8), f"row {row}: {error}"
-        return _encoded(image, side), problem
-
-    with ThreadPoolExecutor() as pool:
-        made = list(
-            tqdm(pool.map(one, rows), "pictures", len(rows), unit="picture", disable=not progress)
-        )
-    return [text for text, _ in made], [problem for _, problem in made if problem]
-
-
-def _encoded(image: np.ndarray, side: int) -> str:
-    scale = side / max(image.shape[:2])
-    if scale < 1.0:
-        size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    _, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
-    return base64.b64encode(content).decode()
-
-
-def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str) -> np.ndarray:
-    """A score in [0, 1] per sample; the highest is the most doubtful label.
-
-    Args:
-      samples: of `construction.construct_samples`, N rows.
-      class_names: C names.
-      ranking: "probability", 1 - p_y, p being the network's probabilities and y the given label: of
-        all scores it finds flipped labels best (results/uncertainty). "margin", max_j p_j - p_y:
-        finds those best whose suggestion is right.
-
-    Returns:
-      [N] float64.
-
-    Raises:
-      ValueError: another ranking.
-    """
-    probabilities = shares(samples, "probability", class_names)
-    given = probabilities[np.arange(len(samples)), samples["expression"].to_numpy()]
-    if ranking == "probability":
-        return 1.0 - given
-    if ranking == "margin":
-        return probabilities.max(axis=1) - given
-    raise ValueError(f"samples are not ranked by {ranking}, but by probability or margin")
-
-
-def suggested_labels(samples: pd.DataFrame, class_names: tuple[str, ...]) -> np.ndarray:
-    """The class that the network holds most probable, int64 [N]."""
-    return shares(samples, "probability", class_names).argmax(axis=1)
-
-
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")
+_QUALITY = 85  # of JPEG thumbnails
 _HOLE = "\2"  # where the class number of a line goes
 _END = "\1\n"  # of a line; a cell may hold "\n" itself
 REVIEW = ("given_expression", "review")  # the columns that a corrected CSV has more
@@ -111,8 +39,8 @@ def write_page(
     Args:
       path: the HTML file.
       training: of `training_set.training_set`.
-      title: what the page is called.
-      count: how many samples are listed, the most suspicious ones; 0: all.
+      title: of the page.
+      count: of samples listed, the most suspicious ones; 0: all.
       side: height and width of the pictures, pixels, at most.
       progress: whether to show a bar.
 
@@ -143,15 +71,45 @@ def write_page(
     return problems
 
 
+def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str) -> np.ndarray:
+    """Scores the doubt about each label, in [0, 1]; the highest is the most doubtful.
+
+    Args:
+      samples: of `construction.construct_samples`, N rows.
+      class_names: C names.
+      ranking: "probability", 1 - p_y, p being the network's probabilities and y the given label: of
+        all scores it finds flipped labels best (results/uncertainty). "margin", max_j p_j - p_y:
+        finds those best whose suggestion is right.
+
+    Returns:
+      [N] float64.
+
+    Raises:
+      ValueError: another ranking.
+    """
+    probabilities = shares(samples, "probability", class_names)
+    given = probabilities[np.arange(len(samples)), samples["expression"].to_numpy()]
+    if ranking == "probability":
+        return 1.0 - given
+    if ranking == "margin":
+        return probabilities.max(axis=1) - given
+    raise ValueError(f"samples are not ranked by {ranking}, but by probability or margin")
+
+
+def suggested_labels(samples: pd.DataFrame, class_names: tuple[str, ...]) -> np.ndarray:
+    """Returns the class that the network holds most probable, int64 [N]."""
+    return shares(samples, "probability", class_names).argmax(axis=1)
+
+
 def _other_neighbors(samples: pd.DataFrame, listed: np.ndarray) -> np.ndarray:
-    """Samples that are not listed, but neighbors of some that are."""
+    """Returns samples that are not listed, but neighbors of some that are."""
     if "neighbors" not in samples:
         return np.zeros(0, int)
     return np.setdiff1d(neighbor_numbers(samples.iloc[listed], "neighbors", int), listed)
 
 
 def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
-    """Columns of the page's samples; shares per mille."""
+    """Returns columns of the page's samples; shares per mille."""
     columns = {
         "path": samples["subDirectory_filePath"].tolist(),
         "given": samples[LABEL].tolist(),
@@ -166,7 +124,7 @@ def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
 
 
 def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
-    """Places of the neighbors among the shown samples, for those whose neighbors all are."""
+    """Returns places of neighbors among the shown samples, for those whose neighbors all are."""
     if "neighbors" not in samples:
         return {}
     place = np.full(len(samples), -1)
@@ -180,7 +138,7 @@ def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
 
 
 def _csv(training: TrainingSet) -> dict:
-    """The annotation file as text, with a hole for the class number in every line."""
+    """Returns the annotation file as text, with a hole for the class number in every line."""
     table = training.annotations.table.drop(columns=[*REVIEW], errors="ignore")
     holes = table.astype({LABEL: object}).assign(**{LABEL: _HOLE})
     text = holes.to_csv(index=False, header=False, lineterminator=_END)
@@ -205,10 +163,50 @@ def _html(data: dict) -> str:
 
 
 def _or_null(places: np.ndarray) -> list:
-    """[N, 2] as lists; None in the place of a row that has NaN."""
+    """Turns [N, 2] into lists, None in the place of a row that has NaN."""
     known = ~np.isnan(places).any(axis=1)
-    return [place if told else None for place, told in zip(places.tolist(), known, strict=True)]
+    return [place if here else None for place, here in zip(places.tolist(), known, strict=True)]
 
 
 def _per_mille(values: np.ndarray) -> list:
     return np.rint(1000.0 * values).astype(int).tolist()
+
+
+def thumbnails(
+    picture: Callable[[int], bytes], rows: Sequence[int], side: int, progress: bool = True
+) -> tuple[list[str], list[str]]:
+    """Encodes pictures at most `side` x `side` pixels large, aspect ratio kept, none enlarged.
+
+    Args:
+      picture: row -> the bytes of a picture file.
+      rows: of the pictures.
+      side: pixels.
+      progress: whether to show a bar.
+
+    Returns:
+      A base64 JPEG for each row, and a sentence for each picture that could not be read, which
+      becomes a gray square.
+    """
+
+    def one(row: int) -> tuple[str, str | None]:
+        try:
+            image, problem = decoded_image(picture(row)), None
+        except (OSError, ValueError) as error:
+            image, problem = np.full([side, side, 3], 160, np.uint8), f"row {row}: {error}"
+        return _encoded(image, side), problem
+
+    with ThreadPoolExecutor() as pool:
+        made = list(
+            tqdm(pool.map(one, rows), "pictures", len(rows), unit="picture", disable=not progress)
+        )
+    return [text for text, _ in made], [problem for _, problem in made if problem]
+
+
+def _encoded(image: np.ndarray, side: int) -> str:
+    scale = side / max(image.shape[:2])
+    if scale < 1.0:
+        size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    _, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    return base64.b64encode(content).decode()

@@ -1,11 +1,4 @@
-"""The paper's Figures 3 to 6 from a run: `ldl-fer figures`.
-
-constructed      Figures 3 and 4: distributions of training faces, and their neighbors
-predictions      Figure 5: test faces
-by_uncertainty   Figure 6: where lambda is high
-faces            which faces are shown, and their captions
-run_figures      all of them
-"""
+"""The paper's Figures 3 to 6 from a run: `ldl-fer figures`."""
 
 import importlib
 from typing import Any

@@ -1,4 +1,4 @@
-r"""The paper's Figures 3 to 6 from a run: what it made of labels, and what it answers.
+r"""Draws the paper's Figures 3 to 6 from a run: its label distributions and its predictions.
 
   ldl-fer figures --run_dir=checkpoints/mine \
       --test_data_path=test.csv --test_image_dir=images

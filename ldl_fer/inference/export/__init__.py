@@ -1,13 +1,5 @@
 """A trained network to hand on: SavedModel, TensorFlow Lite, ONNX; `ldl-fer export`.
 
-saved_model, tflite, onnx_file    the formats
-export_format    what a format is, and how all of them are written: whole, or not at all
-quantizable      a network rearranged for 8 bits
-check            an export beside its network
-representative   real pictures, to compare on and to calibrate by
-model_card       the page that goes with each
-run_export       all of it, for a run
-
 Every export takes RGB images of 0 to 255, uint8 [batch, H, W, 3], and answers probabilities,
 float32 [batch, C]. labels.txt (a class name a line) and info.json lie in it, for a SavedModel in
 its folder assets.extra/; SHA256SUMS has the checksums of all its files but the card.
@@ -40,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
 
 def check_request(run_dir: str | Path, formats: Iterable[str]) -> None:
-    """What can be said of a request before TensorFlow is loaded.
+    """Checks a request before TensorFlow is loaded.
 
     Raises:
       InputError: an unknown format, a folder that holds no run, or a run without weights.

@@ -1,11 +1,11 @@
-r"""Writes the best network of a run for use elsewhere, checks it, and tells its limits.
+r"""Writes the best network of a run for use elsewhere, checks it, and states its limits.
 
   ldl-fer export --run_dir=checkpoints/x
   ldl-fer export --run_dir=checkpoints/x --format=saved_model,tflite,tflite_int8,onnx \
       --data_license="RAF-DB: non-commercial research only"
 
-Formats, each a folder of that name with MODEL_CARD.md, SHA256SUMS (`sha256sum -c SHA256SUMS` tells
-of damage), and labels.txt and info.json, of saved_model in its folder assets.extra:
+Formats, each a folder of that name with MODEL_CARD.md, SHA256SUMS (`sha256sum -c SHA256SUMS` finds
+damage), and labels.txt and info.json, of saved_model in its folder assets.extra:
   saved_model   TensorFlow, without Keras and this package; takes encoded images or pixels, of any
                 size
   tflite        TensorFlow Lite in float32, for phones; pixels uint8 [batch, S, S, 3], RGB

@@ -1,4 +1,4 @@
-"""The best network of a run, in one format or several."""
+"""Exports the best network of a run, in one format or several."""
 
 import dataclasses
 import functools
@@ -18,72 +18,18 @@ from ldl_fer.data.pictures import pictures_in, read_pictures
 from ldl_fer.data.records import Records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
+from ldl_fer.export.formats import CARD, Comparison, Format, Trained, warnings, write_export
 from ldl_fer.inference.export import COUNT, FORMAT_NAMES, check_request
-from ldl_fer.inference.export.formats import (
-    CARD,
-    Comparison,
-    Format,
-    Trained,
-    warnings,
-    write_export,
-)
 from ldl_fer.inference.export.model_card import model_card
 from ldl_fer.inference.export.onnx_file import ONNX
 from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8
 from ldl_fer.training.run import Run, load_network
 
-_SEED = 0
-
-
-def representative_pictures(
-    data: DataConfig, folder: str | Path | None = None, count: int = COUNT, progress: bool = True
-) -> tuple[np.ndarray, str]:
-    """Pictures drawn at random, always the same, in the network's size.
-
-    Args:
-      data: of the run; its training set is taken where no folder is given.
-      folder: of pictures, instead.
-      count: how many at most.
-      progress: whether to show a bar.
-
-    Returns:
-      uint8 [M, S, S, 3], RGB, 1 <= M <= count, and a phrase that tells what they are.
-
-    Raises:
-      InputError: there are none, or one of them cannot be read; for a run that was trained
-        elsewhere, its training set may not be at hand.
-    """
-    text = "representative pictures" if progress else ""
-    if folder:
-        paths = pictures_in(folder)
-        chosen = [paths[row] for row in _drawn(len(paths), count)]
-        pictures = read_pictures(chosen, data.image_size, text)
-        return pictures, f"{len(chosen)} of {len(paths)} pictures of a folder given for it"
-    name = data.train_data_path
-    if not name or not Path(name).exists():
-        raise InputError(f"the run's training set {name or '(none named)'} is not there.")
-    if name.endswith(".csv"):
-        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
-        chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
-        pictures, total = read_pictures(chosen, data.image_size, text), len(names)
-    else:
-        records = Records(name)
-        ids, total = _drawn(len(records), count), len(records)
-        encoded = records.examples(ids.astype(np.int32), ["image"])["image"]
-        pictures = decode(encoded, data.image_size).numpy()
-    return pictures, f"{len(pictures)} of the {total} pictures named by the training file"
-
-
-def _drawn(total: int, count: int) -> np.ndarray:
-    """min(total, count) numbers below `total`, ascending."""
-    drawn = np.random.default_rng(_SEED).permutation(total)[:count]
-    return np.sort(drawn)
-
-
 FORMATS: Mapping[str, Format] = MappingProxyType(
     dict(zip(FORMAT_NAMES, (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX), strict=True))
 )
+_SEED = 0  # of the representative pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +57,7 @@ class Exported:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on what is worse than it should be; mostly none."""
+        """Sentences on an export that is worse than it should be."""
         return warnings(self.checks, self.kind.tolerance)
 
 
@@ -152,13 +98,12 @@ def export_formats(
         in the run folder.
       representative: folder of pictures to compare on and to calibrate by; None: the run's training
         set, or where that is not at hand, random images only.
-      count: how many of those pictures at most.
+      count: of those pictures, at most.
       data_license: of the training data, for the card.
       trust_model: see `runs.load_network`.
 
     Returns:
-      What was written, or was not kept since it does not answer as the network does, in the order
-      asked for.
+      The exports in the order of `formats`, with the failure of those that were not kept.
 
     Raises:
       InputError: an unknown format, no such run, a folder in the way, a missing package, or no
@@ -200,8 +145,49 @@ def export_formats(
     return made
 
 
+def representative_pictures(
+    data: DataConfig, folder: str | Path | None = None, count: int = COUNT, progress: bool = True
+) -> tuple[np.ndarray, str]:
+    """Draws pictures at random, always the same, in the network's size.
+
+    Exports are compared on them, and the 8-bit one is calibrated by them.
+
+    Args:
+      data: of the run; its training set is taken where no folder is given.
+      folder: of pictures, instead.
+      count: of pictures, at most.
+      progress: whether to show a bar.
+
+    Returns:
+      uint8 [M, S, S, 3], RGB, 1 <= M <= count, and a phrase that says where they are from.
+
+    Raises:
+      InputError: there are none, or one of them cannot be read; for a run that was trained
+        elsewhere, its training set may not be at hand.
+    """
+    text = "representative pictures" if progress else ""
+    if folder:
+        paths = pictures_in(folder)
+        chosen = [paths[row] for row in _drawn(len(paths), count)]
+        pictures = read_pictures(chosen, data.image_size, text)
+        return pictures, f"{len(chosen)} of {len(paths)} pictures of a folder given for it"
+    name = data.train_data_path
+    if not name or not Path(name).exists():
+        raise InputError(f"the run's training set {name or '(none named)'} is not there.")
+    if name.endswith(".csv"):
+        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
+        chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
+        pictures, total = read_pictures(chosen, data.image_size, text), len(names)
+    else:
+        records = Records(name)
+        ids, total = _drawn(len(records), count), len(records)
+        encoded = records.examples(ids.astype(np.int32), ["image"])["image"]
+        pictures = decode(encoded, data.image_size).numpy()
+    return pictures, f"{len(pictures)} of the {total} pictures named by the training file"
+
+
 def temperature_of(run: Run) -> float | None:
-    """The run's, unless it was fitted for another epoch than the best one."""
+    """Reads the run's temperature; None if it was fitted for another epoch than the best one."""
     file = run.folder / TEMPERATURE_FILE
     value = read_temperature(file)
     if value is None or not is_stale(run.folder):
@@ -212,3 +198,9 @@ def temperature_of(run: Run) -> float | None:
         file=sys.stderr,
     )
     return None
+
+
+def _drawn(total: int, count: int) -> np.ndarray:
+    """Draws min(total, count) numbers below `total`, ascending."""
+    drawn = np.random.default_rng(_SEED).permutation(total)[:count]
+    return np.sort(drawn)

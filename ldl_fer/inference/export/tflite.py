@@ -18,13 +18,38 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.inference.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
-from ldl_fer.networks import trained_part
+from ldl_fer.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
+from ldl_fer.networks.head import trained_part
 from ldl_fer.networks.saved_model import TOLERANCE
+
+FILE = "model.tflite"
+
+
+def _write_float(trained: Trained, folder: Path) -> None:
+    _convert(trained, folder, tf.uint8, lambda converter: None)
+
+
+def _write_int8(trained: Trained, folder: Path) -> None:
+    pictures = trained.pictures
+    if pictures is None:
+        raise InputError(
+            "tflite_int8 is calibrated on real pictures, and those of the training are not at "
+            "hand. Give --representative=FOLDER of some hundred face crops like those that the "
+            "network will see."
+        )
+
+    def quantize(converter: tf.lite.TFLiteConverter) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: representative(pictures)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+
+    rearranged = dataclasses.replace(trained, network=quantizable(trained.network))
+    _convert(rearranged, folder, tf.float32, quantize)
 
 
 def quantizable(network: tf.keras.Model) -> tf.keras.Model:
-    """Standardizes pooled maps before they are joined, not after.
+    """Rearranges a network for 8 bits: standardizes pooled maps before they are joined, not after.
 
     All that is joined to one vector shares one 8-bit scale. The pooled maps of a frozen backbone
     range from 0.05 to 13, so that most of them would be left with a few steps; standardized, they
@@ -56,34 +81,8 @@ def quantizable(network: tf.keras.Model) -> tf.keras.Model:
     return tf.keras.Model(images, (hidden, head.get_layer("logits")(hidden)))
 
 
-FILE = "model.tflite"
-
-
-def _write_float(trained: Trained, folder: Path) -> None:
-    _convert(trained, folder, tf.uint8, lambda converter: None)
-
-
-def _write_int8(trained: Trained, folder: Path) -> None:
-    pictures = trained.pictures
-    if pictures is None:
-        raise InputError(
-            "tflite_int8 is calibrated on real pictures, and those of the training are not at "
-            "hand. Give --representative=FOLDER of some hundred face crops like those that the "
-            "network will see."
-        )
-
-    def quantize(converter: tf.lite.TFLiteConverter) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: representative(pictures)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-
-    rearranged = dataclasses.replace(trained, network=quantizable(trained.network))
-    _convert(rearranged, folder, tf.float32, quantize)
-
-
 def representative(pictures: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Pictures [M, S, S, 3] uint8 as the converter takes them, one at a time.
+    """Yields pictures [M, S, S, 3] uint8 as the converter takes them, one at a time.
 
     The first has a black and a white corner, so that the input's range is 0 to 255 in any set:
     then a step of the quantized input is one step of a pixel.
@@ -123,7 +122,7 @@ def _convert(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the converter, which is not Python, prints of its inner life."""
+    """Silences the converter, which writes to the file of standard error itself."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

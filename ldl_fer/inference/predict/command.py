@@ -1,4 +1,4 @@
-"""Label distributions of the faces in your pictures and videos, and which of them are ambiguous.
+"""Predicts label distributions of the faces in pictures and videos; says which are ambiguous.
 
     ldl-fer predict checkpoints/mine photo.jpg
     ldl-fer predict checkpoints/mine/saved_model holiday/ 'more/**/*.jpg' clip.mp4 \\
@@ -11,7 +11,7 @@ without it, OpenCV's cascade finds frontal faces alone, and cannot turn them upr
 pictures should be cut out as those here are: see `ldl-fer faces`. Confidence is calibrated if
 `ldl-fer temperature` was run on the run folder (before the export).
 
-Exit code 1: something could not be read; it was told, and the rest was done.
+Exit code 1: something could not be read; it was named, and the rest was done.
 """
 
 import sys
@@ -95,8 +95,10 @@ def main(arguments: Sequence[str]) -> int:
                 "pictures for inputs. Name a folder elsewhere."
             )
 
+    from ldl_fer.data.paths import check_files
     from ldl_fer.inference.predict.sources import find_sources
 
+    check_files(given.affect)
     sources = find_sources(inputs)
 
     from ldl_fer.inference.predict.outputs import check_outputs, predict_sources
@@ -126,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
         print_faces=not given.output,
     )
     print(
-        f"{counts['faces']:,} faces ({counts['ambiguous']:,} ambiguous) in {counts['shots']:,} "
+        f"{counts['faces']:,} faces ({counts['ambiguous']:,} ambiguous) in {counts['frames']:,} "
         f"pictures and frames, {counts['without_face']:,} of them without a face; "
         f"{counts['unreadable']:,} could not be read. Temperature {predictor.temperature:.3f}."
     )

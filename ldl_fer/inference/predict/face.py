@@ -1,4 +1,4 @@
-"""What is said of one face: a label distribution, and whether it can be told what it shows."""
+"""The prediction for one face: a label distribution, and whether it is ambiguous."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MARGIN, MIN_CONFIDENCE = 0.1, 0.4
 
 @dataclass(frozen=True, eq=False)
 class FacePrediction:
-    """What the network says of one face.
+    """The prediction for one face.
 
     Attributes:
       box: x, y, width, height in pixels of the picture; all of it where faces are not detected.
@@ -53,9 +53,10 @@ def judge(
     min_confidence: float = MIN_CONFIDENCE,
     **known: Any,
 ) -> FacePrediction:
-    """The verdict on one distribution p.
+    """Judges one distribution p.
 
-    Ambiguous if p_1 - p_2 < margin or p_1 < min_confidence, p_1 and p_2 being the largest two.
+    A face is ambiguous if p_1 - p_2 < margin or p_1 < min_confidence; p_1 and p_2 are the largest
+    two.
 
     Args:
       probabilities: [C], calibrated, sum 1, C at least 2.

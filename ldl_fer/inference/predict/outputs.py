@@ -1,4 +1,9 @@
-"""All faces of pictures and videos predicted, written, drawn, printed and counted."""
+"""Predicts all faces of pictures and videos, and writes them: JSON lines, CSV, annotated pictures.
+
+JSON lines have an object for each picture or frame, the CSV a row for each face. A picture without
+a face is an object with an empty list `faces`, and a row whose `faces` is 0; one that could not be
+read has the reason in `error`. All files get their names when they are complete.
+"""
 
 import contextlib
 import csv
@@ -17,15 +22,101 @@ from ldl_fer.files import whole_file
 from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
 from ldl_fer.inference.predict.predictor import Answer, Predictor
-from ldl_fer.inference.predict.sources import Source, count_shots, frame_rate, shots
+from ldl_fer.inference.predict.sources import Source, count_frames, frame_rate, frames
 
+_ENDINGS = (".jsonl", ".csv")
 PLACE = ("file", "frame", "seconds", "width", "height", "error")
 BOX = ("x", "y", "box_width", "box_height")
 _PICTURES_KEPT = {".jpg", ".jpeg", ".png", ".webp"}  # endings that annotated pictures keep
 
 
+def predict_sources(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    outputs: Sequence[str | Path] = (),
+    drawing_folder: str | Path | None = None,
+    *,
+    every: int = 1,
+    whole: bool = False,
+    print_faces: bool = False,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Predicts all faces of pictures and videos and writes what was asked for.
+
+    A picture that cannot be read is named on stderr, and goes into the outputs with the reason.
+
+    Args:
+      predictor: the model.
+      sources: of `footage.find_sources`.
+      outputs: files that end in .jsonl or .csv.
+      drawing_folder: annotated pictures and videos go there; None: none are drawn.
+      every: of a video, every n-th frame is looked at.
+      whole: pictures are face crops, as for the predictor; for drawing.
+      print_faces: whether each face is printed as a line.
+      progress: whether to show a progress bar.
+
+    Returns:
+      Counts: `frames` (pictures and frames that were read), `faces`, `ambiguous`, `without_face`,
+      `unreadable`.
+
+    Raises:
+      InputError: as `check_outputs`, an input would be replaced, or disk errors.
+    """
+    check_outputs(outputs, sources)
+    targets = drawing_paths(sources, drawing_folder) if drawing_folder else {}
+    counts = dict.fromkeys(("frames", "faces", "ambiguous", "without_face", "unreadable"), 0)
+    with contextlib.ExitStack() as stack:
+        takers = [
+            stack.enter_context(
+                json_lines(output)
+                if Path(output).suffix == ".jsonl"
+                else table(output, predictor.class_names)
+            )
+            for output in outputs
+        ]
+        if targets:
+            takers.append(stack.enter_context(drawings(targets, whole, every)))
+        answers = predictor.stream(frames(sources, every), keep_images=bool(targets))
+        total = count_frames(sources, every)
+        for answer in tqdm(answers, "pictures", total, unit="picture", disable=not progress):
+            for take in takers:
+                take(answer)
+            counts["unreadable" if answer.error else "frames"] += 1
+            counts["faces"] += len(answer.faces)
+            counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
+            counts["without_face"] += not (answer.faces or answer.error)
+            if answer.error:
+                tqdm.write(f"{answer.frame.source.path}: {answer.error}", sys.stderr)
+            elif print_faces:
+                tqdm.write("\n".join(_lines(answer)))
+    return counts
+
+
+def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> None:
+    """Checks that outputs can be written, before time is spent on them.
+
+    Raises:
+      InputError: an ending is another than .jsonl or .csv, a file is an input, a folder or named
+        twice, or its folder cannot be written to.
+    """
+    inputs, taken = {source.path.resolve() for source in sources}, set()
+    for output in map(Path, outputs):
+        if output.suffix not in _ENDINGS:
+            raise InputError(f"--output={output} must end in {' or '.join(_ENDINGS)}.")
+        if output.resolve() in inputs:
+            raise InputError(f"--output={output} is an input. Name another file.")
+        if output.resolve() in taken:
+            raise InputError(f"--output={output} is named twice. Leave one out.")
+        taken.add(output.resolve())
+        if output.is_dir():
+            raise InputError(f"--output={output} is a folder. Name a file in it.")
+        folder = next(parent for parent in output.absolute().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise InputError(f"--output={output}: {folder} is no folder that can be written to.")
+
+
 def face_record(face: FacePrediction) -> dict:
-    """What JSON lines say of a face: box and landmarks in pixels, entropy in nats."""
+    """Returns the JSON object of a face: box and landmarks in pixels, entropy in nats."""
     return {
         "box": [round(side, 2) for side in face.box],
         "score": _rounded(face.score),
@@ -46,36 +137,36 @@ def face_record(face: FacePrediction) -> dict:
 
 
 def record(answer: Answer) -> dict:
-    """What JSON lines say of an answer to a shot."""
+    """Returns the JSON object of a picture or frame."""
     return _place(answer) | {"faces": [face_record(face) for face in answer.faces]}
 
 
 def rows(answer: Answer, class_names: Sequence[str]) -> list[dict]:
-    """What the CSV says of it: a row for each face, or one with `faces` 0."""
+    """Returns its rows of the CSV: one for each face, or one with `faces` 0."""
     place = _place(answer) | {"faces": len(answer.faces)}
     if not answer.faces:
         return [place]
     made = []
     for number, face in enumerate(answer.faces):
-        told = face_record(face)
-        box, shares = told.pop("box"), told.pop("distribution")
-        told |= {"face": number, "doubts": ";".join(told["doubts"])}
-        told |= dict(zip(BOX, box, strict=True))
-        told |= {f"probability_{name}": shares[name] for name in class_names}
-        made.append(place | told)
+        cells = face_record(face)
+        box, shares = cells.pop("box"), cells.pop("distribution")
+        cells |= {"face": number, "doubts": ";".join(cells["doubts"])}
+        cells |= dict(zip(BOX, box, strict=True))
+        cells |= {f"probability_{name}": shares[name] for name in class_names}
+        made.append(place | cells)
     return made
 
 
 @contextlib.contextmanager
 def json_lines(path: str | Path) -> Iterator:
-    """A function that adds an answer to a file of JSON lines."""
+    """Yields a function that adds an answer to a file of JSON lines."""
     with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         yield lambda answer: file.write(json.dumps(record(answer), ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
 def table(path: str | Path, class_names: Sequence[str]) -> Iterator:
-    """A function that adds an answer to a CSV."""
+    """Yields a function that adds an answer to a CSV."""
     columns = [
         *PLACE, "faces", "face", *BOX, "score", "leading", "confidence", "runner_up", "margin",
         "entropy", "ambiguous", "doubts", "valence", "arousal",
@@ -89,7 +180,7 @@ def table(path: str | Path, class_names: Sequence[str]) -> Iterator:
 
 @contextlib.contextmanager
 def drawings(targets: dict[Source, Path], whole: bool, every: int) -> Iterator:
-    """A function that draws an answer: a picture to its target, a frame into its source's video.
+    """Yields a function that draws an answer: to its target, or into its source's video.
 
     Args:
       targets: of `drawing_paths`.
@@ -102,7 +193,7 @@ def drawings(targets: dict[Source, Path], whole: bool, every: int) -> Iterator:
 
         def draw(answer: Answer) -> None:
             nonlocal now, write
-            source = answer.shot.source
+            source = answer.frame.source
             if source != now:
                 video.close()
                 now, write = source, None
@@ -121,7 +212,7 @@ def drawings(targets: dict[Source, Path], whole: bool, every: int) -> Iterator:
 
 
 def drawing_paths(sources: Sequence[Source], folder: str | Path) -> dict[Source, Path]:
-    """Where the annotated pictures and videos go: their names below the folder, each another.
+    """Names the annotated pictures and videos below the folder, each another.
 
     Raises:
       InputError: a source itself would be replaced.
@@ -148,7 +239,7 @@ def drawing_paths(sources: Sequence[Source], folder: str | Path) -> dict[Source,
 
 @contextlib.contextmanager
 def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
-    """A function that adds a frame, RGB, to an MPEG-4 video; it is made to fit the first."""
+    """Yields a function that adds a frame, RGB, to an MPEG-4 video; it is made to fit the first."""
     with whole_file(path) as partial:
         writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
         _check(writer.isOpened(), path)
@@ -169,114 +260,11 @@ def _write_picture(path: Path, image: np.ndarray) -> None:
         _check(cv2.imwrite(str(partial), np.ascontiguousarray(image[..., ::-1])), path)
 
 
-def _place(answer: Answer) -> dict:
-    shot, (width, height) = answer.shot, answer.size
-    values = str(shot.source.path), shot.frame, shot.seconds, width, height, answer.error
-    return dict(zip(PLACE, values, strict=True))
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 6)
-
-
-def _check(written: bool, path: Path) -> None:
-    if not written:
-        raise InputError(f"cannot write {path}. Name another --draw folder, with free space.")
-
-
-_ENDINGS = (".jsonl", ".csv")
-
-
-def predict_sources(
-    predictor: Predictor,
-    sources: Sequence[Source],
-    outputs: Sequence[str | Path] = (),
-    drawing_folder: str | Path | None = None,
-    *,
-    every: int = 1,
-    whole: bool = False,
-    print_faces: bool = False,
-    progress: bool = True,
-) -> dict[str, int]:
-    """Predicts all faces of pictures and videos and writes what was asked for.
-
-    What cannot be read is told on stderr and goes into the outputs with its reason.
-
-    Args:
-      predictor: the model.
-      sources: of `footage.find_sources`.
-      outputs: files that end in .jsonl or .csv; see `prediction_files`.
-      drawing_folder: annotated pictures and videos go there; None: none are drawn.
-      every: of a video, every n-th frame is looked at.
-      whole: pictures are face crops, as the predictor was told; for drawing.
-      print_faces: whether each face is printed as a line.
-      progress: whether to show a progress bar.
-
-    Returns:
-      Counts: `shots` (pictures and frames that were read), `faces`, `ambiguous`, `without_face`,
-      `unreadable`.
-
-    Raises:
-      InputError: as `check_outputs`, an input would be replaced, or disk errors.
-    """
-    check_outputs(outputs, sources)
-    targets = drawing_paths(sources, drawing_folder) if drawing_folder else {}
-    counts = dict.fromkeys(("shots", "faces", "ambiguous", "without_face", "unreadable"), 0)
-    with contextlib.ExitStack() as stack:
-        takers = [
-            stack.enter_context(
-                json_lines(output)
-                if Path(output).suffix == ".jsonl"
-                else table(output, predictor.class_names)
-            )
-            for output in outputs
-        ]
-        if targets:
-            takers.append(stack.enter_context(drawings(targets, whole, every)))
-        answers = predictor.stream(shots(sources, every), keep_images=bool(targets))
-        total = count_shots(sources, every)
-        for answer in tqdm(answers, "pictures", total, unit="picture", disable=not progress):
-            for take in takers:
-                take(answer)
-            counts["unreadable" if answer.error else "shots"] += 1
-            counts["faces"] += len(answer.faces)
-            counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
-            counts["without_face"] += not (answer.faces or answer.error)
-            if answer.error:
-                tqdm.write(f"{answer.shot.source.path}: {answer.error}", sys.stderr)
-            elif print_faces:
-                tqdm.write("\n".join(_lines(answer)))
-    return counts
-
-
-def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> None:
-    """Whether outputs can be written, before time is spent on them.
-
-    Raises:
-      InputError: an ending is another than .jsonl or .csv, a file is an input, a folder or named
-        twice, or its folder cannot be written to.
-    """
-    inputs, taken = {source.path.resolve() for source in sources}, set()
-    for output in map(Path, outputs):
-        if output.suffix not in _ENDINGS:
-            raise InputError(f"--output={output} must end in {' or '.join(_ENDINGS)}.")
-        if output.resolve() in inputs:
-            raise InputError(f"--output={output} is an input. Name another file.")
-        if output.resolve() in taken:
-            raise InputError(f"--output={output} is named twice. Leave one out.")
-        taken.add(output.resolve())
-        if output.is_dir():
-            raise InputError(f"--output={output} is a folder. Name a file in it.")
-        folder = next(parent for parent in output.absolute().parents if parent.exists())
-        if not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise InputError(f"--output={output}: {folder} is no folder that can be written to.")
-
-
 def _lines(answer: Answer) -> list[str]:
-    shot = answer.shot
-    place = str(shot.source.path)
-    if shot.frame is not None:
-        place += f" {shot.seconds:.2f} s"
+    frame = answer.frame
+    place = str(frame.source.path)
+    if frame.number is not None:
+        place += f" {frame.seconds:.2f} s"
     return [f"{place}: {_words(face)}" for face in answer.faces] or [f"{place}: no face"]
 
 
@@ -288,3 +276,18 @@ def _words(face: FacePrediction) -> str:
     if face.valence is not None:
         words += f"; valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
     return f"{words}) at {x},{y} {width}x{height}"
+
+
+def _place(answer: Answer) -> dict:
+    frame, (width, height) = answer.frame, answer.size
+    values = str(frame.source.path), frame.number, frame.seconds, width, height, answer.error
+    return dict(zip(PLACE, values, strict=True))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def _check(written: bool, path: Path) -> None:
+    if not written:
+        raise InputError(f"cannot write {path}. Name another --draw folder, with free space.")

@@ -28,17 +28,20 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import scaled
 from ldl_fer.evaluation.trained_model import TrainedModel, load_model
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
-from ldl_fer.inference.predict.sources import VIDEOS, Shot, decoded_picture
+from ldl_fer.inference.predict.sources import VIDEOS, Frame, decoded_picture
 from ldl_fer.preparation.affect.model import load_affect_model
 from ldl_fer.preparation.faces import DETECT, FACES, WHOLE, Face, FaceDetector, aligned
 
+Picture = np.ndarray | str | Path | Frame
+_UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that cannot be read
 _END: Any = object()
-Picture = np.ndarray | str | Path | Shot
+_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
+_HELD_ANSWERS = 1024
 
 
 @dataclass
 class Answer:
-    """What became of one item of a stream.
+    """The faces of one item of a stream, or why it could not be read.
 
     Attributes:
       item: as it was given.
@@ -55,123 +58,26 @@ class Answer:
     error: str = ""
 
     @property
-    def shot(self) -> Shot:
-        """The item, of a stream of `footage.shots`."""
-        assert isinstance(self.item, Shot)
+    def frame(self) -> Frame:
+        """The item of a stream of `footage.frames`."""
+        assert isinstance(self.item, Frame)
         return self.item
 
 
 @dataclass
-class Seen:
-    """An answer before the network has spoken.
+class Detected:
+    """A picture with the faces found in it, before the network.
 
-    `known` holds for each face what `FacePrediction` has of the detector; `crops` the face as the
-    network takes it, and as the valence-arousal regressor does where there is one.
+    Attributes:
+      answer: without predictions yet.
+      known: for each face, the attributes of `FacePrediction` that the detector gives.
+      crops: for each face, the network's input, and the valence-arousal regressor's if there is
+        one.
     """
 
     answer: Answer
     known: list[dict[str, Any]] = field(default_factory=list)
     crops: list[tuple[np.ndarray, ...]] = field(default_factory=list)
-
-
-def pixels_of(item: Picture) -> np.ndarray:
-    """RGB uint8 [H, W, 3].
-
-    Raises:
-      OSError, ValueError: it is no picture, or cannot be read; the text says why.
-    """
-    if isinstance(item, Shot):
-        return item.load()
-    image = decoded_picture(item) if isinstance(item, (str, Path)) else item
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
-    return image
-
-
-def known_of(face: Face | None, width: int, height: int) -> dict[str, Any]:
-    """What `FacePrediction` has of the detector; without a face, the whole picture's box."""
-    if face is None:
-        return {"box": (0.0, 0.0, float(width), float(height))}
-    return {"box": face.box, "score": face.score, "landmarks": face.landmarks}
-
-
-def crop_of(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
-    """The face aligned; of a whole picture, resized as the pictures of a training are."""
-    return resized(image, size) if face is None else aligned(image, face, size)
-
-
-def ahead(see: Callable[[Picture], Seen], items: Iterable, threads: int) -> Iterator[Seen]:
-    """`see` of every item, in their order, done ahead: one thread draws items, others see."""
-    drawn = iter(items)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
-
-        def task():
-            item = reader.submit(next, drawn, _END)
-
-            def run():
-                return _END if item.result() is _END else see(item.result())
-
-            return workers.submit(run)
-
-        tasks = deque(task() for _ in range(2 * threads))
-        while (seen := tasks.popleft().result()) is not _END:
-            tasks.append(task())
-            yield seen
-
-
-_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
-_HELD_ANSWERS = 1024
-
-
-def answered(
-    pictures: Iterable[Seen],
-    predict: Callable[[list[dict], list[tuple]], list[FacePrediction]],
-    batch_size: int,
-) -> Iterator[Answer]:
-    """The answers of pictures, in their order, each as soon as all its faces are predicted.
-
-    Args:
-      pictures: drawn from one at a time.
-      predict: `known` and `crops` of some faces, as `Seen` has them -> their predictions.
-      batch_size: faces are predicted in multiples of it, but for the last, and where the pictures
-        that wait are more than 1,024 or take more than 256 MB.
-    """
-    waiting, known, crops, held = deque(), [], [], 0
-    for seen in pictures:
-        waiting.append((seen.answer, len(seen.known)))
-        known += seen.known
-        crops += seen.crops
-        held += _bytes(seen.answer)
-        rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
-        if len(crops) < batch_size and not rushed:
-            continue
-        ready = len(crops) if rushed else len(crops) // batch_size * batch_size
-        predictions = predict(known[:ready], crops[:ready])
-        known, crops = known[ready:], crops[ready:]
-        for answer in _hand_out(waiting, deque(predictions)):
-            held -= _bytes(answer)
-            yield answer
-    yield from _hand_out(waiting, deque(predict(known, crops)))
-
-
-def _bytes(answer: Answer) -> int:
-    return 0 if answer.image is None else answer.image.nbytes
-
-
-def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
-    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
-    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
-        answer, count = waiting.popleft()
-        while len(answer.faces) < count:
-            answer.faces.append(predictions.popleft())
-        yield answer
-    if predictions:
-        waiting[0][0].faces.extend(predictions)
-
-
-_NOT_SEEN = (OSError, ValueError, cv2.error)  # raised of a picture that cannot be looked at
 
 
 class Predictor:
@@ -197,7 +103,7 @@ class Predictor:
         gray: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> None:
-        """Loads what is needed.
+        """Loads network, detector and regressor.
 
         Args:
           model: a run folder, or a folder that `ldl-fer export` wrote.
@@ -250,7 +156,7 @@ class Predictor:
         self._gray, self._batch_size = gray, batch_size
 
     def __call__(self, image: np.ndarray | str | Path) -> list[FacePrediction]:
-        """The faces of one picture, largest first.
+        """Predicts the faces of one picture, largest first.
 
         Args:
           image: RGB uint8 [H, W, 3], or a picture's path.
@@ -266,31 +172,31 @@ class Predictor:
             if Path(image).suffix.lower() in VIDEOS:
                 raise InputError(f"{name}a video, not a picture. Use ldl-fer predict.")
         try:
-            seen = self._see(image)
-        except _NOT_SEEN as error:
+            detected = self._detect(image)
+        except _UNREADABLE as error:
             raise InputError(name + _reason(error)) from error
-        return self._predict(seen.known, seen.crops)
+        return self._predict(detected.known, detected.crops)
 
     def stream(
         self, items: Iterable[Picture], keep_images: bool = False, threads: int | None = None
     ) -> Iterator[Answer]:
-        """Answers for many pictures, in their order.
+        """Yields answers for many pictures, in their order.
 
         Threads read, decode and detect ahead while the network works on full batches, made of the
         faces of several pictures. A picture that cannot be read is an answer with an error. Memory
         holds two pictures a thread and those that wait for their batch, at most 256 MB.
 
         Args:
-          items: pictures, paths, or the shots of `footage.shots`; drawn from in another thread.
+          items: pictures, paths, or the frames of `footage.frames`; drawn from in another thread.
           keep_images: whether answers hold their pictures.
           threads: that decode and detect; None: one for each processor.
         """
-        see = functools.partial(self._see_or_tell, keep_images)
-        seen = ahead(see, items, threads or os.cpu_count() or 1)
-        return answered(seen, self._predict, self._batch_size)
+        detect = functools.partial(self._detect_or_explain, keep_images)
+        detected = read_ahead(detect, items, threads or os.cpu_count() or 1)
+        return batched(detected, self._predict, self._batch_size)
 
     def probabilities(self, crops: np.ndarray) -> np.ndarray:
-        """Calibrated distributions of face crops.
+        """Returns calibrated distributions of face crops.
 
         Args:
           crops: uint8 [N, image_size, image_size, 3], RGB.
@@ -314,24 +220,119 @@ class Predictor:
                 facts |= {"valence": valence, "arousal": arousal}
         return [self._judge(p, **facts) for p, facts in zip(distributions, known, strict=True)]
 
-    def _see(self, item: Picture, keep_image: bool = False) -> Seen:
-        image = pixels_of(item)
+    def _detect(self, item: Picture, keep_image: bool = False) -> Detected:
+        image = _pixels(item)
         height, width = image.shape[:2]
-        seen = Seen(Answer(item, image if keep_image else None, (width, height)))
+        detected = Detected(Answer(item, image if keep_image else None, (width, height)))
         for face in self._detector.detect(image) if self._detector else [None]:
-            seen.known.append(known_of(face, width, height))
-            crop = crop_of(image, face, self.image_size)
+            detected.known.append(_known(face, width, height))
+            crop = _crop(image, face, self.image_size)
             if self._gray:
                 crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-            of_affect = [crop_of(image, face, self._affect.image_size)] if self._affect else []
-            seen.crops.append((crop, *of_affect))
-        return seen
+            of_affect = [_crop(image, face, self._affect.image_size)] if self._affect else []
+            detected.crops.append((crop, *of_affect))
+        return detected
 
-    def _see_or_tell(self, keep_image: bool, item: Picture) -> Seen:
+    def _detect_or_explain(self, keep_image: bool, item: Picture) -> Detected:
         try:
-            return self._see(item, keep_image)
-        except _NOT_SEEN as error:
-            return Seen(Answer(item, error=_reason(error)))
+            return self._detect(item, keep_image)
+        except _UNREADABLE as error:
+            return Detected(Answer(item, error=_reason(error)))
+
+
+def read_ahead(
+    detect: Callable[[Picture], Detected], items: Iterable, threads: int
+) -> Iterator[Detected]:
+    """Yields `detect` of every item, in their order; one thread draws, others detect ahead."""
+    drawn = iter(items)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
+
+        def task():
+            item = reader.submit(next, drawn, _END)
+
+            def run():
+                return _END if item.result() is _END else detect(item.result())
+
+            return workers.submit(run)
+
+        tasks = deque(task() for _ in range(2 * threads))
+        while (detected := tasks.popleft().result()) is not _END:
+            tasks.append(task())
+            yield detected
+
+
+def batched(
+    pictures: Iterable[Detected],
+    predict: Callable[[list[dict], list[tuple]], list[FacePrediction]],
+    batch_size: int,
+) -> Iterator[Answer]:
+    """Yields the answers of pictures, in their order, each as soon as its faces are predicted.
+
+    Args:
+      pictures: drawn from one at a time.
+      predict: `known` and `crops` of some faces, as `Detected` has them -> their predictions.
+      batch_size: faces are predicted in multiples of it, but for the last, and where the pictures
+        that wait are more than 1,024 or take more than 256 MB.
+    """
+    waiting, known, crops, held = deque(), [], [], 0
+    for detected in pictures:
+        waiting.append((detected.answer, len(detected.known)))
+        known += detected.known
+        crops += detected.crops
+        held += _bytes(detected.answer)
+        rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
+        if len(crops) < batch_size and not rushed:
+            continue
+        ready = len(crops) if rushed else len(crops) // batch_size * batch_size
+        predictions = predict(known[:ready], crops[:ready])
+        known, crops = known[ready:], crops[ready:]
+        for answer in _hand_out(waiting, deque(predictions)):
+            held -= _bytes(answer)
+            yield answer
+    yield from _hand_out(waiting, deque(predict(known, crops)))
+
+
+def _bytes(answer: Answer) -> int:
+    return 0 if answer.image is None else answer.image.nbytes
+
+
+def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
+    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
+    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
+        answer, count = waiting.popleft()
+        while len(answer.faces) < count:
+            answer.faces.append(predictions.popleft())
+        yield answer
+    if predictions:
+        waiting[0][0].faces.extend(predictions)
+
+
+def _pixels(item: Picture) -> np.ndarray:
+    """Returns the pixels of an item, RGB uint8 [H, W, 3].
+
+    Raises:
+      OSError, ValueError: it is no picture, or cannot be read; the text says why.
+    """
+    if isinstance(item, Frame):
+        return item.load()
+    image = decoded_picture(item) if isinstance(item, (str, Path)) else item
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
+    return image
+
+
+def _known(face: Face | None, width: int, height: int) -> dict[str, Any]:
+    """Returns what the detector gives to `FacePrediction`; without a face, the picture's box."""
+    if face is None:
+        return {"box": (0.0, 0.0, float(width), float(height))}
+    return {"box": face.box, "score": face.score, "landmarks": face.landmarks}
+
+
+def _crop(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
+    """Returns the aligned face; without one, the picture resized as in training."""
+    return resized(image, size) if face is None else aligned(image, face, size)
 
 
 def _reason(error: Exception) -> str:

@@ -1,8 +1,8 @@
-"""What a user points at: pictures, folders, globs and videos, as shots to be looked at in order.
+"""Finds pictures and videos by file, folder or glob, and yields their frames in order.
 
-A shot is a picture or one frame of a video. Pictures are decoded when the shot is asked for its
-pixels, so that it can be done in any thread; frames come decoded. What cannot be read is a shot
-too: asked for its pixels it raises the reason, and the rest goes on.
+A frame is a picture or one frame of a video. Pictures are decoded when their frame is loaded, so
+that any thread can do it; frames of videos come decoded. An unreadable file is a frame too: loading
+it raises the reason, and the rest goes on.
 """
 
 import functools
@@ -18,7 +18,7 @@ import numpy as np
 from ldl_fer.data.pictures import PICTURE_ENDINGS, decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
-# FFmpeg would write of every damaged video on its own; a shot tells of it.
+# FFmpeg would write about every damaged video on its own; its frame has the reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 VIDEOS = {*(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")}
@@ -33,7 +33,7 @@ class Source:
 
     Attributes:
       path: as the user wrote it, or below the folder they named.
-      name: the path below that folder, or the file's name; what results are called by.
+      name: the path below that folder, or the file's name; results are named after it.
       is_video: by the file's ending; nothing but a file is one.
     """
 
@@ -43,24 +43,24 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Shot:
+class Frame:
     """A picture, or a frame of a video.
 
     Attributes:
       source: the file.
-      load: answers RGB uint8 [H, W, 3]; raises OSError or ValueError, whose text says why not.
-      frame: number of the frame from 0; None for a picture or for the video as a whole.
-      seconds: from the video's start; None as for `frame`.
+      load: returns RGB uint8 [H, W, 3]; raises OSError or ValueError, whose text says why not.
+      number: of the frame in its video, from 0; None for a picture or a video as a whole.
+      seconds: from the video's start; None as for `number`.
     """
 
     source: Source
     load: Callable[[], np.ndarray]
-    frame: int | None = None
+    number: int | None = None
     seconds: float | None = None
 
 
 def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
-    """The files that the inputs stand for, each once, in the order of the inputs.
+    """Finds the files that the inputs stand for, each once, in the order of the inputs.
 
     Args:
       inputs: files of any ending; folders, searched with all below them for the endings in
@@ -90,26 +90,26 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     return list(found.values())
 
 
-def count_shots(sources: Sequence[Source], every: int = 1) -> int:
-    """How many shots `shots` will give, as far as the videos' headers are right."""
+def count_frames(sources: Sequence[Source], every: int = 1) -> int:
+    """Counts the frames that `frames` yields, as far as the videos' headers are right."""
     return sum(-(-_frame_count(s.path) // every) if s.is_video else 1 for s in sources)
 
 
-def shots(sources: Sequence[Source], every: int = 1) -> Iterator[Shot]:
-    """The pictures, and every n-th frame of the videos, from the first on.
+def frames(sources: Sequence[Source], every: int = 1) -> Iterator[Frame]:
+    """Yields the pictures, and every n-th frame of the videos, from the first on.
 
-    A video that cannot be opened, has no frame or ends before its header says gives one more shot,
-    without a frame number, that raises the reason.
+    A video that cannot be opened, has no frame or ends before its header says gives one more frame,
+    without a number, whose `load` raises the reason.
     """
     for source in sources:
         if source.is_video:
             yield from _frames(source, every)
         else:
-            yield Shot(source, functools.partial(decoded_picture, source.path))
+            yield Frame(source, functools.partial(decoded_picture, source.path))
 
 
 def decoded_picture(path: str | Path) -> np.ndarray:
-    """A picture file as RGB uint8 [H, W, 3], upright.
+    """Reads a picture file as RGB uint8 [H, W, 3], upright.
 
     Raises:
       OSError: it cannot be read, or is a pipe or device.
@@ -119,7 +119,7 @@ def decoded_picture(path: str | Path) -> np.ndarray:
 
 
 def frame_rate(path: str | Path) -> float:
-    """Frames per second of a video, from its header; 25 if that tells nothing credible."""
+    """Returns frames per second of a video, from its header; 25 if that is not credible."""
     rate = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
     return rate if _SLOWEST <= rate <= _FASTEST else _USUAL_RATE
 
@@ -143,12 +143,12 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _frame_count(path: Path) -> int:
-    """By the header, at least 1: some say nothing, or nonsense."""
+    """Returns the header's number of frames; 1 if it says nothing, or nonsense."""
     count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else 1
 
 
-def _frames(source: Source, every: int) -> Iterator[Shot]:
+def _frames(source: Source, every: int) -> Iterator[Frame]:
     video, rate, number = cv2.VideoCapture(str(source.path)), frame_rate(source.path), 0
     try:
         while video.grab():
@@ -156,20 +156,20 @@ def _frames(source: Source, every: int) -> Iterator[Shot]:
                 seconds = video.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
                 if seconds <= 0.0:  # The first frame, or a file without times.
                     seconds = number / rate
-                decoded, frame = video.retrieve()
+                decoded, pixels = video.retrieve()
                 if not decoded:
                     break
-                image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                yield Shot(source, functools.partial(np.asarray, image), number, round(seconds, 4))
+                image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+                yield Frame(source, functools.partial(np.asarray, image), number, round(seconds, 4))
             number += 1
     finally:
         video.release()
     promised = _frame_count(source.path)
     if not number:
-        yield Shot(source, functools.partial(_fail, "not a video that OpenCV can read"))
+        yield Frame(source, functools.partial(_fail, "not a video that OpenCV can read"))
     elif number < promised * (1.0 - _MISSED) - 1:
         reason = f"the video ends after {number} of {promised} frames: damaged, or cut short"
-        yield Shot(source, functools.partial(_fail, reason))
+        yield Frame(source, functools.partial(_fail, reason))
 
 
 def _fail(reason: str) -> np.ndarray:

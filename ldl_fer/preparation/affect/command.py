@@ -247,10 +247,13 @@ def main(names: list[str]) -> None:
 
 
 def _train(given: flags.FlagValues) -> None:
-    from ldl_fer.data.paths import check_data
+    from ldl_fer.data.paths import check_data, check_files
+    from ldl_fer.preparation.affect.regressor import check_sources
 
     config = config_from_flags()
+    check_sources(config.data)
     check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
+    check_files(config.network.pretrained)
 
     from ldl_fer.preparation.affect.agreement import agreement_table, worse_than_constant
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ldl_fer.data.pictures import resized
-from ldl_fer.errors import InputError, extra_package
+from ldl_fer.errors import InputError
 from ldl_fer.files import check_checksums, sha256
-from ldl_fer.networks.model_files import load_keras_model, load_saved_model, read_onnx
+from ldl_fer.networks.model_files import load_keras_model, load_saved_model, onnx_session, read_onnx
 from ldl_fer.networks.saved_model import EXTRA
 from ldl_fer.preparation.affect.model_spec import LAYOUTS, ModelSpec, make_spec, read_spec
 
@@ -40,7 +40,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
 
     Args:
       path: the file or folder.
-      trust: load also what holds code, see `ldl_fer.networks.model_files`.
+      trust: load also what holds code, see `networks.model_files`.
 
     Raises:
       InputError: none of these, or one that cannot be loaded, has several inputs, or holds code.
@@ -58,12 +58,7 @@ def load_model_file(path: Path, trust: bool = False) -> LoadedModel:
 
 
 def _onnx(path: Path) -> LoadedModel:
-    read_onnx(path)
-    onnxruntime = extra_package("onnxruntime", str(path))
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class of its own for each of its codes
-        raise InputError(f"{path} cannot be loaded: {error}") from error
+    session = onnx_session(read_onnx(path), path)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise InputError(f"{path} has {len(inputs)} inputs, not one that takes images.")
@@ -296,7 +291,7 @@ def load_affect_model(
         own layers, a SavedModel folder, or the run folder of `affect train`.
       spec: how to feed and read it; None: as affect.json in the SavedModel says, or, beside a file
         x.onnx, x.json.
-      trust: load also what holds code, see `ldl_fer.networks.model_files`.
+      trust: load also what holds code, see `networks.model_files`.
 
     Raises:
       InputError: no such file, one that cannot be loaded or was changed since it was

@@ -16,7 +16,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +31,8 @@ from ldl_fer.data.sets import AnyRecords, opener
 from ldl_fer.errors import InputError
 from ldl_fer.files import told_values, write_checksums, write_whole
 from ldl_fer.methods.optimizers import learning_rate, network_optimizer
-from ldl_fer.networks import backbone_variables, build_network, standardize, trained_part
+from ldl_fer.networks.head import backbone_variables, standardize, trained_part
+from ldl_fer.networks.network import build_network
 from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, save_serving
 from ldl_fer.preparation.affect.agreement import Concordance, agreement, concordance_loss
 from ldl_fer.preparation.affect.model import SPEC_FILE, load_affect_model
@@ -40,12 +41,28 @@ from ldl_fer.preparation.affect.partial_annotations import read_partial_annotati
 from ldl_fer.training.callbacks import TQDMProgressBar
 from ldl_fer.training.run import Run
 
-Opener = Callable[..., AnyRecords]
+if TYPE_CHECKING:
+    from ldl_fer.data.sets import AnyRecords
+
+Opener = Callable[..., "AnyRecords"]
+
+
+def check_sources(data: DataConfig) -> None:
+    """Raises InputError where there is no training set, or shards of which no part can be taken."""
+    if not data.train_data_path:
+        raise InputError(
+            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
+        )
+    if not data.val_data_path and not data.train_data_path.endswith(".csv"):
+        raise InputError(
+            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
+            "split. Give --val_data_path, or the CSV itself."
+        )
 
 
 def training_and_validation(
     data: DataConfig, seed: int, opened: Opener, progress: bool
-) -> tuple[AnyRecords, AnyRecords]:
+) -> "tuple[AnyRecords, AnyRecords]":
     """The training set and the set to choose the epoch on, of rows with valence and arousal.
 
     Args:
@@ -55,23 +72,15 @@ def training_and_validation(
       progress: whether to say what is left out.
 
     Raises:
-      InputError: no training set, shards of which no part can be taken, or as `opened_set`.
+      InputError: as `check_sources` and `opened_set`.
     """
-    if not data.train_data_path:
-        raise InputError(
-            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
-        )
+    check_sources(data)
     training = data.train_data_path, data.train_image_dir
     if data.val_data_path:
         validation = data.val_data_path, data.val_image_dir
         return (
             opened_set(opened, data, *training, progress),
             opened_set(opened, data, *validation, progress),
-        )
-    if not data.train_data_path.endswith(".csv"):
-        raise InputError(
-            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
-            "split. Give --val_data_path, or the CSV itself."
         )
     whole = _with_values(data.train_data_path, data.class_names, progress)
     first, second = split_annotations(whole, data.validation_fraction, seed)
@@ -80,7 +89,7 @@ def training_and_validation(
 
 def opened_set(
     opened: Opener, data: DataConfig, path: str, image_dir: str, progress: bool = True
-) -> AnyRecords:
+) -> "AnyRecords":
     """A set, of a CSV the rows that have values.
 
     Raises:

@@ -2,7 +2,6 @@
 
 split           an annotation CSV as it is, broken rows included
 pictures        every picture, looked at once
-signature       what a picture looks like
 class_counts, label_order, plane, picture_checks, duplicates    the checks
 examination     all of them
 report          for people and for programs

@@ -1,4 +1,4 @@
-"""What the doctor says: findings, and the rows that each is about."""
+"""Findings of the doctor, and the rows that each is about."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ NOT_LOOKED_AT, FINE, DOUBTFUL, MISTAKE = ("not looked at", "fine", "doubtful", "
 
 
 class Row(NamedTuple):
-    """A row of an annotation CSV, and what is the matter with it."""
+    """A row of an annotation CSV, with a note on what is wrong with it."""
 
     split: str
     row: int  # from 0, without the header
@@ -25,7 +25,7 @@ class Finding:
       level: NOT_LOOKED_AT: nothing can be said; FINE; DOUBTFUL: worth a look; MISTAKE: do not
         train on it.
       text: what was found, a sentence.
-      cure: what to do about it; empty where there is nothing to do.
+      cure: the remedy; empty where there is nothing to do.
       rows: all rows it is about, the worst first.
       values: the numbers behind it, ready for JSON.
     """

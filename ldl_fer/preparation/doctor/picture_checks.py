@@ -1,4 +1,4 @@
-"""Pictures that cannot be read, are tiny or blank, show no face, or come twice."""
+"""Finds pictures that cannot be read, are tiny or blank, show no face, or come twice."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ MIN_SCORE = 0.3  # of YuNet: misses 0.6 % of FER2013's crops (2.9 % with its own
 
 
 def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
-    """Each picture alone.
+    """Checks each picture alone.
 
     Args:
       pictures: as from `look_at`.

@@ -1,4 +1,4 @@
-"""Every picture of the splits, looked at once: what can be said of each alone.
+"""Looks at every picture of the splits once: size, contrast, faces, and a perceptual signature.
 
 Pictures are decoded on all cores; of each only a few hundred bytes are kept, so that 300,000 fit
 into 200 MB.
@@ -21,33 +21,14 @@ from ldl_fer.preparation.doctor.finding import Row
 from ldl_fer.preparation.doctor.split import Split
 from ldl_fer.preparation.faces.detector import FaceDetector
 
-_FREQUENCIES = 16  # of the cosine transform, in each direction
+_CHUNK = 32  # pictures per task given to a thread
+UNKNOWN = -1
+_FREQUENCIES = 16  # of a signature's cosine transform, in each direction
 _SIDE = 32  # pixels, before the transform
 _LEAST = 1e-3  # norm of what is not one gray value
 
 # Bool [255]: the numbers of a signature that change sign when the picture is mirrored.
 ODD = (np.arange(_FREQUENCIES**2) % 2 == 1)[1:]
-
-
-def signature(gray: np.ndarray) -> np.ndarray:
-    """What a picture looks like, whatever its size, brightness and contrast.
-
-    Args:
-      gray: uint8 [H, W].
-
-    Returns:
-      Float32 [255] of norm 1: cosine transform of the picture made 32 x 32, its 16 x 16 lowest
-      frequencies without the mean, by row. The product of two signatures is the correlation of
-      the pictures so blurred. All zero for a picture of one gray value.
-    """
-    small = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:_FREQUENCIES, :_FREQUENCIES].ravel()[1:]
-    norm = np.linalg.norm(low)
-    return low / norm if norm > _LEAST else np.zeros_like(low)
-
-
-_CHUNK = 32  # pictures per task given to a thread
-UNKNOWN = -1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,8 +43,8 @@ class Pictures:
       sizes: int32 [M, 2], height and width, pixels; 0 if it cannot be read.
       contrast: float32 [M], standard deviation of its gray values, in [0, 128].
       digests: bytes [M, 16], equal if and only if the decoded pixels are; 0 if it cannot be read.
-      signatures: float16 [M, 255], see `signature.signature`.
-      faces: int8 [M], number of faces; UNKNOWN where nobody looked.
+      signatures: float16 [M, 255], see the function `signature`.
+      faces: int8 [M], number of faces; UNKNOWN without a detector.
     """
 
     splits: Sequence[Split]
@@ -93,11 +74,11 @@ class Pictures:
         )
 
     def row_of(self, picture: int, note: str = "") -> Row:
-        """The row of a picture, for a finding."""
+        """Returns the row of a picture, for a finding."""
         return self.splits[self.split[picture]].row(self.row[picture], note)
 
     def name_of(self, picture: int) -> str:
-        """Where a picture is, for a note: `train row 5 (a.png, Happy)`."""
+        """Names a picture's place for a note: `train row 5 (a.png, Happy)`."""
         split, row = self.splits[self.split[picture]], self.row[picture]
         label = split.labels[row]
         name = split.class_names[label] if label >= 0 else "no class"
@@ -107,11 +88,11 @@ class Pictures:
 def look_at(
     splits: Sequence[Split], detector: FaceDetector | None = None, progress: bool = True
 ) -> Pictures:
-    """Decodes every picture once; what cannot be read is told in `problems`.
+    """Decodes every picture once; why one cannot be read goes into `problems`.
 
     Args:
-      splits: whose pictures; a file that several rows of a split name is one picture.
-      detector: counts faces; None: nobody does.
+      splits: of the pictures; a file that several rows of a split name is one picture.
+      detector: counts faces; None: they are not counted.
       progress: show a bar with time left.
     """
     places = [
@@ -166,8 +147,25 @@ def _look(looks: Pictures, picture: int, file: Path, detector: FaceDetector | No
     looks.sizes[picture] = image.shape[:2]
 
 
+def signature(gray: np.ndarray) -> np.ndarray:
+    """Returns a perceptual hash that keeps its decimals: alike in any size, brightness, contrast.
+
+    Args:
+      gray: uint8 [H, W].
+
+    Returns:
+      Float32 [255] of norm 1: cosine transform of the picture made 32 x 32, its 16 x 16 lowest
+      frequencies without the mean, by row. The product of two signatures is the correlation of
+      the pictures so blurred. All zero for a picture of one gray value.
+    """
+    small = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:_FREQUENCIES, :_FREQUENCIES].ravel()[1:]
+    norm = np.linalg.norm(low)
+    return low / norm if norm > _LEAST else np.zeros_like(low)
+
+
 def _first_rows(paths: Sequence[str]) -> dict[str, int]:
-    """Normal path -> the first row with it; without paths that name nothing inside the folder."""
+    """Maps normal paths to their first row; leaves out paths that lead out of the folder."""
     rows = {}
     for row, path in enumerate(paths):
         normal = posixpath.normpath(path)

@@ -207,7 +207,7 @@ def test_replaces_an_export_but_nothing_else(tmp_path):
 
 def test_command_exports_a_run(tmp_path):
     from ldl_fer.config import Config
-    from ldl_fer.networks import build_network
+    from ldl_fer.networks.network import build_network
     from ldl_fer.training.run import Run
 
     run = Run(tmp_path / "run")

@@ -18,7 +18,7 @@ from ldl_fer.inference.export import export_formats
 from ldl_fer.inference.export.model_card import model_card, public_name
 from ldl_fer.inference.export.run_export import representative_pictures, temperature_of
 from ldl_fer.inference.export.saved_model import SAVED_MODEL
-from ldl_fer.networks import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run
 

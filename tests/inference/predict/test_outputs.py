@@ -26,7 +26,7 @@ from ldl_fer.inference.predict.outputs import (
     table,
 )
 from ldl_fer.inference.predict.predictor import Answer, Predictor
-from ldl_fer.inference.predict.sources import find_sources, shots
+from ldl_fer.inference.predict.sources import find_sources, frames
 
 
 def face(box=(1, 2, 30, 40), **known):
@@ -39,7 +39,7 @@ def answers(folder):
         write_picture(folder / name, (9, 9, 9))
     (folder / "lost.png").touch()
     sources = find_sources([folder / "two.png", folder / "none.png", folder / "lost.png"])
-    two, none, lost = (Answer(shot) for shot in shots(sources))
+    two, none, lost = (Answer(frame) for frame in frames(sources))
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
     two.faces = [face(score=0.9, landmarks=landmarks, valence=0.5, arousal=-0.25), face()]
     two.size = none.size = (16, 16)
@@ -94,25 +94,25 @@ def test_drawings_of_pictures_and_videos(tmp_path):
     sources = find_sources([tmp_path / "in"])
     targets = drawing_paths(sources, tmp_path / "out")
     with drawings(targets, whole=False, every=2) as draw:
-        for shot in shots(sources, every=2):
-            draw(Answer(shot, shot.load(), faces=[face((100, 100, 200, 200))]))
+        for frame in frames(sources, every=2):
+            draw(Answer(frame, frame.load(), faces=[face((100, 100, 200, 200))]))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "v.mp4", "w.mp4"]
     assert cv2.imread(str(tmp_path / "out" / "a.png"))[100, 150].max() > 100  # the box
     for name in ("v.mp4", "w.mp4"):
         video = cv2.VideoCapture(str(tmp_path / "out" / name))
         assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(5.0)  # 10 a second, every 2nd
-        frames = []
+        read_back = []
         while (read := video.read())[0]:
-            frames.append(read[1])
-        assert len(frames) == 5 and all(frame[100, 150].max() > 100 for frame in frames)
+            read_back.append(read[1])
+        assert len(read_back) == 5 and all(frame[100, 150].max() > 100 for frame in read_back)
 
 
 def test_an_interrupted_video_is_not_left(tmp_path):
     (source,) = find_sources([write_video(tmp_path / "v.mp4", [(0, 0, 0)])])
-    (shot,) = shots([source])
+    (frame,) = frames([source])
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt), drawings({source: folder / "v.mp4"}, False, 1) as draw:
-        draw(Answer(shot, plain(0, 400, 500)))
+        draw(Answer(frame, plain(0, 400, 500)))
         raise KeyboardInterrupt
     assert list(folder.iterdir()) == []
 
@@ -144,7 +144,7 @@ def test_counts_and_outputs_agree(tmp_path, capsys):
         predictor, find_sources([tmp_path / "in"]), outputs, tmp_path / "drawn", every=2,
         print_faces=True, progress=False,
     )  # fmt: skip
-    wanted = {"shots": 6, "faces": 14, "ambiguous": 12, "without_face": 1, "unreadable": 1}
+    wanted = {"frames": 6, "faces": 14, "ambiguous": 12, "without_face": 1, "unreadable": 1}
     assert counts == wanted  # the frames are gray: every color a third
     lines = [json.loads(line) for line in outputs[0].read_text("utf-8").splitlines()]
     assert [len(line["faces"]) for line in lines] == [2, 0, 0, 3, 3, 3, 3]

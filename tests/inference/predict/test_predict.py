@@ -15,7 +15,7 @@ from ldl_fer.inference.predict.predictor import Predictor
 def export(tmp_path_factory):
     from ldl_fer.config import Config
     from ldl_fer.inference.export import export_saved_model
-    from ldl_fer.networks import build_network
+    from ldl_fer.networks.network import build_network
 
     folder = tmp_path_factory.mktemp("export") / "saved_model"
     network = build_network(Config().replace(backbone="small_cnn").network, 32, 3, seed=4)

@@ -1,4 +1,4 @@
-"""Pictures, folders, globs and videos become shots; what is damaged becomes a reason."""
+"""Pictures, folders, globs and videos become frames; what is damaged becomes a reason."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from helpers.color_model import write_picture, write_video
 
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict.sources import count_shots, find_sources, shots
+from ldl_fer.inference.predict.sources import count_frames, find_sources, frames
 
 
 def names(sources):
@@ -45,29 +45,29 @@ def test_every_nth_frame_with_its_time(tmp_path, ending):
     grays = [20 * i for i in range(11)]
     video = write_video(tmp_path / f"v.{ending}", [(g, g, g) for g in grays], rate=12.5)
     sources = find_sources([video])
-    found = list(shots(sources, every=4))
-    assert [shot.frame for shot in found] == [0, 4, 8]
+    found = list(frames(sources, every=4))
+    assert [frame.number for frame in found] == [0, 4, 8]
     # frame / 12.5 frames per second
-    np.testing.assert_allclose([shot.seconds for shot in found], [0.0, 0.32, 0.64], atol=2e-3)
-    brightness = [shot.load().mean() for shot in found]
+    np.testing.assert_allclose([frame.seconds for frame in found], [0.0, 0.32, 0.64], atol=2e-3)
+    brightness = [frame.load().mean() for frame in found]
     np.testing.assert_allclose(brightness, [0, 80, 160], atol=4)  # lossy
-    assert [count_shots(sources, every) for every in (1, 4, 20)] == [11, 3, 1]
+    assert [count_frames(sources, every) for every in (1, 4, 20)] == [11, 3, 1]
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "pipe.mp4"])
 def test_a_pipe_is_told_and_does_not_make_it_wait(tmp_path, name):
     os.mkfifo(tmp_path / name)
     sources = find_sources([tmp_path / name])
-    assert count_shots(sources) == 1
-    (shot,) = shots(sources)
+    assert count_frames(sources) == 1
+    (frame,) = frames(sources)
     with pytest.raises(OSError, match="it is a pipe or device"):
-        shot.load()
+        frame.load()
 
 
 def test_pictures_are_rgb_and_upright(tmp_path):
-    (shot,) = shots(find_sources([write_picture(tmp_path / "p.png", (200, 100, 50), 3, 5)]))
-    assert (shot.frame, shot.seconds) == (None, None)
-    np.testing.assert_array_equal(shot.load(), np.full([3, 5, 3], (200, 100, 50)))
+    (frame,) = frames(find_sources([write_picture(tmp_path / "p.png", (200, 100, 50), 3, 5)]))
+    assert (frame.number, frame.seconds) == (None, None)
+    np.testing.assert_array_equal(frame.load(), np.full([3, 5, 3], (200, 100, 50)))
 
 
 def test_damage_is_a_reason(tmp_path):
@@ -77,11 +77,11 @@ def test_damage_is_a_reason(tmp_path):
     (tmp_path / "cut.avi").write_bytes(content[: len(content) * 2 // 3])
     (tmp_path / "noise.mp4").write_bytes(b"nonsense")
     (tmp_path / "noise.png").write_bytes(b"nonsense")
-    *frames, last = shots(find_sources([tmp_path / "cut.avi"]))
-    assert 20 < len(frames) < 60 and last.frame is None
-    with pytest.raises(ValueError, match=f"ends after {len(frames)} of 60 frames"):
+    *whole_frames, last = frames(find_sources([tmp_path / "cut.avi"]))
+    assert 20 < len(whole_frames) < 60 and last.number is None
+    with pytest.raises(ValueError, match=f"ends after {len(whole_frames)} of 60 frames"):
         last.load()
     for name, reason in (("noise.mp4", "not a video"), ("noise.png", "not a picture")):
-        (shot,) = shots(find_sources([tmp_path / name]))
+        (frame,) = frames(find_sources([tmp_path / name]))
         with pytest.raises(ValueError, match=reason):
-            shot.load()
+            frame.load()

@@ -10,7 +10,7 @@ from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export import export_saved_model
-from ldl_fer.networks import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.affect.prototypes import (
     PROTOTYPES,
     Prototypes,

@@ -11,7 +11,7 @@ from helpers.frozen_faces import make_frozen_faces
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.errors import InputError
-from ldl_fer.networks import build_network
+from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.affect.agreement import agreement
 from ldl_fer.preparation.affect.filling import predict_pictures
 from ldl_fer.preparation.affect.model import load_affect_model

@@ -1,4 +1,4 @@
-"""Every picture is looked at once; broken ones are told and do not stop the others."""
+"""Pictures are looked at once, broken ones too; signatures are alike in many versions."""
 
 import cv2
 import numpy as np
@@ -53,6 +53,9 @@ def test_faces_are_counted_where_there_is_a_detector(tmp_path):
     name = picture_file(tmp_path, "a.png", blurred(0))
     split = made_up_split([0, 0], paths=[name, "none.png"], folder=tmp_path)
     assert look_at([split], TwoFaces(), progress=False).faces.tolist() == [2, UNKNOWN]
+
+
+# --- Signatures --------------------------------------------------------------------------------
 
 
 def gray(seed=0, side=48):

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
-from ldl_fer.networks import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network, mobilefacenet
 from ldl_fer.networks.channels_last import Unconvertible, to_channels_last
+from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.network import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network
 
 layers = tf.keras.layers
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")

@@ -1,4 +1,4 @@
-"""What a format is, and the way that all of them are written: whole, checked, or not at all."""
+"""Export formats: how all are written, whole or not at all, and compared with their network."""
 
 import contextlib
 import dataclasses
@@ -17,6 +17,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import told_values, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
+CARD = "MODEL_CARD.md"
 RANDOM = 3  # made-up images that every export is compared on
 _BATCH = 32
 
@@ -46,7 +47,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """What an export must keep to be kept, and what it should keep not to be warned of.
+    """Bounds of the differences beyond which an export is refused, or kept with a warning.
 
     Attributes:
       largest: bound of `Comparison.largest`; infinite where a format rounds.
@@ -71,10 +72,131 @@ class Tolerance:
         )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network to export.
+
+    Attributes:
+      network: images [B, S, S, 3], 0 to 255 -> (features [B, V], logits [B, C]).
+      class_names: C names.
+      image_size: S, pixels.
+      info: further entries of info.json, such as the backbone and its validation accuracy.
+      pictures: uint8 [M, S, S, 3], real ones, to compare on and to calibrate by; None: not at hand.
+
+    Raises:
+      ValueError: the number of class names is not the network's number of classes.
+    """
+
+    network: tf.keras.Model
+    class_names: Sequence[str]
+    image_size: int
+    info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pictures: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        classes = self.network.outputs[1].shape[-1]
+        if classes != len(self.class_names):
+            raise ValueError(
+                f"{len(self.class_names)} class names for a network of {classes} classes"
+            )
+
+    @functools.cached_property
+    def references(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Images and the network's probabilities by kind, see the function `references`."""
+        return references(self.network, self.image_size, self.pictures)
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A way to hand on a network.
+
+    Attributes:
+      name: as in --format, and of the folder.
+      title: its name in sentences.
+      mark: the file that only folders of this format have.
+      beside: folder within it for labels.txt and info.json.
+      write: (trained, folder) writes it.
+      answers: (folder, images uint8 [B, S, S, 3]) -> by way of asking, probabilities [B, C].
+      tolerance: how far the answers may be from the network's.
+      interface: its inputs and outputs, in a sentence or two, {size} being S.
+      example: Python that uses it, for the card, {folder} being the folder's name.
+    """
+
+    name: str
+    title: str
+    mark: str
+    beside: str
+    write: Callable[[Trained, Path], None]
+    answers: Callable[[Path, np.ndarray], Mapping[str, np.ndarray]]
+    tolerance: Tolerance
+    interface: str
+    example: str
+
+
+Card = Callable[[Format, Mapping[str, Comparison]], str]
+
+
+def write_export(
+    kind: Format, trained: Trained, folder: str | Path, card: Card | None = None
+) -> dict[str, Comparison]:
+    """Writes an export, loads it and compares it with the network; only then names it.
+
+    Args:
+      kind: the format.
+      trained: the network and its names.
+      folder: an earlier export of the same format there is replaced.
+      card: makes the text of MODEL_CARD.md; None: there is none.
+
+    Returns:
+      The comparisons, by kind of images.
+
+    Raises:
+      InputError: the folder holds something else, or the format cannot hold this network.
+      RuntimeError: what was written does not answer as the network does.
+    """
+    with _new_folder(Path(folder), kind) as written:
+        kind.write(trained, written)
+        beside = written / kind.beside
+        beside.mkdir(exist_ok=True)
+        labels = "".join(f"{name}\n" for name in trained.class_names)
+        (beside / "labels.txt").write_text(labels, encoding="utf-8")
+        (beside / "info.json").write_text(
+            json.dumps(content(trained), indent=2, default=str) + "\n"
+        )
+        checks = checked(
+            trained.references, lambda images: kind.answers(written, images), kind.tolerance
+        )
+        write_checksums(written)
+        if card:  # It is for people, who may edit it: it has no checksum.
+            (written / CARD).write_text(card(kind, checks), encoding="utf-8")
+    return checks
+
+
+def content(trained: Trained) -> dict[str, Any]:
+    """Returns the content of info.json."""
+    own = {"class_names": list(trained.class_names), "image_size": trained.image_size}
+    return told_values(dict(trained.info)) | own
+
+
+def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:
+    """Returns a module whose `of_images` takes images [batch, S, S, 3] of that type alone."""
+
+    def of_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": probabilities(trained.network, tf.cast(images, tf.float32))}
+
+    side = trained.image_size
+    module = tf.Module(name="facial_expression")
+    module.network_variables = list(trained.network.variables)
+    module.of_images = tf.function(
+        of_images, input_signature=[tf.TensorSpec([None, side, side, 3], dtype, "images")]
+    )
+    return module
+
+
 def references(
     network: tf.keras.Model, image_size: int, pictures: np.ndarray | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What a network answers, to compare its exports with.
+    """Computes a network's answers, to compare its exports with.
 
     Args:
       network: images [B, S, S, 3], 0 to 255 -> (features [B, V], logits [B, C]).
@@ -100,7 +222,7 @@ def references(
 
 
 def in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
-    """The images in parts of at most 32, with a bar where that takes longer than two seconds."""
+    """Yields the images in parts of at most 32, with a bar if that takes longer than 2 seconds."""
     starts = range(0, len(images), _BATCH)
     for start in tqdm(starts, "comparing", unit="batch", delay=2, leave=False):
         yield images[start : start + _BATCH]
@@ -133,7 +255,7 @@ def checked(
     Args:
       known: of `references`.
       answers: images [B, S, S, 3] -> by way of asking, the export's probabilities [B, C].
-      tolerance: what may differ.
+      tolerance: of the format.
 
     Returns:
       By kind of images, the comparison of the way of asking that is worst.
@@ -152,7 +274,7 @@ def checked(
 
 
 def warnings(checks: Mapping[str, Comparison], tolerance: Tolerance) -> list[str]:
-    """Sentences on a kept export that is less like the network than it should be, with a cure."""
+    """Returns sentences on a kept export that is less like the network than it should be."""
     real = checks.get("real pictures")
     if real is None:
         return []
@@ -181,133 +303,9 @@ def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -
         )
 
 
-CARD = "MODEL_CARD.md"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trained:
-    """What is exported.
-
-    Attributes:
-      network: images [B, S, S, 3], 0 to 255 -> (features [B, V], logits [B, C]).
-      class_names: C names.
-      image_size: S, pixels.
-      info: what else info.json says, such as the backbone and its validation accuracy.
-      pictures: uint8 [M, S, S, 3], real ones, to compare on and to calibrate by; None: not at hand.
-
-    Raises:
-      ValueError: the number of class names is not the network's number of classes.
-    """
-
-    network: tf.keras.Model
-    class_names: Sequence[str]
-    image_size: int
-    info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    pictures: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        classes = self.network.outputs[1].shape[-1]
-        if classes != len(self.class_names):
-            raise ValueError(
-                f"{len(self.class_names)} class names for a network of {classes} classes"
-            )
-
-    @functools.cached_property
-    def references(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Images by kind, and the network's probabilities for them, see `check.references`."""
-        return references(self.network, self.image_size, self.pictures)
-
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """A way to hand on a network.
-
-    Attributes:
-      name: as in --format, and of the folder.
-      title: what to call it.
-      mark: the file that tells such a folder from any other.
-      beside: folder within it for labels.txt and info.json.
-      write: (trained, folder) writes it.
-      answers: (folder, images uint8 [B, S, S, 3]) -> by way of asking, probabilities [B, C].
-      tolerance: how far the answers may be from the network's.
-      interface: what goes in and comes out, in a sentence or two, {size} being S.
-      example: Python that uses it, for the card, {folder} being the folder's name.
-    """
-
-    name: str
-    title: str
-    mark: str
-    beside: str
-    write: Callable[[Trained, Path], None]
-    answers: Callable[[Path, np.ndarray], Mapping[str, np.ndarray]]
-    tolerance: Tolerance
-    interface: str
-    example: str
-
-
-Card = Callable[[Format, Mapping[str, Comparison]], str]
-
-
-def write_export(
-    kind: Format, trained: Trained, folder: str | Path, card: Card | None = None
-) -> dict[str, Comparison]:
-    """Writes an export, loads it and compares it with the network; only then names it.
-
-    Args:
-      kind: which format.
-      trained: what is exported.
-      folder: an earlier export of the same format there is replaced.
-      card: makes the text of MODEL_CARD.md; None: there is none.
-
-    Returns:
-      The comparisons, by kind of images.
-
-    Raises:
-      InputError: the folder holds something else, or the format cannot hold this network.
-      RuntimeError: what was written does not answer as the network does.
-    """
-    with _new_folder(Path(folder), kind) as written:
-        kind.write(trained, written)
-        beside = written / kind.beside
-        beside.mkdir(exist_ok=True)
-        labels = "".join(f"{name}\n" for name in trained.class_names)
-        (beside / "labels.txt").write_text(labels, encoding="utf-8")
-        (beside / "info.json").write_text(
-            json.dumps(content(trained), indent=2, default=str) + "\n"
-        )
-        checks = checked(
-            trained.references, lambda images: kind.answers(written, images), kind.tolerance
-        )
-        write_checksums(written)
-        if card:  # It is for people, who may edit it: it has no checksum.
-            (written / CARD).write_text(card(kind, checks), encoding="utf-8")
-    return checks
-
-
-def content(trained: Trained) -> dict[str, Any]:
-    """What info.json says."""
-    own = {"class_names": list(trained.class_names), "image_size": trained.image_size}
-    return told_values(dict(trained.info)) | own
-
-
-def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:
-    """A module whose `of_images` takes images [batch, S, S, 3] of that type, and no others."""
-
-    def of_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": probabilities(trained.network, tf.cast(images, tf.float32))}
-
-    side = trained.image_size
-    module = tf.Module(name="facial_expression")
-    module.network_variables = list(trained.network.variables)
-    module.of_images = tf.function(
-        of_images, input_signature=[tf.TensorSpec([None, side, side, 3], dtype, "images")]
-    )
-    return module
-
-
 @contextlib.contextmanager
 def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `folder` if the block succeeds."""
+    """Yields a folder to fill; it takes the place of `folder` if the block succeeds."""
     replaced = folder.exists()
     empty = folder.is_dir() and not any(folder.iterdir())
     if replaced and not empty and not (folder / kind.mark).is_file():

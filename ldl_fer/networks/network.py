@@ -1,0 +1,119 @@
+"""The one place where a network is built: images -> (features, logits)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import tensorflow as tf
+
+from ldl_fer.config.settings import NetworkConfig
+from ldl_fer.errors import InputError
+from ldl_fer.networks.head import dropout, head, logits
+from ldl_fer.networks.keras_backbone import load_backbone
+from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
+from ldl_fer.networks.pooled_maps import pooled_maps
+from ldl_fer.networks.precision import with_precision
+from ldl_fer.networks.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from ldl_fer.networks.small_cnn import small_cnn
+
+BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
+    {
+        "resnet18": resnet18,
+        "resnet34": resnet34,
+        "resnet50": resnet50,
+        "resnet101": resnet101,
+        "resnet152": resnet152,
+        "mobilefacenet": mobilefacenet,
+        "small_cnn": small_cnn,
+    }
+)
+WITH_IMAGENET_WEIGHTS = ("resnet50", "resnet101", "resnet152")
+
+
+def build_network(
+    config: NetworkConfig, image_size: int, num_classes: int, seed: int = 0, load: bool = True
+) -> tf.keras.Model:
+    """Builds the network that is trained and, alone, exported.
+
+    Layers: "pixels", (x - 127.5) / 127.5; "backbone"; "features"; dropout where there is any; and
+    "logits". With a frozen backbone: "pixels"; "backbone", which gives its pooled maps; and "head",
+    see `head.head`.
+
+    Args:
+      config: which backbone, its first weights and arithmetic, dropout.
+      image_size: H = W, pixels.
+      num_classes: C.
+      seed: of the weights that are not loaded. Equal seeds give equal weights, to the bit,
+        whatever else was built before.
+      load: False leaves out weights of ImageNet or of a pretrained file, for callers that load
+        those of a run.
+
+    Returns:
+      RGB images [B, H, W, 3], 0 to 255 of any type, -> (features [B, V], logits [B, C]), both
+      float32 under any precision policy.
+
+    Raises:
+      InputError: unknown backbone, unfit image size, no such weights, failed download, or a file
+        that cannot or must not be loaded.
+    """
+    backbone = with_precision(
+        _backbone(config, image_size, seed, load), config.precision, config.sync_batch_norm
+    )
+    images = tf.keras.Input([image_size, image_size, 3], name="images")
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="pixels")(images)
+    # A pretrained file has its normalization folded into its weights: there are no statistics of
+    # its own to be updated.
+    maps = backbone(pixels, training=False) if config.pretrained else backbone(pixels)
+    if config.frozen:
+        backbone.trainable = False
+        outputs = head(config, backbone.output_shape[-1], num_classes, seed)(maps)
+    else:
+        features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(maps)
+        outputs = features, logits(dropout(features, config, seed), num_classes, seed)
+    return tf.keras.Model(images, outputs, name="network")
+
+
+def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> tf.keras.Model:
+    name = config.backbone
+    if config.weights == "imagenet" and name not in WITH_IMAGENET_WEIGHTS:
+        raise InputError(
+            f"--backbone={name} has no ImageNet weights; {', '.join(WITH_IMAGENET_WEIGHTS)} do. "
+            "Choose one of them, or --weights=none."
+        )
+    for flag, given in (("--pretrained", config.pretrained), ("--frozen", config.frozen)):
+        if given and name != "mobilefacenet":
+            raise InputError(f"{flag} needs --backbone=mobilefacenet, not {name}.")
+    if config.frozen and not config.pretrained:
+        raise InputError(
+            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
+            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
+        )
+    if config.pretrained:
+        if load:
+            backbone = load_mobilefacenet(config.pretrained, image_size, rectifier=config.rectifier)
+        else:
+            backbone = mobilefacenet(image_size, config.rectifier, "average")
+        return pooled_maps(backbone) if config.frozen else backbone
+    if config.weights == "imagenet" and load:
+        return BACKBONES[name](image_size, weights="imagenet")
+    if name in BACKBONES:
+        backbone = BACKBONES[name](image_size)
+        _draw_kernels(backbone, seed)
+        return backbone
+    if Path(name).exists():
+        return load_backbone(name, image_size, config.trust_model)
+    raise InputError(
+        f"--backbone={name} is neither an existing file nor one of {', '.join(BACKBONES)}."
+    )
+
+
+def _draw_kernels(backbone: tf.keras.Model, seed: int) -> None:
+    """Draws the kernels of all convolutions (He, fan-out); other first weights are constants."""
+    for index, variable in enumerate(backbone.trainable_variables):
+        if variable.shape.rank == 4:
+            height, width, _, filters = variable.shape
+            deviation = (2.0 / (height * width * filters)) ** 0.5
+            variable.assign(
+                tf.random.stateless_normal(variable.shape, seed=[seed, index], stddev=deviation)
+            )
