@@ -16,7 +16,7 @@ from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import InputError
-from ldl_fer.export.formats import Comparison, Format, warnings
+from ldl_fer.inference.export.formats import Comparison, Format, warnings
 from ldl_fer.training.run import Run
 
 NO_LICENSE = "not stated: ask the data's owner"

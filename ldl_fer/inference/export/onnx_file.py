@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError, extra_package
-from ldl_fer.export.formats import Format, Tolerance, Trained, content, fixed_size, in_batches
+from ldl_fer.inference.export.formats import (
+    Format,
+    Tolerance,
+    Trained,
+    content,
+    fixed_size,
+    in_batches,
+)
 from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.onnx"

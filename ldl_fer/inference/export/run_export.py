@@ -18,8 +18,15 @@ from ldl_fer.data.pictures import pictures_in, read_pictures
 from ldl_fer.data.records import Records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
-from ldl_fer.export.formats import CARD, Comparison, Format, Trained, warnings, write_export
 from ldl_fer.inference.export import COUNT, FORMAT_NAMES, check_request
+from ldl_fer.inference.export.formats import (
+    CARD,
+    Comparison,
+    Format,
+    Trained,
+    warnings,
+    write_export,
+)
 from ldl_fer.inference.export.model_card import model_card
 from ldl_fer.inference.export.onnx_file import ONNX
 from ldl_fer.inference.export.saved_model import SAVED_MODEL

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ldl_fer.export.formats import Format, Tolerance, Trained, in_batches, write_export
+from ldl_fer.inference.export.formats import Format, Tolerance, Trained, in_batches, write_export
 from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, probabilities, save_serving
 
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
+from ldl_fer.inference.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
 from ldl_fer.networks.head import trained_part
 from ldl_fer.networks.saved_model import TOLERANCE
 

@@ -13,7 +13,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.training_set import training_set
 from ldl_fer.evaluation.figures import draw_figures
-from ldl_fer.figures.figures import (
+from ldl_fer.evaluation.figures.figures import (
     by_uncertainty,
     constructed,
     drawn,

@@ -9,7 +9,14 @@ import tensorflow as tf
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
-from ldl_fer.export.formats import Tolerance, Trained, checked, compare, warnings, write_export
+from ldl_fer.inference.export.formats import (
+    Tolerance,
+    Trained,
+    checked,
+    compare,
+    warnings,
+    write_export,
+)
 from ldl_fer.inference.export.onnx_file import ONNX
 from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8, quantizable
 from ldl_fer.networks.network import build_network
