@@ -1,4 +1,4 @@
-"""What can be wrong with an annotation CSV, cell by cell; `ldl_fer.data.annotations` says what is right.
+"""Checks an annotation CSV cell by cell; `annotations` says what is right.
 
 A table is a dict of columns, each a list of N cells as the text that the file holds. A problem is
 (row number, text), or (None, text) for the file as a whole.

@@ -1,4 +1,4 @@
-"""The temperature of a run, kept in its folder; `ldl_fer.evaluation.temperature` has the formula."""
+"""Temperature scaling: fitted on validation logits, kept in the run folder."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ from ldl_fer.config.methods import METHOD_SETTINGS
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """How training labels are made wrong: a kind of `ldl_fer.preparation.noise.command`, or "none"."""
+    """How training labels are made wrong: a kind of `ldl-fer noise`, or "none"."""
 
     kind: str = "none"
     rate: float | None = None

@@ -4,7 +4,7 @@ config.json            every setting
 environment.json       versions, git commit, command, devices, time
 log.csv                a row per epoch
 tensorboard/           curves, histograms, pictures
-state/                 training checkpoints, see `ldl_fer.training.state`; .lock: a training is at work
+state/                 training checkpoints, see `state.py`; .lock: a training is at work
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
 best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
 samples.csv            per training sample: lambda and the target distribution, at the end

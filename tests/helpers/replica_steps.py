@@ -28,7 +28,7 @@ from helpers.small_model import CLASSES, SAMPLES, SIDE, batch  # noqa: E402
 from ldl_fer.config.presets import PRESETS  # noqa: E402
 from ldl_fer.methods.bank import NeighborBank  # noqa: E402
 from ldl_fer.methods.ldlva import LDLVA  # noqa: E402
-from ldl_fer.networks.precision import with_precision
+from ldl_fer.networks.precision import with_precision  # noqa: E402
 from ldl_fer.training import devices  # noqa: E402
 
 FEATURES, STEPS = 12, 4

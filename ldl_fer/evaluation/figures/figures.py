@@ -6,6 +6,7 @@ for test faces. Figure 6: the labels on which lambda is high.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from ldl_fer.equations import local_similarity
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
 from ldl_fer.evaluation.metrics import flip_detection
+from ldl_fer.methods import METHODS
 from ldl_fer.networks.saved_model import probabilities
 from ldl_fer.training.run import Run, load_network
 
@@ -58,7 +60,7 @@ def draw_figures(
     config, notes = run.config(), []
     names = config.data.class_names
     wanted: dict[str, Callable[[], Figure]] = {}
-    if config.comparator.method == "ldlva":
+    if METHODS[config.method].constructs_targets:
         training = training_set(run_dir, annotations, image_dir)
         ids = mixed(training.samples["uncertainty"].to_numpy(), count, seed)
         few = ids[np.linspace(0, len(ids) - 1, min(len(ids), _ROWS)).round().astype(int)]
@@ -67,8 +69,8 @@ def draw_figures(
         wanted["figure_6_uncertainty"] = lambda: by_uncertainty(training, names, count, seed)
     else:
         notes.append(
-            f"Figures 3, 4 and 6 show what LDLVA constructs; {run.folder} was trained by "
-            f"{config.comparator.method}, which has no target distributions."
+            f"Figures 3, 4 and 6 show target distributions; {run.folder} was trained by "
+            f"{config.method}, which has none."
         )
     if test:
         wanted["figure_5_predictions"] = lambda: predictions(run_dir, *test, count, seed)
@@ -90,7 +92,7 @@ def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) 
     """Draws Figure 3: faces with given label, aggregated and target distribution, human votes.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       names: the C class names.
       ids: sample_ids of the faces.
 
@@ -114,7 +116,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     Under a neighbor's label stands what the network says of it, which is what it contributes.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       config: of the run.
       ids: sample_ids of the faces.
 
@@ -125,7 +127,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     table = samples.iloc[ids]
     neighbors = neighbor_numbers(table, "neighbors", int)
     place = samples[["valence", "arousal"]].to_numpy(np.float32)
-    method = config.method
+    method: Any = config.method_settings
     similarity = local_similarity(
         place[ids], place[neighbors], method.delta, method.similarity_kernel
     )
@@ -186,7 +188,7 @@ def by_uncertainty(training: TrainingSet, names: tuple[str, ...], count: int, se
     Among samples of equal lambda the faces are drawn at random.
 
     Args:
-      training: of an LDLVA run.
+      training: of a run whose method constructs target distributions.
       names: the C class names.
       count: of faces at either end.
       seed: of the draw.

@@ -29,7 +29,7 @@ def examine(
     Args:
       splits: as from `read_split`, in the order train, val, test: of pictures that are in two of
         them, the earlier one's row is what is listed.
-      data_set: its name in `ldl_fer.preparation.datasets.READERS`; None: it is guessed from the sizes.
+      data_set: its name in `datasets.READERS`; None: it is guessed from the sizes.
       detector: finds faces; None: that check is left out.
       num_neighbors: K of the neighbors whose labels are compared.
       min_side: a shorter side below it is tiny, pixels.

@@ -7,7 +7,7 @@ them, and its true distribution is the softmax of the negative squared distances
 (`true_distribution`): the posterior of the class at equal frequencies. The latent sets mouth,
 brows, eyes, nose and head (`face_geometry`).
 
-These prototypes are made for drawing; those of real faces are in `ldl_fer.preparation.affect.prototypes`.
+These prototypes are made for drawing; those of real faces are in `affect.prototypes`.
 """
 
 import numpy as np
