@@ -43,7 +43,7 @@ def test_steps_are_those_written_by_hand(optimizer, batch_norm):
 
 
 def test_class_weights_are_factors_of_each_samples_loss():
-    made, plain = compiled("cross_entropy", shared={"class_weights": WEIGHTS}), tiny_network()
+    made, plain = compiled("cross_entropy", class_weights=WEIGHTS), tiny_network()
     data, optimizer = batch(), tf.keras.optimizers.SGD(0.1)
     logs = made.train_step(data)
     labels = data["label"].numpy()
@@ -67,10 +67,10 @@ def test_the_gradient_at_the_logits_is_prediction_minus_label():
     made, data = compiled("cross_entropy"), batch()
     with tf.GradientTape() as tape:
         rows = made.losses(data, made.look_up(data))
-        loss = tf.reduce_sum(rows["loss"])
-    gradient = tape.gradient(loss, rows["logits"]).numpy()
+        loss = tf.reduce_sum(rows.loss)
+    gradient = tape.gradient(loss, rows.logits).numpy()
     # dL_i/dz_ij = f_ij - l_ij
-    expected = softmax(rows["logits"].numpy())
+    expected = softmax(rows.logits.numpy())
     for row, label in zip(expected, data["label"].numpy(), strict=True):
         row[label] -= 1.0
     np.testing.assert_allclose(gradient, expected, atol=1e-6)
