@@ -109,11 +109,10 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
 def test_help_shows_the_flags_of_the_command_it_is_asked_of():
     shown = {name: affect(name, "--help").stdout for name in ("predict", "train", "prototypes")}
     assert all("ldl-fer affect train" in text for text in shown.values())
-    assert "--columns" in shown["predict"] and "--columns " not in shown["train"]
+    flags = {name: re.findall(r"^  --(?:\[no\])?(\w+)", text, re.M) for name, text in shown.items()}
+    assert "columns" in flags["predict"] and "columns" not in flags["train"]
     for unused in ("--jit", "--num_neighbors=4", "--nopictures"):
-        assert not re.search(
-            rf"--(\[no\])?{unused[2:].split('=')[0].removeprefix('no')}:", shown["train"]
-        )
+        assert unused[2:].split("=")[0].removeprefix("no") not in flags["train"]
         refused = affect("train", unused, "--seed=1")
         assert refused.returncode == 2 and "Unknown command line flag" in refused.stderr
-    assert "--frozen" in shown["train"] and "--classifier:" in shown["prototypes"]
+    assert "frozen" in flags["train"] and "classifier" in flags["prototypes"]
