@@ -30,7 +30,6 @@ import numpy as np
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256, told, whole_file, write_whole
-from ldl_fer.networks.network import build_network
 
 
 def environment() -> dict:
@@ -216,6 +215,8 @@ def load_network(
         )
     exact = dataclasses.replace(config.network, precision="float32", trust_model=trust_model)
     if network is None:
+        from ldl_fer.networks.network import build_network
+
         classes = len(config.data.class_names)
         network = build_network(exact, config.data.image_size, classes, load=False)
     try:

@@ -190,7 +190,7 @@ def test_subset_renumbers_and_drops_neighbors():
 def test_real_faces(ferplus):
     read = read_annotations(ferplus / "val.csv", ferplus / "images", progress=False)
     assert len(read) == 2000 and read.votes.shape == (2000, 7)
-    # `expression` is the class with most votes: rule plurality of `datasets.ferplus`.
+    # `expression` is the class with most votes: rule plurality of `datasets.vote_rules`.
     chosen = read.votes[np.arange(2000), read.labels]
     np.testing.assert_array_equal(chosen, read.votes.max(axis=1))
     digest = hashlib.sha256((ferplus / "val.csv").read_bytes()).hexdigest()

@@ -109,7 +109,7 @@ class Predictor:
           model: a run folder, or a folder that `ldl-fer export` wrote.
           detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
-          affect: valence-arousal regressor: a path that `preparation.affect` loads, or what it loads
+          affect: valence-arousal regressor: a path that `preparation.affect` loads, or the model
             (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
           temperature: T; None: what was fitted for the model, 1 if nothing was.
           margin: a face is ambiguous if the probabilities of its leading classes are closer.

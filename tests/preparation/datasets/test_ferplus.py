@@ -9,7 +9,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets import READERS
-from ldl_fer.preparation.datasets.ferplus import winners
+from ldl_fer.preparation.datasets.vote_rules import winners
 
 # Order of the votes: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt,
 # unknown, NF.

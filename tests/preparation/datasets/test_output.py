@@ -10,7 +10,7 @@ from helpers.data_set_copies import affectnet, class_folders, fer2013, raf_db
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets import READERS
-from ldl_fer.preparation.datasets.command import count_table
+from ldl_fer.preparation.datasets.count_table import count_table
 
 
 def command(*arguments):
