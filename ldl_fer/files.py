@@ -159,7 +159,7 @@ def check_checksums(folder: str | Path) -> None:
         )
 
 
-def told(text: str) -> str:
+def without_home(text: str) -> str:
     """A path, or a text with paths in it: those in the current folder relative, ~ for the home."""
     for folder in _spellings(os.getcwd(), os.environ.get("PWD", "")):
         text = _replaced(text, folder, "", ".")
@@ -168,16 +168,16 @@ def told(text: str) -> str:
     return text
 
 
-def told_values(value: Any) -> Any:
-    """`told` for all texts within dicts, lists and tuples."""
+def values_without_home(value: Any) -> Any:
+    """`without_home` for all texts within dicts, lists and tuples."""
     if isinstance(value, dict):
-        return {name: told_values(part) for name, part in value.items()}
+        return {name: values_without_home(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(told_values(part) for part in value)
-    return told(value) if isinstance(value, str) else value
+        return type(value)(values_without_home(part) for part in value)
+    return without_home(value) if isinstance(value, str) else value
 
 
-def expanded(text: str) -> str:
+def with_home(text: str) -> str:
     """The path that was meant by ~, also as a flag: "--data=~/a.csv". Others stay as they are."""
     found = re.fullmatch(r"(--?\w+=)?(~/.*)", text, re.DOTALL)
     return (found[1] or "") + os.path.expanduser(found[2]) if found else text

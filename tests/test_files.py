@@ -14,11 +14,11 @@ from ldl_fer.files import (
     FILE,
     check_checksums,
     claimed,
-    expanded,
     same_file,
     sha256,
-    told,
-    told_values,
+    values_without_home,
+    with_home,
+    without_home,
     write_checksums,
     write_whole,
 )
@@ -162,30 +162,30 @@ def home(tmp_path, monkeypatch):
     ],
 )
 def test_paths_are_told_without_home(path, expected, home):
-    assert told(path.replace("HOME", home)) == expected.replace("HOME", home)
+    assert without_home(path.replace("HOME", home)) == expected.replace("HOME", home)
 
 
 def test_links_are_seen_through(home, tmp_path, monkeypatch):
     os.symlink(home, tmp_path / "link")
     monkeypatch.setenv("HOME", str(tmp_path / "link"))
-    assert told(f"{home}/x") == told(f"{tmp_path}/link/x") == "~/x"
+    assert without_home(f"{home}/x") == without_home(f"{tmp_path}/link/x") == "~/x"
     monkeypatch.setenv("PWD", "/elsewhere")  # left over from another process
-    assert told("/elsewhere/x") == "/elsewhere/x"
+    assert without_home("/elsewhere/x") == "/elsewhere/x"
 
 
 def test_the_root_as_home_hides_nothing(monkeypatch):
     monkeypatch.setenv("HOME", "/")
     monkeypatch.chdir("/")
-    assert told("/mnt/x") == "/mnt/x"
+    assert without_home("/mnt/x") == "/mnt/x"
 
 
 def test_values_within_values(home):
     given = {"a": [f"{home}/x", 1], "b": {"c": (f"{home}/work/y", None)}}
-    assert told_values(given) == {"a": ["~/x", 1], "b": {"c": ("y", None)}}
+    assert values_without_home(given) == {"a": ["~/x", 1], "b": {"c": ("y", None)}}
 
 
 def test_back_again(home):
-    assert expanded("~/x") == f"{home}/x"
-    assert expanded("--data=~/x") == f"--data={home}/x"
+    assert with_home("~/x") == f"{home}/x"
+    assert with_home("--data=~/x") == f"--data={home}/x"
     for same in ("~", "a/~/x", "x=~/y", "--flag", "/mnt/x", "~ann/x"):
-        assert expanded(same) == same
+        assert with_home(same) == same

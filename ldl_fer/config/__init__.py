@@ -32,7 +32,7 @@ from ldl_fer.config.settings import (
     setting,
 )
 from ldl_fer.errors import InputError
-from ldl_fer.files import expanded, told_values
+from ldl_fer.files import values_without_home, with_home
 
 _NOT_KEPT = ("trust_model",)
 
@@ -90,7 +90,7 @@ class Config:
             group = _group_of(name)
             rules = fields(group)[name].metadata
             check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
-            value = expanded(value) if isinstance(value, str) else value
+            value = with_home(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
         top = changed.pop(TOP, {})
         groups = {g: dataclasses.replace(self.group(g), **c) for g, c in changed.items()}
@@ -108,7 +108,7 @@ class Config:
         groups = dataclasses.asdict(self)
         for name in _NOT_KEPT:
             del groups[_group_of(name)][name]
-        return json.dumps(told_values(groups), indent=2) + "\n"
+        return json.dumps(values_without_home(groups), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Config":

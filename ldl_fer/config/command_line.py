@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import expanded
+from ldl_fer.files import with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -42,7 +42,7 @@ def start(
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS([expanded(word) for word in argv])
+            return flags.FLAGS([with_home(word) for word in argv])
         except flags.Error as error:
             fail(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
         except SystemExit:  # absl ends by 1 when it has printed what --helpxml asks for

@@ -25,7 +25,7 @@ from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
-from ldl_fer.files import told, write_checksums
+from ldl_fer.files import without_home, write_checksums
 
 
 @contextlib.contextmanager
@@ -149,7 +149,7 @@ def write_records(
             annotations_sha256=annotations.fingerprint(),
             shards=shards.named_by_total(),
             settings={
-                "image_dir": told(str(image_dir.resolve())),
+                "image_dir": without_home(str(image_dir.resolve())),
                 "shard_bytes": shard_bytes,
                 "jpeg_quality": JPEG_QUALITY,
             },

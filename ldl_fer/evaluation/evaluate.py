@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
-from ldl_fer.files import told
+from ldl_fer.files import without_home
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -151,7 +151,7 @@ def evaluate_run(
     dataset = ordered_dataset(records, config)
     result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
     extra = {
-        "data_path": told(data_path),
+        "data_path": without_home(data_path),
         "annotations_sha256": records.annotations().fingerprint(),
         "weights": which,
         "best": Run(run_dir).epoch("best"),

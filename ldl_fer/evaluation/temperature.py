@@ -9,7 +9,7 @@ from scipy.special import softmax, xlogy
 
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics
-from ldl_fer.files import told, write_whole
+from ldl_fer.files import without_home, write_whole
 
 BOUNDS = (0.05, 20.0)  # of T
 _SMALLEST = 1e-45  # float32's: less is 0 in an export's probabilities
@@ -114,7 +114,7 @@ def fit_run(
         "before": confidence_quality(labels, probabilities),
         "after": confidence_quality(labels, scaled(probabilities, temperature)),
         "rows": len(labels),
-        "data_path": told(source[0]),
+        "data_path": without_home(source[0]),
         "held_out_part": not (data_path or config.data.val_data_path),
         "best": Run(run_dir).epoch("best"),
     }

@@ -29,7 +29,7 @@ import numpy as np
 
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.files import sha256, told, whole_file, write_whole
+from ldl_fer.files import sha256, whole_file, without_home, write_whole
 
 
 def environment() -> dict:
@@ -43,7 +43,7 @@ def environment() -> dict:
     modules = (tf, numpy, pandas, sklearn, cv2)
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *map(told, sys.argv[1:])],
+        "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "versions": {module.__name__: module.__version__ for module in modules},

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import told_values, write_checksums
+from ldl_fer.files import values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
@@ -175,7 +175,7 @@ def write_export(
 def content(trained: Trained) -> dict[str, Any]:
     """Returns the content of info.json."""
     own = {"class_names": list(trained.class_names), "image_size": trained.image_size}
-    return told_values(dict(trained.info)) | own
+    return values_without_home(dict(trained.info)) | own
 
 
 def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:

@@ -29,7 +29,7 @@ from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dat
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener
 from ldl_fer.errors import InputError
-from ldl_fer.files import told_values, write_checksums, write_whole
+from ldl_fer.files import values_without_home, write_checksums, write_whole
 from ldl_fer.methods.optimizers import learning_rate, network_optimizer
 from ldl_fer.networks.head import backbone_variables, standardize, trained_part
 from ldl_fer.networks.network import build_network
@@ -151,7 +151,7 @@ def save_regressor(
         extra.mkdir()
         spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
         (extra / SPEC_FILE).write_text(spec.to_json())
-        told = told_values(dict(info or {}))
+        told = values_without_home(dict(info or {}))
         (extra / "info.json").write_text(json.dumps(told, indent=2, default=str) + "\n")
         write_checksums(written)
         _compare(network, written, size)

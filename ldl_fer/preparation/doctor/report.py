@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ldl_fer.files import told, write_whole
+from ldl_fer.files import without_home, write_whole
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding
 from ldl_fer.preparation.doctor.split import Split
 
@@ -60,7 +60,10 @@ def as_json(findings: Sequence[Finding], splits: Sequence[Split]) -> dict[str, A
         "doubts": sum(finding.level == DOUBTFUL for finding in findings),
         "class_names": list(splits[0].class_names),
         "splits": {
-            split.name: {"csv": told(str(split.csv_path)), "image_dir": told(str(split.image_dir))}
+            split.name: {
+                "csv": without_home(str(split.csv_path)),
+                "image_dir": without_home(str(split.image_dir)),
+            }
             for split in splits
         },
         "findings": [
