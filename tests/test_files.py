@@ -11,7 +11,7 @@ import pytest
 
 from ldl_fer.errors import InputError
 from ldl_fer.files import (
-    FILE,
+    CHECKSUMS,
     check_checksums,
     claimed,
     same_file,
@@ -102,19 +102,18 @@ def folder(tmp_path):
 def test_lines_are_those_of_sha256sum(folder):
     content = (folder / "a.bin").read_bytes()
     assert sha256(folder / "a.bin") == hashlib.sha256(content).hexdigest()
-    assert (folder / FILE).read_text() == (
+    assert (folder / CHECKSUMS).read_text() == (
         f"{hashlib.sha256(content).hexdigest()}  a.bin\n"
         f"{hashlib.sha256(b'x').hexdigest()}  sub/b c.txt\n"
     )
-    assert (
-        subprocess.run(["sha256sum", "-c", FILE], cwd=folder, capture_output=True).returncode == 0
-    )
+    done = subprocess.run(["sha256sum", "-c", CHECKSUMS], cwd=folder, capture_output=True)
+    assert done.returncode == 0
 
 
 def test_an_unchanged_folder_passes_and_one_without_sums(folder):
     (folder / "card.md").write_text("edited")
     check_checksums(folder)
-    (folder / FILE).unlink()
+    (folder / CHECKSUMS).unlink()
     check_checksums(folder)
 
 
@@ -130,8 +129,8 @@ def test_changes_are_named_with_the_cure(folder):
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", 64 * b"0" + b"  ../x", b"\xff\xfe"])
-def test_damaged_sums_are_told(folder, line):
-    (folder / FILE).write_bytes(line + b"\n")
+def test_damaged_sums_are_named(folder, line):
+    (folder / CHECKSUMS).write_bytes(line + b"\n")
     with pytest.raises(InputError, match="SHA256SUMS is damaged"):
         check_checksums(folder)
 
@@ -161,7 +160,7 @@ def home(tmp_path, monkeypatch):
         ('see HOME/work/a, "HOME/b"; HOME/work/', 'see a, "~/b"; .'),
     ],
 )
-def test_paths_are_told_without_home(path, expected, home):
+def test_paths_are_written_without_home(path, expected, home):
     assert without_home(path.replace("HOME", home)) == expected.replace("HOME", home)
 
 

@@ -33,10 +33,10 @@ def start(
     Args:
       main: the command. `InputError`, ^C and SIGTERM end the process without a traceback.
       define_flags: defines the command's absl flags.
-      text: what --help says before the flags.
+      text: of --help, before the flags.
       positional: what the arguments without a flag are, for a command that takes any; they are
         passed to `main` as a list. Empty: there are none, and one is refused.
-      closing: what --help says after the flags, if anything.
+      closing: makes the text of --help after the flags; None: there is none.
     """
     from absl import flags
 
@@ -72,12 +72,12 @@ def start(
         from absl import app, logging  # flags of theirs are none of the command's
 
         signal.signal(signal.SIGTERM, _stop)
-        logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
+        logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl.
         app.run(guarded, flags_parser=parse)
 
 
 def wants_help(words: list[str]) -> bool:
-    """Whether one of the words asks for help; words behind -- ask for nothing."""
+    """Returns whether one of the words asks for help; words behind -- ask for nothing."""
     return any(word in HELP for word in itertools.takewhile(lambda word: word != "--", words))
 
 

@@ -28,7 +28,7 @@ class _NumberOrNone(flags.ArgumentParser):
 def define_flags(*groups: str, preset: str = "paper", without: Collection[str] = ()) -> None:
     """Defines an absl flag per setting of the named groups, and `--preset`.
 
-    A flag's default is None, "as the preset has it"; its help tells what that is where all presets
+    A flag's default is None, "as the preset has it". Its help names the value where all presets
     agree, else `preset_table` does.
 
     Args:
@@ -48,7 +48,7 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
 
 
 def preset_table() -> str:
-    """The settings that are flags of the command and differ between presets: a row each."""
+    """Returns a row for each flag of the command whose value differs between presets."""
     rows = [["", *PRESETS]]
     for group in GROUPS:
         for name in fields(group):
@@ -95,7 +95,7 @@ def _as_flag(value: Any) -> str:
 
 
 def config_from_flags(base: Config | None = None) -> Config:
-    """The preset, or `base` where one is given, with every flag that the user set.
+    """Returns the preset, or `base` where one is given, with every flag that the user set.
 
     Raises:
       InputError: for a list flag whose items are not numbers, and as `Config.replace`.

@@ -58,7 +58,7 @@ class Exported:
     @property
     def size(self) -> int:
         """Bytes of all files but labels.txt, info.json, SHA256SUMS and the card."""
-        skipped = {"labels.txt", "info.json", CARD, files.FILE}
+        skipped = {"labels.txt", "info.json", CARD, files.CHECKSUMS}
         kept = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in kept if path.name not in skipped)
 

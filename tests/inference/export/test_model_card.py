@@ -12,7 +12,8 @@ import pytest
 from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.records import neighbors_of, write_records
+from ldl_fer.data.neighbors import neighbors_of
+from ldl_fer.data.record_writer import write_records
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export import export_formats
 from ldl_fer.inference.export.model_card import model_card, public_name
