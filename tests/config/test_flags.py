@@ -16,7 +16,7 @@ def by_flags(*given):
     code = """
 import sys
 from absl import flags
-from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.config.flags import config_from_flags, define_flags
 define_flags()
 try:
     flags.FLAGS(sys.argv)
@@ -51,16 +51,16 @@ def test_a_flag_can_say_none(value):
 
 
 @pytest.mark.parametrize(
-    ("flag", "told"),
+    ("flag", "text"),
     [
         ("--decay_epochs=3,x", "--decay_epochs is a list of whole numbers, comma separated, not"),
         ("--erase_area=0.1;0.2", "--erase_area is a list of finite numbers, comma separated, not"),
         ("--calibration_floor=low", "calibration_floor"),
     ],
 )
-def test_a_flag_that_is_no_number_says_what_it_takes(flag, told):
+def test_a_flag_that_is_no_number_says_what_it_takes(flag, text):
     error = by_flags(flag)
-    assert told in error and flag.partition("=")[2] in error and "literal" not in error
+    assert text in error and flag.partition("=")[2] in error and "literal" not in error
 
 
 def train_help():
@@ -78,7 +78,7 @@ def test_help_shows_every_setting_under_its_group():
 
 
 def cells(lines):
-    """Rows of a table whose first line tells where columns start; parts of a cell are joined."""
+    """Rows of a table whose first line shows where columns start; parts of a cell are joined."""
     starts = [found.start() for found in re.finditer(r"\S+", lines[0])]
     rows = []
     for line in lines:

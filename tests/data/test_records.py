@@ -1,4 +1,4 @@
-"""From pictures and a table to records, and back to the same bytes."""
+"""Records give back pictures and table to the bit, and are found again by content and settings."""
 
 import json
 import subprocess
@@ -132,7 +132,7 @@ def test_out_of_range_ids_inside_a_graph(tmp_path):
         tf.function(lambda ids: records.examples(ids, ["label"]))(tf.constant([0, 60]))
 
 
-def test_command(tmp_path):
+def test_the_command_writes_records(tmp_path):
     annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
     command = [sys.executable, "-m", "ldl_fer", "records"]
@@ -225,7 +225,7 @@ def test_computed_neighbors_are_those_of_the_neighbors_command_to_the_digit():
         {
             "subDirectory_filePath": ["a.png", "b.png", "c.png"],
             "expression": [0, 1, 2],
-            "valence": [0.0, 0.3000000001, 0.3],  # float32 cannot tell the last two apart
+            "valence": [0.0, 0.3000000001, 0.3],  # the last two are one in float32
             "arousal": [0.0, 0.0, 0.0],
         }
     )

@@ -61,7 +61,7 @@ def test_mistakes_are_sentences(faces, tmp_path):
 import sys
 from absl import flags
 from ldl_fer.errors import InputError
-from ldl_fer.experiments import __main__ as command
+from ldl_fer.experiments import command
 command._define_flags()
 for line in sys.stdin:
     flags.FLAGS.unparse_flags()

@@ -27,7 +27,7 @@ def command(name, *arguments):
 # --- audit
 
 
-def test_audit_tells_what_differs_and_how_good_the_rankings_are(tmp_path):
+def test_audit_says_what_differs_and_how_good_the_rankings_are(tmp_path):
     run = make_run(tmp_path, count=30, held_out=6)
     (tmp_path / "images/face1.png").unlink()
     code, out, _ = command("audit", run.folder, f"--output={tmp_path}/page.html")

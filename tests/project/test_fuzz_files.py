@@ -1,4 +1,4 @@
-"""Whatever bytes a picture or a folder of records holds: it is read right, or refused in words."""
+"""Pictures and folders of records of any bytes are read right, or refused in words."""
 
 import shutil
 
