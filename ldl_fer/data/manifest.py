@@ -21,7 +21,7 @@ from ldl_fer.files import damage
 SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
-INDEX_ENTRY = struct.Struct("<qq")
+INDEX_ENTRY = struct.Struct("<qq")  # a payload's offset and length
 _CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
 
 

@@ -1,4 +1,4 @@
-"""Saves a training in time: within epochs, at signals, before numbers that are not finite."""
+"""Saves a training within epochs and at signals; stops it at numbers that are not finite."""
 
 import math
 import signal
