@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
 from ldl_fer.errors import InputError
-from ldl_fer.files import write_whole
+from ldl_fer.files import whole_file, write_whole
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
@@ -173,13 +172,8 @@ def _known(folder: Path) -> dict[str, tuple[str, int]]:
 def _add_part(folder, missing, size, backbone, progress):
     keys, paths = list(missing), list(missing.values())
     name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".partial-{os.getpid()}-{name}.npy"
-    try:
+    with whole_file(folder / f"{name}.npy") as partial:
         _pool(paths, size, backbone, partial, progress)
-        os.replace(partial, folder / f"{name}.npy")
-    finally:
-        partial.unlink(missing_ok=True)
     write_whole(folder / f"{name}.json", json.dumps(keys))
 
 
