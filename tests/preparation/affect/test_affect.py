@@ -99,7 +99,7 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
     ):
         assert text in affect(*unknown, *arguments).stderr
     code = (
-        "import sys; from ldl_fer.preparation.affect.filled_csv import check_paths; "
+        "import sys; from ldl_fer.preparation.affect.command import check_paths; "
         f"check_paths('{folder}/a.csv', '{folder}', '{folder}/b.csv'); "
         "assert 'tensorflow' not in sys.modules"
     )
