@@ -39,7 +39,7 @@ class _Network:
 
 
 class AffectModel:
-    """Valence and arousal of face crops.
+    """A model of the valence and arousal of face crops.
 
     Attributes:
       image_size: H = W that the network takes, pixels; other pictures are resized to it.

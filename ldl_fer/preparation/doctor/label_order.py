@@ -4,9 +4,9 @@ There are two kinds of evidence. Counts: a published number of rows per class fi
 exactly, if the numbers are read in another order. Valence-arousal: the classes' means lie as their
 names say on the circumplex (`affect.prototypes`), or as other names would. The fit is the
 correlation of the means with the classes' places, both coordinates together, each less its mean
-over the classes, so that shrunk or shifted values do no harm. On FER+ with predicted valence-arousal
-(12,271 rows) the right order had 0.84, with half of the labels made random 0.78, and no other
-order more than 0.51.
+over the classes, so that shrunk or shifted values do no harm. On FER+ with predicted
+valence-arousal (12,271 rows) the right order had 0.84, with half of the labels made random 0.78,
+and no other order more than 0.51.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,8 +70,8 @@ def plane_fits(split: Split, orders: Mapping[str, Sequence[int]]) -> dict[str, f
       orders: of `known_orders`.
 
     Returns:
-      Name of the order -> correlation in [-1, 1]. None if fewer than four classes have a place on the circumplex and rows enough, or if all
-      means are one point.
+      Name of the order -> correlation in [-1, 1]. None if fewer than four classes have a place on
+      the circumplex and rows enough, or if all means are one point.
     """
     names = [one_name(name) for name in split.class_names]
     there = ~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0)

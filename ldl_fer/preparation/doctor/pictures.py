@@ -63,7 +63,7 @@ class Pictures:
 
     @property
     def readable(self) -> np.ndarray:
-        """Bool [M]."""
+        """Bool [M], whether it can be read."""
         return self.sizes[:, 0] > 0
 
     @property

@@ -1,10 +1,9 @@
-"""From any picture to upright, centered faces: `ldl-fer faces`.
+"""Finds, turns upright and cuts out the faces in pictures: `ldl-fer faces`.
 
-detector     where faces are: YuNet, or the cascade that OpenCV brings along
-alignment    a face turned, scaled and cut out of its picture
-picture      one picture of a data set
-journal      several at once, so that an interrupted run can go on
-data_set     all of them, with or without annotations
+detector    finds faces: YuNet, or the cascade that OpenCV brings along
+alignment   turns, scales and cuts out a face
+picture     does so for a picture of a data set, and for many, with a journal to go on from
+data_set    does so for all of a folder or of an annotation CSV
 """
 
 import importlib
