@@ -34,7 +34,7 @@ def source(tmp_path):
     return tmp_path / "in.csv"
 
 
-def test_records_what_it_did(tmp_path, source):
+def test_the_record_and_the_files(tmp_path, source):
     output = tmp_path / "out.csv"
     arguments = (f"--annotations={source}", f"--output={output}", "--rate=0.3", "--seed=9")
     first = run(*arguments)
@@ -128,7 +128,7 @@ def test_label_list(tmp_path, source):
     assert "looks like --label_order=Surprise,Fear,Disgust,Happy,Sad,Anger,Neutral" in wrong.stderr
 
 
-def test_refuses(tmp_path, source):
+def test_mistakes_are_refused(tmp_path, source):
     text, output = source.read_bytes(), tmp_path / "out.csv"
     listed = f"--label_list={source}"
     for arguments, message in (
