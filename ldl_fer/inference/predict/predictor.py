@@ -30,7 +30,9 @@ from ldl_fer.evaluation.trained_model import TrainedModel, load_model
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.inference.predict.sources import VIDEOS, Frame, decoded_picture
 from ldl_fer.preparation.affect.model import load_affect_model
-from ldl_fer.preparation.faces import DETECT, FACES, WHOLE, Face, FaceDetector, aligned
+from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
+from ldl_fer.preparation.faces.alignment import aligned
+from ldl_fer.preparation.faces.detector import Face, FaceDetector
 
 Picture = np.ndarray | str | Path | Frame
 _UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that cannot be read
