@@ -51,7 +51,7 @@ def pairs(rows):
 
 
 def sound(rows, section, per):
-    """What every row must be, whatever the machine."""
+    """Asserts what holds for every row, whatever the machine."""
     assert {(r.section, r.per) for r in rows} == {(section, per)}
     for r in rows:
         assert 0 < r.seconds < np.inf and 0 < r.ratio < np.inf
@@ -78,7 +78,7 @@ def test_each_variant_runs_once_a_turn_and_the_first_turn_does_not_count():
     def variant(name):
         def run():
             runs.append(name)
-            return float(len(runs))  # so that a time tells when it was taken
+            return float(len(runs))  # so that a time says when it was taken
 
         return run
 
@@ -187,7 +187,7 @@ def test_the_machine_is_named():
     assert here["cores"] >= 1 and here["cpu"] and here["date"]
 
 
-def test_a_section_that_fails_is_told_of_and_passed_over(tmp_path, monkeypatch, capsys):
+def test_a_section_that_fails_is_named_and_passed_over(tmp_path, monkeypatch, capsys):
     def broken(folder):
         """Breaks."""
         raise RuntimeError("no such luck")
@@ -323,7 +323,7 @@ def test_size(folder, config):
 
 def test_memory_is_that_of_the_process_itself():
     """400 MB held for a moment are seen ever after, but not by a process started meanwhile."""
-    inner = "from benchmarks.soak import peak_memory; print(peak_memory())"
+    inner = "from benchmarks.memory import peak_memory; print(peak_memory())"
     outer = (
         f"import numpy, subprocess, sys\n{inner.partition(';')[0]}\n"
         "held = numpy.ones(50_000_000)\n"
@@ -364,7 +364,7 @@ def test_the_command_measures_reports_and_exits_with_0(tmp_path):
     flags = ["--sections=pipeline", "--turns=1", "--steps=1", f"--output={output}"]
     result = command(*flags, f"--work_dir={tmp_path / 'work'}")
     assert result.returncode == 0, result.stderr
-    assert "pipeline: Read, decode and augment" in result.stdout
+    assert "pipeline: Reads, decodes, augments, beside decoding alone" in result.stdout
     rows = json.loads(output.read_text())["rows"]
     assert {r["variant"] for r in rows} == {
         f"{name}, {pixels} px" for name in ("decoding", "plain", "bank") for pixels in (48, 112)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def _network(seed=5):
 
 
 def _pictures(count, seed=0):
-    """Plain colors under a little noise: the network tells them apart, as it would faces."""
+    """Plain colors under a little noise: the network distinguishes them, as it would faces."""
     random = np.random.default_rng(seed)
     colors = random.integers(0, 256, [count, 1, 1, 3])
     noise = random.integers(-20, 21, [count, SIZE, SIZE, 3])
@@ -75,7 +76,7 @@ def test_tflite_in_float(trained, tmp_path):
     images = _pictures(7, seed=1)
     found, place = _tflite_answers(tmp_path / "tflite", images)
     expected = _live(trained.network, images)
-    assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are told apart
+    assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are distinguished
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert place["dtype"] == np.uint8
     assert checks["real pictures"].images == 40
@@ -116,9 +117,9 @@ def test_onnx_holds_names_and_settings(trained, tmp_path):
     np.testing.assert_allclose(found, _live(trained.network, images), rtol=0, atol=1e-5)
     (place,) = session.get_inputs()
     assert (place.type, place.shape) == ("tensor(uint8)", ["batch", SIZE, SIZE, 3])
-    told = session.get_modelmeta().custom_metadata_map
-    assert json.loads(told["class_names"]) == list(NAMES)
-    assert (told["image_size"], told["temperature"]) == ("12", "1.5")
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["class_names"]) == list(NAMES)
+    assert (metadata["image_size"], metadata["temperature"]) == ("12", "1.5")
 
 
 def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
@@ -172,3 +173,10 @@ def test_frozen_network_rearranged_computes_the_same():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     plain = _network()
     assert quantizable(plain) is plain
+
+
+def test_each_format_is_loaded_by_its_name_and_stands_in_the_help():
+    from ldl_fer.inference.export import FORMATS, command, load_format
+
+    assert [load_format(name).name for name in FORMATS] == list(FORMATS)
+    assert re.findall(r"^  (\w+) {3,}", command.__doc__, re.MULTILINE) == list(FORMATS)
