@@ -6,15 +6,9 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from helpers.probabilities import live_probabilities
 
 NAMES = ("Calm", "Glad", "Sad", "Überrascht")
-
-
-def _live(network, pixels):
-    """Softmax of the logits, from pixels in [0, 255], [B, H, W, 3]."""
-    logits = network(np.asarray(pixels, np.float32), training=False)[1].numpy().astype(np.float64)
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 def test_command_exports_a_run(tmp_path):
@@ -33,7 +27,7 @@ def test_command_exports_a_run(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], dtype=np.uint8)
     signatures = tf.saved_model.load(str(run.saved_model)).signatures
     found = signatures["serving_images"](images=tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(found, _live(trained, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found, live_probabilities(trained, images), rtol=0, atol=1e-5)
     info = json.loads((run.saved_model / "assets.extra" / "info.json").read_text())
     assert (info["backbone"], info["class_names"]) == ("small_cnn", list(NAMES))
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.probabilities import live_probabilities
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
@@ -45,13 +46,6 @@ def _pictures(count, seed=0):
     return np.clip(colors + noise, 0, 255).astype(np.uint8)
 
 
-def _live(network, images):
-    """softmax(z) = exp(z - max z) / sum exp(z - max z) of the logits."""
-    logits = network(images.astype(np.float32), training=False)[1].numpy().astype(np.float64)
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
-
-
 @pytest.fixture(scope="module")
 def trained():
     return Trained(_network(), NAMES, SIZE, {"temperature": 1.5}, _pictures(40))
@@ -75,7 +69,7 @@ def test_tflite_in_float(trained, tmp_path):
     checks = write_export(TFLITE, trained, tmp_path / "tflite")
     images = _pictures(7, seed=1)
     found, place = _tflite_answers(tmp_path / "tflite", images)
-    expected = _live(trained.network, images)
+    expected = live_probabilities(trained.network, images)
     assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are distinguished
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert place["dtype"] == np.uint8
@@ -90,7 +84,7 @@ def test_tflite_in_8_bits(trained, tmp_path):
     images = _pictures(60, seed=1)  # not those that it was calibrated on
     found, place = _tflite_answers(tmp_path / "int8", images, alike=0.05)
     assert (place["dtype"], place["quantization"]) == (np.uint8, (1.0, 0))  # pixels as they are
-    difference = np.abs(found - _live(trained.network, images))
+    difference = np.abs(found - live_probabilities(trained.network, images))
     assert difference.mean() < 0.02
     assert difference.max() > 1e-4  # it is not the float network under another name
     assert checks["real pictures"].mean < 0.02
@@ -114,7 +108,9 @@ def test_onnx_holds_names_and_settings(trained, tmp_path):
     session = runtime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
     images = _pictures(7, seed=1)
     (found,) = session.run(["probabilities"], {"images": images})
-    np.testing.assert_allclose(found, _live(trained.network, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found, live_probabilities(trained.network, images), rtol=0, atol=1e-5
+    )
     (place,) = session.get_inputs()
     assert (place.type, place.shape) == ("tensor(uint8)", ["batch", SIZE, SIZE, 3])
     metadata = session.get_modelmeta().custom_metadata_map

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.probabilities import live_probabilities
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference import export
@@ -58,13 +59,6 @@ def _network(noise=0.0, bias=0.0):
     if noise:
         logits = tf.keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)) * noise)(logits)
     return tf.keras.Model(images, (features, logits))
-
-
-def _live(network, pixels):
-    """Softmax of the logits, from pixels in [0, 255], [B, H, W, 3]."""
-    logits = network(np.asarray(pixels, np.float32), training=False)[1].numpy().astype(np.float64)
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 def _triangle_weights(old, new):
@@ -143,15 +137,17 @@ def test_answers_alone_as_the_network_does(network, folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
-    expected = _live(network, images)
+    expected = live_probabilities(network, images)
     assert np.ptp(expected, axis=0).min() > 0.01  # the images are distinguished
     np.testing.assert_allclose(found["serving_images"], expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["serving_default"], expected, rtol=0, atol=1e-5)
     resized = [_resized(image) for image in large]
-    np.testing.assert_allclose(found["large"], _live(network, resized), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found["large"], live_probabilities(network, resized), rtol=0, atol=1e-5
+    )
     for kind, row, (_, pixels) in zip(kinds, found["serving_bytes"], kinds.values(), strict=True):
         np.testing.assert_allclose(
-            row, _live(network, [pixels])[0], rtol=0, atol=1e-5, err_msg=kind
+            row, live_probabilities(network, [pixels])[0], rtol=0, atol=1e-5, err_msg=kind
         )
     assert found["none"].shape == (0, len(NAMES))
     assert tuple(found["class_names"]) == NAMES
@@ -192,7 +188,7 @@ def test_replaces_an_export_but_nothing_else(tmp_path):
         export.export_saved_model(_network(noise=0.1), folder, NAMES, SIZE)
     np.testing.assert_array_equal(answer(), before)  # the good one stays
     export.export_saved_model(other, folder, NAMES, SIZE)
-    np.testing.assert_allclose(answer(), _live(other, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(answer(), live_probabilities(other, images), rtol=0, atol=1e-5)
     assert np.abs(answer() - before).max() > 0.05
     assert [p.name for p in tmp_path.iterdir()] == ["saved_model"]
 
