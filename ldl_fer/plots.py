@@ -50,6 +50,9 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     Args:
       matrix: [C, C], integers; rows are labels, columns predictions.
       class_names: C names.
+
+    Raises:
+      ValueError: the matrix is of another shape.
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
@@ -100,6 +103,9 @@ def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8)
       images: [M, H, W, 3] uint8, or M images of several sizes; M >= 1.
       titles: M captions; a line break makes a second line.
       columns: images per row.
+
+    Raises:
+      ValueError: there are no images, or another number of captions.
     """
     if not len(images) or len(images) != len(titles):
         raise ValueError(f"{len(images)} images and {len(titles)} titles")
@@ -131,6 +137,9 @@ def faces_with_bars(
       class_names: C names.
       titles: M captions.
       columns: faces per row.
+
+    Raises:
+      ValueError: a distribution is of another shape.
     """
     shape = (len(images), len(class_names))
     for name, values in series.items():
@@ -226,6 +235,9 @@ def neighbors(
       contribution: [B, K] in [0, 1], c.
       calibration: [B, K] in [0, 1], zeta.
       local_similarity: [B, K] in [0, 1], s.
+
+    Raises:
+      ValueError: numbers of images and neighbors that are not those of the contributions.
     """
     contribution = np.asarray(contribution)
     rows, count = contribution.shape
