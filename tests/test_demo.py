@@ -34,7 +34,7 @@ def test_demo_trains_both_and_leaves_what_it_names(tmp_path, monkeypatch):
 
 
 def test_flips_are_found_and_pictured_by_lambda(tmp_path, monkeypatch):
-    """Two flipped faces of four, apart from the others by lambda but for one pair."""
+    """Two flipped faces of four, ranked above the others by lambda but for one pair."""
     run = SimpleNamespace(samples=tmp_path / "samples.csv", folder=tmp_path)
     pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""From pictures to label distributions: faces found, cut out, passed through a trained network.
+"""Finds and cuts out the faces of pictures, and predicts their label distributions.
 
 from ldl_fer import Predictor
 
@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def frame(self) -> Frame:
-        """The item of a stream of `footage.frames`."""
+        """The item, of a stream of `sources.frames`."""
         assert isinstance(self.item, Frame)
         return self.item
 
@@ -113,7 +113,7 @@ class Predictor:
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `preparation.affect` loads, or the model
             (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
-          temperature: T; None: what was fitted for the model, 1 if nothing was.
+          temperature: T; None: the one fitted for the model, 1 if none was.
           margin: a face is ambiguous if the probabilities of its leading classes are closer.
           min_confidence: or if the larger of them, calibrated, is below this.
           gray: make pictures gray for the network, for one that was trained on gray pictures.
@@ -189,7 +189,7 @@ class Predictor:
         holds two pictures a thread and those that wait for their batch, at most 256 MB.
 
         Args:
-          items: pictures, paths, or the frames of `footage.frames`; drawn from in another thread.
+          items: pictures, paths, or the frames of `sources.frames`; drawn from in another thread.
           keep_images: whether answers hold their pictures.
           threads: that decode and detect; None: one for each processor.
         """

@@ -109,7 +109,7 @@ def test_noise_from_end_to_end(faces, tmp_path):
         *(("LDLVA", 0), ("LDLVA", 1), ("cross-entropy", 0), ("cross-entropy", 1))
     ]
     for row in runs.itertuples():
-        # The number in the table is that of the result file, and of the labels told there.
+        # The number in the table is that of the result file, and of the labels named there.
         for epoch, accuracy in (("best", row.accuracy), ("last", row.accuracy_last)):
             [file] = (tmp_path / "runs_dir/drawn").glob(f"{row.run_dir.split('/')[-1]}/*{epoch}")
             result = json.loads((file / "result.json").read_text())
