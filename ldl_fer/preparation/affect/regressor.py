@@ -122,10 +122,10 @@ def train_regressor(
     for name, records in (("validation", validation), ("test", test)):
         if records is not None:
             found[name] = _measure(model, records, config)
-    told = {"best": run.epoch("best"), "batch_size": batch_size} | found
-    write_whole(run.folder / "metrics.json", json.dumps(told, indent=2) + "\n")
+    metrics = {"best": run.epoch("best"), "batch_size": batch_size} | found
+    write_whole(run.folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     exact = _in_float32(network, config)
-    info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | told
+    info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | metrics
     save_regressor(exact, run.saved_model, info)
     return found
 
@@ -217,8 +217,8 @@ class _BestRegressor(tf.keras.callbacks.Callback):
         ccc = float(logs["val_ccc"])
         if ccc > self._best:
             self._best = ccc
-            told = {"epoch": epoch + 1, "validation_ccc": ccc}
-            self._run.save_weights(self._network, "best", told)
+            best = {"epoch": epoch + 1, "validation_ccc": ccc}
+            self._run.save_weights(self._network, "best", best)
 
 
 def _with_targets(dataset: tf.data.Dataset, records: AnyRecords) -> tf.data.Dataset:
@@ -272,8 +272,8 @@ def save_regressor(
         extra.mkdir()
         spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
         (extra / SPEC_FILE).write_text(spec.to_json())
-        told = values_without_home(dict(info or {}))
-        (extra / "info.json").write_text(json.dumps(told, indent=2, default=str) + "\n")
+        entries = values_without_home(dict(info or {}))
+        (extra / "info.json").write_text(json.dumps(entries, indent=2, default=str) + "\n")
         write_checksums(written)
         _compare(network, written, size)
         written.rename(folder)

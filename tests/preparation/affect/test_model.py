@@ -183,7 +183,10 @@ def test_other_files_are_refused(tmp_path):
     ("files", "kind"),
     [
         (("config.json", "best.weights.h5", "best.json"), "a run of ldl-fer train"),
-        (("config.json", "best.weights.h5", "saved_model/assets.extra/labels.txt"), "a run of t"),
+        (
+            ("config.json", "best.weights.h5", "saved_model/assets.extra/labels.txt"),
+            "a run of ldl-fer train",
+        ),
         (("saved_model.pb", "assets.extra/labels.txt"), "an exported classifier"),
     ],
 )
