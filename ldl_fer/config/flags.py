@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from absl import flags
 
-from ldl_fer.config import GROUPS, Config, fields, kinds
+from ldl_fer.config import GROUPS, TOP, Config, fields, kinds
 from ldl_fer.config.checks import KINDS
 from ldl_fer.config.help import subject, table
 from ldl_fer.config.presets import PRESETS, replaced
@@ -41,7 +41,7 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
         "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
     )
     for group in groups or GROUPS:
-        with subject(group):
+        with subject("method" if group == TOP else group):
             for name, setting in fields(group).items():
                 if name not in without:
                     _define_flag(group, setting)
