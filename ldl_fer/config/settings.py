@@ -120,7 +120,7 @@ class NetworkConfig:
     pretrained: str = setting(
         "",
         "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
-        "features are then the average of its last map. Needs the package onnx: pip install "
+        "features are then the average of its last map. Needs onnx and onnxruntime: pip install "
         "-r requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = setting(
