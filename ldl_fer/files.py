@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
@@ -60,6 +59,8 @@ def claimed(path: str | Path) -> Iterator[bool]:
     Raises:
       InputError: the file cannot be made.
     """
+    from filelock import FileLock, Timeout  # loads asyncio, which --help does without
+
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
