@@ -1,4 +1,7 @@
-"""The command line, `ldl-fer COMMAND ...` or `python -m ldl_fer COMMAND ...`: all commands."""
+"""Uncertainty-aware label distribution learning for facial expression recognition (LDLVA).
+
+`ldl-fer COMMAND ...`, or `python -m ldl_fer COMMAND ...`
+"""
 
 import importlib
 import sys
@@ -108,7 +111,7 @@ def main() -> None:
 
 
 def _overview() -> str:
-    parts = [f"{__doc__.partition(':')[0]}\n\n  ldl-fer COMMAND --help    tells a command's flags"]
+    parts = [f"{__doc__.strip()}\n\n  ldl-fer COMMAND --help    lists a command's flags"]
     for title, commands in GROUPS.items():
         lines = (f"  {name:<12} {text}" for name, (_, text) in commands.items())
         parts.append("\n".join([title, *lines]))

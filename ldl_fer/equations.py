@@ -26,7 +26,7 @@ import tensorflow as tf
 def classification_loss(
     target_distribution: tf.Tensor, logits: tf.Tensor, epsilon: float = 0.0
 ) -> tf.Tensor:
-    """Cross-entropy between target and predicted distributions, per sample.  Eq. 1.
+    """Computes the cross-entropy of target and predicted distributions, per sample.  Eq. 1.
 
       L_i = -sum_j d_j log(f_j + epsilon),  f = softmax(logits)
 
@@ -53,7 +53,7 @@ def local_similarity(
     delta: float,
     kernel: str = "gaussian",
 ) -> tf.Tensor:
-    """Closeness of each neighbor in the valence-arousal plane.  Eq. 2.
+    """Computes the closeness of each neighbor in the valence-arousal plane.  Eq. 2.
 
       gaussian:  s_k = exp(-||a^i - a^k||_2^2 / delta^2)    the paper
       laplace:   s_k = exp(-||a^i - a^k||_1 / delta)        the released code
@@ -82,7 +82,7 @@ def local_similarity(
 
 
 def calibration_score(logit: tf.Tensor, floor: float | None = None) -> tf.Tensor:
-    """Correction of the local similarity from the logit of g([v^i, v^k]).  Eq. 3.
+    """Corrects the local similarity by the logit of g([v^i, v^k]).  Eq. 3.
 
       zeta_k = sigmoid(max(g([v^i, v^k]), floor))
 
@@ -100,7 +100,7 @@ def calibration_score(logit: tf.Tensor, floor: float | None = None) -> tf.Tensor
 
 
 def contribution_degree(calibration: tf.Tensor, similarity: tf.Tensor) -> tf.Tensor:
-    """Weight of each neighbor.  Eq. 4.
+    """Weighs each neighbor.  Eq. 4.
 
       c_k = zeta_k s_k
 
@@ -118,7 +118,7 @@ def contribution_degree(calibration: tf.Tensor, similarity: tf.Tensor) -> tf.Ten
 def aggregated_distribution(
     contribution: tf.Tensor, neighbor_probabilities: tf.Tensor, fallback: tf.Tensor
 ) -> tf.Tensor:
-    """The neighbors' predicted distributions, averaged by their contributions.  Eq. 5.
+    """Averages the neighbors' predicted distributions by their contributions.  Eq. 5.
 
       d~ = sum_k c_k f(x^k) / sum_k c_k,  and the fallback where sum_k c_k = 0
 
@@ -146,7 +146,7 @@ def aggregated_distribution(
 def target_distribution(
     label: tf.Tensor, aggregated: tf.Tensor, uncertainty: tf.Tensor
 ) -> tf.Tensor:
-    """The distribution to learn: given label and neighborhood, mixed by the uncertainty.  Eq. 6.
+    """Mixes given label and neighborhood by the uncertainty, into what is learned.  Eq. 6.
 
       d = (1 - lambda^i) l^i + lambda^i d~
 
@@ -168,7 +168,7 @@ def target_distribution(
 def uncertainty_gradient(
     label: tf.Tensor, aggregated: tf.Tensor, logits: tf.Tensor, epsilon: float = 0.0
 ) -> tf.Tensor:
-    """Derivative of the classification loss by lambda, per sample.  Eq. 7-9.
+    """Differentiates the classification loss by lambda, per sample.  Eq. 7-9.
 
       dL_i/dlambda^i = CE(d~, f) - CE(l, f)
 
@@ -194,7 +194,7 @@ def center_loss(
     weight: tf.Tensor,
     stop_weight_gradient: bool = True,
 ) -> tf.Tensor:
-    """Pull of each sample toward the center of its class, per sample.  Eq. 10, first term.
+    """Pulls each sample toward the center of its class, per sample.  Eq. 10, first term.
 
       L_i = 1/2 (1 - lambda^i) ||v^i - mu_{y^i}||^2
 
@@ -218,7 +218,7 @@ def center_loss(
 
 
 def center_separation(centers: tf.Tensor, kernel: str = "ordered_sqrt") -> tf.Tensor:
-    """Push of the class centers away from each other.  Eq. 10, second term.
+    """Pushes the class centers away from each other.  Eq. 10, second term.
 
       ordered_sqrt:  sum_{j != k} exp(-||mu_j - mu_k||^2 / sqrt(V))    the paper
       unordered:     sum_{j < k}  exp(-||mu_j - mu_k||^2 / V)          the released code
@@ -249,7 +249,7 @@ def center_separation(centers: tf.Tensor, kernel: str = "ordered_sqrt") -> tf.Te
 def center_pull(
     features: tf.Tensor, own_centers: tf.Tensor, weight: tf.Tensor, labels: tf.Tensor, classes: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sums of a batch's pull on each class center.  Wen et al. (2016), Eq. 4.
+    """Sums up a batch's pull on each class center.  Wen et al. (2016), Eq. 4.
 
       sums_c = sum_{i: y^i = c} -w^i (v^i - mu_c),  counts_c = |{i: y^i = c}|
       pull_c = sums_c / (counts_c + 1), the gradient that the center descends
@@ -277,7 +277,7 @@ def center_pull(
 
 
 def total_loss(classification: tf.Tensor, discriminative: tf.Tensor, gamma: float) -> tf.Tensor:
-    """The objective.  Eq. 11.
+    """Adds both losses up to the objective.  Eq. 11.
 
       L = L_cls + gamma L_D
 

@@ -46,9 +46,7 @@ class Config:
 
     method: str = setting(
         "ldlva",
-        "ldlva, or what it is compared with: cross_entropy; label_smoothing; scn (self-cure "
-        "network); rul (relative uncertainty learning); eac (erasing attention consistency); "
-        "ldl_alsg (neighbors as a constraint).",
+        "; ".join(f"{name}: {kind.summary}" for name, kind in METHOD_SETTINGS.items()) + ".",
         choices=tuple(METHOD_SETTINGS),
     )
     class_weights: str = setting(

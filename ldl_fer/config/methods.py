@@ -20,11 +20,13 @@ class MethodSettings:
 
     Attributes:
       title: the method's name in tables.
+      summary: what it is, in --help.
       paper: authors, conference and year; empty: none.
       beside: name -> value of other groups' settings that the method's paper sets.
     """
 
     title: ClassVar[str]
+    summary: ClassVar[str]
     paper: ClassVar[str] = ""
     beside: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
@@ -37,6 +39,7 @@ class CrossEntropySettings(MethodSettings):
     """Plain training has none."""
 
     title = "cross-entropy"
+    summary = "plain training"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,7 @@ class LabelSmoothingSettings(MethodSettings):
     """Label smoothing."""
 
     title = "label smoothing"
+    summary = "a bit of doubt in every label"
     paper = "Szegedy et al., CVPR 2016"
 
     smoothing: float = setting(
@@ -56,6 +60,7 @@ class SCNSettings(MethodSettings):
     """The self-cure network."""
 
     title = "SCN"
+    summary = "self-cure network"
     paper = "Wang et al., CVPR 2020"
 
     scn_high_share: float = setting(0.7, "scn: part of a batch that counts as important.", share)
@@ -78,6 +83,7 @@ class RULSettings(MethodSettings):
     """Relative uncertainty learning has none: sizes of its layers stand in its file."""
 
     title = "RUL"
+    summary = "relative uncertainty learning"
     paper = "Zhang, Wang and Deng, NeurIPS 2021"
 
 
@@ -86,6 +92,7 @@ class EACSettings(MethodSettings):
     """Erasing attention consistency."""
 
     title = "EAC"
+    summary = "erasing attention consistency"
     paper = "Zhang et al., ECCV 2022"
     beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.25)})
 
@@ -97,6 +104,7 @@ class LDLALSGSettings(MethodSettings):
     """The neighbor constraint; Eq. 2's form is that of `LDLVASettings`."""
 
     title = "neighbor constraint"
+    summary = "neighbors as a constraint"
     paper = "after Chen et al., CVPR 2020"
 
     alsg_weight: float = setting(1.0, "ldl_alsg: weight of the neighbor constraint.")
@@ -107,6 +115,7 @@ class LDLVASettings(MethodSettings):
     """LDLVA. All four switches off leaves plain cross-entropy."""
 
     title = "LDLVA"
+    summary = "the paper's method"
     paper = "Le et al., WACV 2023"
 
     label_distribution: bool = setting(
@@ -123,7 +132,7 @@ class LDLVASettings(MethodSettings):
         0.5, "lambda where it is not trained (--nosample_uncertainty).", share
     )
 
-    # Three seeds on real faces, 30 % noise: the bank equals forward within the error (README).
+    # Three seeds, 30 % noise: the bank equals forward within the error (docs/results.md).
     neighbors: str = setting(
         "bank",
         "bank: a step looks up what the network said of its neighbors at their last visit; "

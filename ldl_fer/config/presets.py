@@ -86,7 +86,7 @@ PRESETS |= {
 
 
 def replaced(config: Config, settings: dict[str, Any]) -> Config:
-    """The configuration with other settings; a method brings what its own paper sets, too.
+    """Returns the configuration with other settings; a method brings what its paper sets, too.
 
     Args:
       config: where all else comes from.

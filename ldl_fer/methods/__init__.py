@@ -33,10 +33,10 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
 
 
 def neighbors_read(config: Config) -> int:
-    """Number of neighbors of each sample that a training batch holds: K, or 0."""
+    """Returns how many neighbors of each sample a training batch holds: K, or 0."""
     return config.data.num_neighbors if METHODS[config.method].reads_neighbors(config) else 0
 
 
 def training_data(config: Config) -> DataConfig:
-    """The data settings with K as training reads it: methods without neighbors need none."""
+    """Returns the data settings with K as training reads it; some methods need no neighbors."""
     return dataclasses.replace(config.data, num_neighbors=neighbors_read(config))

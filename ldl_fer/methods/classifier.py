@@ -52,12 +52,12 @@ class Classifier(tf.keras.Model):
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
-        """Whether training batches hold the samples' neighbors."""
+        """Says whether training batches hold the samples' neighbors."""
         return False
 
     @classmethod
     def runs_neighbors(cls, config: Config) -> bool:
-        """Whether they also hold the neighbors' images, for the network to be run on."""
+        """Says whether they also hold the neighbors' images, for the network to be run on."""
         return False
 
     @classmethod
@@ -88,7 +88,7 @@ class Classifier(tf.keras.Model):
         """Makes the model.
 
         Args:
-          network: of `backbones.build_network`.
+          network: of `networks.network.build_network`.
           config: the method's settings, `micro_batch_size`, `jit` and `sync_batch_norm` are read.
           num_samples: N, the size of the training set.
           steps_per_epoch: number of batches that show each sample once.
@@ -135,16 +135,16 @@ class Classifier(tf.keras.Model):
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:
-        """The variables of the optimizer: the network's, and the method's own."""
+        """Returns the variables of the optimizer: the network's, and the method's own."""
         return list(self.trained.trainable_variables)
 
     @property
     def row_variables(self) -> list[tf.Variable]:
-        """Variables [N, ...] of which a step trains the rows of its sample_ids; none here."""
+        """Returns variables [N, ...] whose rows a step trains by sample_id; none here."""
         return []
 
     def parts(self) -> dict[str, Any]:
-        """Name -> everything that a training checkpoint must hold."""
+        """Returns name -> everything that a training checkpoint must hold."""
         parts = {"network": self.trained, "optimizer": self.optimizer}
         # Keras saves all of a dropout layer but where its random numbers stand.
         dropouts = (
@@ -154,11 +154,11 @@ class Classifier(tf.keras.Model):
         return parts
 
     def histograms(self) -> dict[str, tf.Tensor]:
-        """Name -> values of all training samples, for TensorBoard; none here."""
+        """Returns name -> values of all training samples, for TensorBoard; none here."""
         return {}
 
     def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
-        """The layers that `columns_of_samples` needs as the training left them; none here."""
+        """Returns the layers that `columns_of_samples` needs as trained; none here."""
         return ()
 
     def columns_of_samples(
@@ -168,7 +168,7 @@ class Classifier(tf.keras.Model):
         probabilities: np.ndarray,
         class_names: tuple[str, ...],
     ) -> dict[str, Any]:
-        """Columns that the method adds to samples.csv; none here.
+        """Returns the columns that the method adds to samples.csv; none here.
 
         Args:
           batches: every training sample once, by sample_id, with its neighbors, without images.
@@ -179,11 +179,11 @@ class Classifier(tf.keras.Model):
         return {}
 
     def constructed(self, batch: Batch) -> Construction:
-        """Target distributions of a batch with its neighbors' images, in evaluation mode."""
+        """Constructs target distributions of a batch with neighbors' images, in evaluation mode."""
         raise NotImplementedError
 
     def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """images [B, H, W, 3] -> (features [B, V], logits [B, C]): the network, nothing else."""
+        """Runs the network alone: images [B, H, W, 3] -> (features [B, V], logits [B, C])."""
         return self.trained(images, training=training)
 
     def look_up(self, batch: Batch) -> Any:
@@ -212,18 +212,18 @@ class Classifier(tf.keras.Model):
         """
 
     def labels(self, batch: Batch) -> tf.Tensor:
-        """One-hot given labels, [B, C]."""
+        """Returns the given labels one-hot, [B, C]."""
         return tf.one_hot(batch["label"], self.num_classes)
 
     def cross_entropy(
         self, batch: Batch, target: tf.Tensor, logits: tf.Tensor, epsilon: float = 0.0
     ) -> tf.Tensor:
-        """Eq. 1 times the class weights of the given labels: [B, C], [B, C] -> [B]."""
+        """Computes Eq. 1 times the class weights of the given labels: [B, C], [B, C] -> [B]."""
         weights = tf.gather(self.class_weights, batch["label"])
         return weights * equations.classification_loss(target, logits, epsilon)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One step on a batch of `batches.batch_spec`."""
+        """Takes one step on a batch of `batches.batch_spec`."""
         size = self._global_size(batch)
         if self.config.optimizer.micro_batch_size:
             gradients, passed = pass_in_parts(
@@ -245,7 +245,7 @@ class Classifier(tf.keras.Model):
         return self._results(*self.means, "accuracy")
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Plain cross-entropy and accuracy of the network, whatever the training loss is."""
+        """Computes cross-entropy and accuracy of the network, whatever the training loss is."""
         _, logits = self.trained(batch["image"], training=False)
         loss = equations.classification_loss(self.labels(batch), logits)
         self.means["loss"].update_state(loss)
@@ -304,11 +304,11 @@ class Confusion(tf.keras.metrics.Metric):
         self.counts.assign_add(tf.cast(pairs, tf.float32))
 
     def reset_state(self) -> None:
-        """Back to zeros."""
+        """Sets all counts to zero."""
         self.counts.assign(tf.zeros_like(self.counts))
 
     def result(self) -> tf.Tensor:
-        """[C, C]."""
+        """Returns the counts, [C, C]."""
         return tf.convert_to_tensor(self.counts)
 
 
@@ -359,5 +359,5 @@ def pass_in_parts(
 
 
 def per_class(part: str, values: np.ndarray, class_names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Columns of samples.csv for a distribution [N, C]: `PART_CLASS` in lower case -> [N]."""
+    """Makes columns of samples.csv for a distribution [N, C]: `PART_CLASS` in lower case -> [N]."""
     return {f"{part}_{name.lower()}": values[:, j] for j, name in enumerate(class_names)}

@@ -119,7 +119,7 @@ class LDLVA(Classifier):
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:
-        """The network's variables, and the calibrator's if it is used."""
+        """Returns the network's variables, and the calibrator's if it is used."""
         variables = super().optimized_variables
         if self.settings.label_distribution and self.settings.adaptive_similarity:
             variables += self.calibrator.trainable_variables
@@ -213,7 +213,7 @@ class LDLVA(Classifier):
         )
 
     def sample_uncertainty(self, sample_ids: tf.Tensor) -> tf.Tensor:
-        """lambda of the samples: trained, fixed, or 0 where labels are taken as given."""
+        """Returns lambda of the samples: trained, fixed, or 0 where labels are taken as given."""
         if not self.settings.label_distribution:
             return tf.zeros(tf.shape(sample_ids))
         if not self.settings.sample_uncertainty:
@@ -221,7 +221,7 @@ class LDLVA(Classifier):
         return self.uncertainty(sample_ids)
 
     def all_uncertainties(self) -> tf.Tensor:
-        """lambda of every training sample, [N]."""
+        """Returns lambda of every training sample, [N]."""
         return self.sample_uncertainty(tf.range(self.num_samples))
 
     def neighbor_pass(self, neighbor_images: tf.Tensor, training: bool = True) -> Neighbors:
@@ -229,7 +229,7 @@ class LDLVA(Classifier):
         return pass_neighbors(self.run_network, neighbor_images, training)
 
     def look_up(self, batch: Batch) -> Neighbors | None:
-        """The network's outputs for the neighbors, by the bank or by running it."""
+        """Reads the network's outputs for the neighbors, by the bank or by running it."""
         if not self.settings.label_distribution:
             return None
         if self.bank is not None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def is_alone() -> bool:
-    """Whether a step, in a replica's context, has no other replica to add to."""
+    """Says whether a step, in a replica's context, has no other replica to add to."""
     return tf.distribute.get_replica_context().num_replicas_in_sync == 1
 
 

@@ -1,4 +1,4 @@
-"""What stands on a backbone, and the parts of a network of `network.build_network`.
+"""The head on a backbone, and the parts of a network of `network.build_network`.
 
 Without a frozen backbone, dropout and "logits" stand on the features. A frozen one has a model
 "head" instead, which is trained alone: from pooled maps to features and logits.

@@ -140,7 +140,7 @@ def read_confusion(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} holds no confusion matrix ({error!r}). Give a CSV with class names as header "
-            "and first column, or the result.json of evaluate.py."
+            "and first column, or the result.json of ldl-fer evaluate."
         ) from error
     for part, names in (("first column", table.index), ("header", table.columns)):
         numbers = class_numbers(names, class_names, f"the {part} of {path}")
