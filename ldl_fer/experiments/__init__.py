@@ -2,7 +2,8 @@
 
 tables     what each experiment varies, measures and shows; a new one goes there
 data       its data sets: labels made wrong or doubled
-runner     plans, trains and measures its runs
+plan       the trainings of an experiment, each with its run folder
+runner     trains them and measures what came of it
 measures   numbers of a finished run
 summary    means, standard errors, tables and figures
 command    `ldl-fer experiments`

@@ -71,7 +71,7 @@ def main(names: list[str]) -> None:
         raise InputError(f"--seeds: {error}") from error
 
     from ldl_fer.experiments.data import Sets
-    from ldl_fer.experiments.runner import plan
+    from ldl_fer.experiments.plan import plan
 
     runs_dir = Path(given.runs_dir) / given.dataset
     sets = Sets(

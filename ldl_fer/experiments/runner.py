@@ -1,24 +1,19 @@
-"""Plans, trains and measures the runs of an experiment; what is done already is not done again.
+"""Trains and measures the planned runs of an experiment; what is done already is not done again.
 
 A run lies in a folder of its own, named after its settings, so that experiments share the runs
 that they have in common. Several processes may work at the same experiment: each takes runs that
 no other is at.
 """
 
-import dataclasses
 import gc
-import hashlib
 import json
 import shutil
 import time
-from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from ldl_fer.config import Config
-from ldl_fer.config.presets import replaced
 from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.evaluate import evaluate_run
@@ -30,87 +25,13 @@ from ldl_fer.experiments.measures import (
     cross_validated,
     read_metrics,
 )
-from ldl_fer.experiments.tables import Experiment, Noise, Variant
+from ldl_fer.experiments.plan import Planned
+from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import claimed, write_whole
-from ldl_fer.training.run import Run, load_network
+from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 
 EPOCHS = ("best", "last")  # networks of a run that are tested
-
-
-@dataclasses.dataclass(frozen=True)
-class Planned:
-    """One training of an experiment."""
-
-    variant: Variant
-    noise: Noise
-    seed: int
-    config: Config
-    tests: dict[str, Path]
-    test_image_dir: str
-
-    @property
-    def run(self) -> Run:
-        """Run folder."""
-        return Run(self.config.run.run_dir)
-
-    @property
-    def record(self) -> Path:
-        """File with seconds of training and commit, written last."""
-        return self.run.folder / "finished.json"
-
-    @property
-    def lock(self) -> Path:
-        """Lock file beside the run folder, claimed by the process that is at the run."""
-        return self.run.folder.with_name(f".{self.run.folder.name}.lock")
-
-    def result(self, dataset: str, epoch: str) -> Path:
-        """Returns the folder of a test set's result.json."""
-        return self.run.folder / f"{dataset}-{epoch}"
-
-    def __str__(self) -> str:
-        parts = (self.variant.method, self.variant.setting, f"noise {self.noise}")
-        return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
-
-
-def plan(
-    experiment: Experiment,
-    sets: Sets,
-    config: Config,
-    seeds: tuple[int, ...],
-    runs_dir: Path,
-) -> list[Planned]:
-    """Plans every training of an experiment, seed by seed, and makes its data.
-
-    Args:
-      experiment: to be trained.
-      sets: the data.
-      config: the user's settings; data paths, seed and run folder are filled in.
-      seeds: of noise and training.
-      runs_dir: where run folders go.
-    """
-    planned = []
-    for seed in seeds:
-        for noise in experiment.noises:
-            data = sets.training_csv(noise, seed, experiment.union)
-            tests = sets.test_sets(experiment.union, seed)
-            for variant in experiment.variants:
-                settings = {**variant.settings, "train_data_path": str(data), "seed": seed}
-                made = replaced(config, settings)
-                folder = runs_dir / _folder_name(noise, seed, made, tests)
-                made = made.replace(run_dir=str(folder))
-                planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
-    return planned
-
-
-def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
-    """Names method, noise and seed, and a hash of all settings and sets but places of output."""
-    settings = dataclasses.asdict(config)
-    del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
-    settings["tests"] = {name: str(path) for name, path in tests.items()}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    words = f"{config.method} {noise} seed {seed}"
-    return "-".join([*words.split(), digest])
 
 
 def check_measure(experiment: Experiment, planned: list[Planned]) -> None:

@@ -16,7 +16,8 @@ from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import runner
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.runner import check_measure, measured, plan, run_all
+from ldl_fer.experiments.plan import plan
+from ldl_fer.experiments.runner import check_measure, measured, run_all
 from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Experiment, Figure, Noise, compared
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run, load_network

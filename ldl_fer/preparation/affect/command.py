@@ -241,7 +241,7 @@ def _fill_csv(
 
 def _train(given: flags.FlagValues) -> None:
     from ldl_fer.data.paths import check_data, check_files
-    from ldl_fer.preparation.affect.regressor import check_sources
+    from ldl_fer.preparation.affect.regression_sets import check_sources
 
     config = config_from_flags()
     check_sources(config.data)

@@ -1,0 +1,90 @@
+"""Plans the trainings of an experiment: variants x noises x seeds, each with its run folder.
+
+TensorFlow is not loaded here: mistakes in the arguments are named first.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from ldl_fer.config import Config
+from ldl_fer.config.presets import replaced
+from ldl_fer.experiments.data import Sets
+from ldl_fer.experiments.tables import Experiment, Noise, Variant
+from ldl_fer.training.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """One training of an experiment."""
+
+    variant: Variant
+    noise: Noise
+    seed: int
+    config: Config
+    tests: dict[str, Path]
+    test_image_dir: str
+
+    @property
+    def run(self) -> Run:
+        """Run folder."""
+        return Run(self.config.run.run_dir)
+
+    @property
+    def record(self) -> Path:
+        """File with seconds of training and commit, written last."""
+        return self.run.folder / "finished.json"
+
+    @property
+    def lock(self) -> Path:
+        """Lock file beside the run folder, claimed by the process that is at the run."""
+        return self.run.folder.with_name(f".{self.run.folder.name}.lock")
+
+    def result(self, dataset: str, epoch: str) -> Path:
+        """Returns the folder of a test set's result.json."""
+        return self.run.folder / f"{dataset}-{epoch}"
+
+    def __str__(self) -> str:
+        parts = (self.variant.method, self.variant.setting, f"noise {self.noise}")
+        return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
+
+
+def plan(
+    experiment: Experiment,
+    sets: Sets,
+    config: Config,
+    seeds: tuple[int, ...],
+    runs_dir: Path,
+) -> list[Planned]:
+    """Plans every training of an experiment, seed by seed, and makes its data.
+
+    Args:
+      experiment: to be trained.
+      sets: the data.
+      config: the user's settings; data paths, seed and run folder are filled in.
+      seeds: of noise and training.
+      runs_dir: where run folders go.
+    """
+    planned = []
+    for seed in seeds:
+        for noise in experiment.noises:
+            data = sets.training_csv(noise, seed, experiment.union)
+            tests = sets.test_sets(experiment.union, seed)
+            for variant in experiment.variants:
+                settings = {**variant.settings, "train_data_path": str(data), "seed": seed}
+                made = replaced(config, settings)
+                folder = runs_dir / _folder_name(noise, seed, made, tests)
+                made = made.replace(run_dir=str(folder))
+                planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
+    return planned
+
+
+def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
+    """Names method, noise and seed, and a hash of all settings and sets but places of output."""
+    settings = dataclasses.asdict(config)
+    del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
+    settings["tests"] = {name: str(path) for name, path in tests.items()}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    words = f"{config.method} {noise} seed {seed}"
+    return "-".join([*words.split(), digest])
