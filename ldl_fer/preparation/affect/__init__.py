@@ -8,6 +8,7 @@ model                 models from files: ONNX, Keras, SavedModel
 model_spec            how such a model is fed and read
 prototypes            class probabilities read as valence and arousal
 regressor             a network trained for it
+regression_sets       the sets that it learns from and is measured on
 concordance           CCC as loss and metric of that training
 agreement             CCC, Pearson and RMSE with bootstrap intervals
 """
