@@ -25,6 +25,7 @@ PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "knn",
 )
 ANNOTATOR = "annotator"
+BOX = ("face_x", "face_y", "face_width", "face_height")  # of the labeled face, pixels
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 _SHOWN = 20

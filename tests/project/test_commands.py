@@ -140,7 +140,10 @@ def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--which=all", "--annotations={0}/in.csv"], "a label is one person's, and --which=all"),
+        (
+            ["--several=all", "--annotations={0}/in.csv"],
+            "a label is one person's, and --several=all",
+        ),
         (["--image_dir={0}/no"], "no: no such folder of pictures. Check --image_dir."),
         (["--image_dir={0}/empty"], "empty: no pictures in this folder. Check --image_dir."),
         (["--output_dir={0}", "--image_dir={0}/images"], "the pictures would be overwritten"),

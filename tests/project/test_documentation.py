@@ -176,8 +176,8 @@ def test_these_tests_see_what_they_forbid(all_commands):
     assert found("ldl-fer audit --epochs=x") == ["--epochs is no flag of audit"]
     assert found("ldl-fer affect train --classifier=RUN") == ["--classifier is no flag of affect"]
     assert found("ldl-fer experiments noise --rate=1") == ["--rate is no flag of experiments"]
-    assert found("--which=nobody") == ["--which has no choice nobody"]
-    assert found("--which=largest|central --noflip") == []
+    assert found("--several=nobody") == ["--several has no choice nobody"]
+    assert found("--several=largest|central --noflip") == []
     assert found("affect prototypes --classifier=RUN") == []
     script = (
         "A=1 \\\nB='x\n y' python -m ldl_fer noise \\\n  --rate=0.1 # it's\nmake demo && ls > x\n"

@@ -23,7 +23,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ldl_fer.data.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, AnnotationError
+from ldl_fer.data.annotation_checks import (
+    AROUSAL,
+    BOX,
+    LABEL,
+    PATH,
+    VALENCE,
+    AnnotationError,
+)
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT
 from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
@@ -33,8 +40,7 @@ LABEL_ORDER = (
     *("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"),
     *("none", "uncertain", "no-face"),
 )
-_BOX = ("face_x", "face_y", "face_width", "face_height")
-_HEADER = (PATH, *_BOX, "facial_landmarks", LABEL, VALENCE, AROUSAL)
+_HEADER = (PATH, *BOX, "facial_landmarks", LABEL, VALENCE, AROUSAL)
 _LISTS = {"train": "training.csv", "val": "validation.csv"}
 _LISTED = {"train": 414799, "val": 5500}  # rows of the original files, for the bar
 _CHUNK = 20000  # rows read at a time
@@ -70,16 +76,16 @@ def affectnet_rows(root: Path, splits: tuple[str, ...]) -> Rows:
 
 
 def _of_list(folder: Path, split: str, path: Path) -> pd.DataFrame:
-    columns = (PATH, *_BOX, LABEL, VALENCE, AROUSAL)
+    columns = (PATH, *BOX, LABEL, VALENCE, AROUSAL)
     with tqdm(None, f"reading {path.name}", _LISTED[split], unit="row", delay=2) as bar:
         parts = []
         for chunk in csv_chunks(path, columns, _HEADER, _CHUNK):
             parts.append(chunk)
             bar.update(len(chunk))
     part = pd.concat(parts)
-    numbers = part[[*_BOX, LABEL, VALENCE, AROUSAL]].apply(pd.to_numeric, errors="coerce")
+    numbers = part[[*BOX, LABEL, VALENCE, AROUSAL]].apply(pd.to_numeric, errors="coerce")
     _check(numbers, path, [f"line {line}" for line in part.index])
-    box = numbers[list(_BOX)].round().astype("Int64")
+    box = numbers[list(BOX)].round().astype("Int64")
     paths = [(folder / name.strip()).as_posix() for name in part[PATH]]
     return _table(paths, split, numbers).join(box.reset_index(drop=True))
 

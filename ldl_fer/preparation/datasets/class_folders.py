@@ -4,9 +4,8 @@
 
 Split folders are train (training), val (valid, validation), test (testing). Class folders are
 called as the classes are, or by a usual synonym (happiness, angry, surprised); other names get a
-class by --map=FOLDER=Class, or are left out by --leave_out=FOLDER. Kaggle's RAF-DB of numbered
-folders is read so:
-    --map=1=Surprise,2=Fear,3=Disgust,4=Happy,5=Sad,6=Anger,7=Neutral
+class by --map=FOLDER=Class, or are left out by --leave_out=FOLDER. RAF-DB's numbered
+folders are read by raf_db, others so: --map=1=Surprise,2=Fear
 Pictures may lie deeper than their class folder. There is no valence and arousal.
 """
 
@@ -20,7 +19,14 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT
-from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, one_name, wanted_splits
+from ldl_fer.preparation.datasets.reader import (
+    CLASS,
+    Reader,
+    Rows,
+    is_emotion,
+    one_name,
+    wanted_splits,
+)
 from ldl_fer.preparation.datasets.source_files import pictures_under
 
 _SPLITS = {
@@ -112,6 +118,8 @@ def class_folder_rows(
     meaning = {folder.strip().lower(): name for folder, _, name in pairs}
     skipped = [folder.strip().lower() for folder in leave_out]
     folders = split_folders(root)
+    if ALL in folders:
+        _check_level(root, {*meaning, *skipped})
     if splits:
         folders = wanted_splits(
             {**dict.fromkeys(_SPLITS), **folders}, splits, root, "their folders"
@@ -122,6 +130,25 @@ def class_folder_rows(
         if unknown:
             raise InputError(f"{flag}: {root} has no class folder {', '.join(unknown)}.")
     return folder_rows(root, folders, meaning, skipped)
+
+
+def _check_level(root: Path, named: set[str]) -> None:
+    """Refuses a root whose class folders lie a folder deeper, and says where."""
+    known = {*named, *(word for words in _SPLITS.values() for word in words)}
+
+    def tells(place: Path) -> bool:
+        word = place.name.lower()
+        return place.is_dir() and (word in known or is_emotion(word) or word.isdecimal())
+
+    inner = sorted(place for place in root.iterdir() if place.is_dir())
+    if any(map(tells, inner)):
+        return
+    meant = [place for place in inner if any(map(tells, place.iterdir()))]
+    if meant:
+        raise InputError(
+            f"{root} has no class folders, but {', '.join(map(str, meant))} has. Give "
+            f"--root={meant[0]}."
+        )
 
 
 READER = Reader(

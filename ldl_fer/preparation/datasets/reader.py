@@ -179,6 +179,11 @@ def one_name(word: str) -> str:
     return _NAME_OF.get(word, word)
 
 
+def is_emotion(word: str) -> bool:
+    """Says whether a word is a synonym of an emotion, see `one_name`."""
+    return word.strip().lower() in _NAME_OF
+
+
 def wanted_splits(
     there: Mapping[str, Any], splits: Sequence[str], root: Path, sought: str
 ) -> dict[str, Any]:

@@ -11,14 +11,21 @@ Without annotations the table is output_dir/faces.csv.
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ldl_fer.data.annotation_checks import ANNOTATOR, NEIGHBORS, PATH, AnnotationError, check_paths
+from ldl_fer.data.annotation_checks import (
+    ANNOTATOR,
+    BOX,
+    NEIGHBORS,
+    PATH,
+    AnnotationError,
+    check_paths,
+)
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
@@ -28,10 +35,11 @@ from ldl_fer.preparation.faces import (
     KEEP,
     LARGEST,
     ON_NO_FACE,
+    SEVERAL,
     SKIP,
     TEMPLATE_SIZE,
-    WHICH,
 )
+from ldl_fer.preparation.faces.boxes import Job, jobs_of
 from ldl_fer.preparation.faces.detector import FaceDetector
 from ldl_fer.preparation.faces.picture import SKIPPED, PictureAligner, journaled
 
@@ -47,8 +55,9 @@ class Alignment:
 
     Attributes:
       table: content of NAME_faces.csv. Columns: subDirectory_filePath, the picture; status, one of
-        aligned, kept (whole, as no face was found), skipped; reason, why it was not aligned; faces,
-        the number found in the picture; aligned, path of the result under `images`; x, y, width,
+        aligned, kept (whole, as no face was found), skipped; reason, why it was not aligned; box,
+        of the labeled face, as the CSV has it; chosen_by, see `picture`; faces, the number found in
+        the picture; aligned, path of the result under `images`; x, y, width,
         height, score, left_eye_x, ... of the face, pixels of the picture, left and right as seen.
       table_file: that file.
       images: the folder of the aligned faces.
@@ -68,7 +77,7 @@ def align_data_set(
     annotations: str | Path | None = None,
     *,
     size: int = TEMPLATE_SIZE,
-    which: str = LARGEST,
+    several: str = LARGEST,
     on_no_face: str = SKIP,
     workers: int | None = None,
     progress: bool = True,
@@ -82,11 +91,14 @@ def align_data_set(
       image_dir: folder that the pictures' paths start from.
       output_dir: folder to write to; train and test CSVs of one image_dir may share it.
       detector: finds the faces.
-      annotations: a CSV with the column subDirectory_filePath; its other columns are carried as
-        they are, but knn only where no row is lost. None: all pictures in the folder.
+      annotations: a CSV with the column subDirectory_filePath. Columns face_x, face_y, face_width
+        and face_height, pixels, say which face is labeled: the one found that overlaps this box
+        most is cut out, else the box. A picture may come again with another box. Other columns
+        are carried as they are, but knn only where no row is lost, and boxes, which are the
+        picture's, not the face's, never. None: all pictures in the folder.
       size: height and width of the aligned faces, pixels.
-      which: of several faces the largest, the one nearest the picture's center, or all; not all
-        with annotations, since a label is one person's.
+      several: of several faces without a box the largest, the one nearest the picture's center,
+        none (skip), or all; not all with annotations, since a label is one person's.
       on_no_face: skip the picture, keep the whole of it (resized to the square, its aspect ratio
         is lost), or fail at the first. Pictures that cannot be read are never kept.
       workers: threads, each with a picture in memory; None: one per processor.
@@ -98,27 +110,28 @@ def align_data_set(
         and one has none.
     """
     image_dir, output_dir = Path(image_dir), Path(output_dir)
-    _check_settings(annotations, size, which, on_no_face, workers)
+    _check_settings(annotations, size, several, on_no_face, workers)
     _check_places(image_dir, output_dir, annotations)
     table = None if annotations is None else read_table(annotations)
-    rows = {}
+    rows: dict[Job, int] = {}
     if table is None:
-        paths = _pictures(image_dir, output_dir)
+        jobs: list[Job] = [(path, None) for path in _pictures(image_dir, output_dir)]
     else:
-        for row, path in enumerate(table[PATH]):
-            rows.setdefault(path, row)
-        paths = list(rows)
+        for row, job in enumerate(jobs_of(table)[0]):
+            rows.setdefault(job, row)
+        jobs = list(rows)
     images = output_dir / IMAGES
-    aligner = PictureAligner(image_dir, images, detector, size, which, on_no_face == KEEP)
-    aligner.check_targets(paths)
+    aligner = PictureAligner(image_dir, images, detector, size, several, on_no_face == KEEP)
+    aligner.check_targets(jobs)
     settings: dict[str, Any] = {"image_dir": str(image_dir.resolve()), "detector": detector.name}
-    settings |= {"size": size, "which": which}
-    records = []
-    work = journaled(aligner, paths, output_dir / JOURNAL, settings, workers, progress)
+    settings |= {"size": size, "several": several}
+    records: list[dict] = []
+    work = journaled(aligner, jobs, output_dir / JOURNAL, settings, workers, progress)
     with contextlib.closing(work):
-        for record in work:
-            if on_no_face == FAIL and record["status"] == SKIPPED:
-                row = f"{annotations}: row {rows[record[PATH]]}: " if rows else ""
+        for job, record in zip(jobs, work, strict=True):
+            left_out = record["status"] == SKIPPED and record["by"] != SKIP
+            if on_no_face == FAIL and left_out:
+                row = f"{annotations}: row {rows[job]}: " if rows else ""
                 raise InputError(
                     f"{row}{image_dir / record[PATH]}: {record['reason']}. Remove it, or choose "
                     "--on_no_face=skip or keep. The pictures before it are not done again."
@@ -127,10 +140,11 @@ def align_data_set(
     name = "faces" if annotations is None else f"{Path(annotations).stem}_faces"
     report, report_file = face_table(records), output_dir / f"{name}.csv"
     write_whole(report_file, report.to_csv(index=False, lineterminator="\n"))
-    written = {record[PATH]: record["aligned"][0] for record in records if record["aligned"]}
+    pairs = zip(jobs, records, strict=True)
+    written = {job: record["aligned"][0] for job, record in pairs if record["aligned"]}
     if not written:
         raise InputError(
-            f"{image_dir}: no face in any of {len(paths)} pictures; {report_file} says why. Do "
+            f"{image_dir}: no face in any of {len(jobs)} pictures; {report_file} says why. Do "
             "they show faces? YuNet (--detector) finds more of them than the cascade."
         )
     if annotations is None:
@@ -153,23 +167,29 @@ def read_table(annotations: str | Path) -> pd.DataFrame:
     if PATH not in table:
         problem = f"column {PATH} is missing (there are: {', '.join(table)})"
         raise AnnotationError(annotations, [(None, problem)])
-    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else None
-    problems = check_paths(table[PATH].tolist(), None, False, annotators)
+    jobs, problems = jobs_of(table)
+    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else [""] * len(table)
+    whose = [f"{who} {box}" for who, (_, box) in zip(annotators, jobs, strict=True)]
+    problems += check_paths(table[PATH].tolist(), None, False, whose)
     problems += [(None, "has no rows")] if table.empty else []
     if problems:
         raise AnnotationError(annotations, problems, range(2, len(table) + 2))
     return table
 
 
-def rewritten(table: pd.DataFrame, written: dict[str, str]) -> pd.DataFrame:
-    """Returns the rows whose picture was written, with new paths; without knn if a row is lost.
+def rewritten(table: pd.DataFrame, written: Mapping[Job, str]) -> pd.DataFrame:
+    """Returns the rows whose face was written, with new paths; without knn if a row is lost.
+
+    Boxes are dropped: they are of the picture, not of the face.
 
     Args:
       table: of `read_table`.
-      written: path of a picture -> that of its aligned face.
+      written: path and box of a picture -> path of its aligned face.
     """
-    left = table[table[PATH].isin(list(written))]
-    left = left.assign(**{PATH: left[PATH].map(written)})
+    paths = [written.get(job) for job in jobs_of(table)[0]]
+    left = (
+        table.assign(**{PATH: paths}).dropna(subset=PATH).drop(columns=list(BOX), errors="ignore")
+    )
     if len(left) < len(table):
         left = left.drop(columns=NEIGHBORS, errors="ignore")  # the row numbers have moved
     return left
@@ -183,28 +203,32 @@ def face_table(records: Sequence[dict]) -> pd.DataFrame:
     """
     rows = []
     for record in records:
-        common = [record[PATH], record["status"], record["reason"], record["found"]]
+        box = " ".join(f"{number:.10g}" for number in record["box"] or ())
+        common = [record[PATH], record["status"], record["reason"], box, record["by"]]
+        common.append(record["found"])
         for number in range(max(1, len(record["aligned"]))):
             path = record["aligned"][number] if record["aligned"] else ""
             face = record["faces"][number] if record["faces"] else []
             rows.append([*common, path, *face, *[None] * (len(_FACE_COLUMNS) - len(face))])
     return pd.DataFrame(
-        rows, columns=[PATH, "status", "reason", "faces", "aligned", *_FACE_COLUMNS]
+        rows,
+        columns=[PATH, "status", "reason", "box", "chosen_by", "faces", "aligned", *_FACE_COLUMNS],
     )
 
 
 def _check_settings(
-    annotations: str | Path | None, size: int, which: str, on_no_face: str, workers: int | None
+    annotations: str | Path | None, size: int, several: str, on_no_face: str, workers: int | None
 ) -> None:
-    for name, value, choices in (("which", which, WHICH), ("on_no_face", on_no_face, ON_NO_FACE)):
+    named = (("several", several, SEVERAL), ("on_no_face", on_no_face, ON_NO_FACE))
+    for name, value, choices in named:
         if value not in choices:
             raise InputError(f"{name} is one of {', '.join(choices)}, not {value!r}.")
     if size < 1 or (workers is not None and workers < 1):
         raise InputError("the size of an aligned face and the number of workers are at least 1.")
-    if annotations is not None and which == ALL:
+    if annotations is not None and several == ALL:
         raise InputError(
-            f"{annotations}: a label is one person's, and --which=all cuts out every person. "
-            "Choose --which=largest or central, or leave out --annotations."
+            f"{annotations}: a label is one person's, and --several=all cuts out every person. "
+            "Choose --several=largest or central, or leave out --annotations."
         )
 
 

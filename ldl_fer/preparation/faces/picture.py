@@ -5,6 +5,9 @@ A record is a dict, ready for JSON; a journal has one per line:
   stamp    [bytes, time of the last change in ns] of its file
   status   aligned, kept (whole, as no face was found) or skipped
   reason   why it was not aligned
+  box      of the labeled face: x, y, width, height in the CSV; null without
+  by       how the face was chosen: "at the box", "the box" (none was found at it), "only", or what
+           --several says
   found    number of faces in the picture
   aligned  paths of the files written
   faces    for each of these x, y, width, height, score and, from YuNet, ten numbers of landmarks
@@ -26,20 +29,22 @@ from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.pictures import JPEG_QUALITY, decoded_image, picture_bytes, resized
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
-from ldl_fer.preparation.faces import ALL, CENTRAL, LARGEST
+from ldl_fer.preparation.faces import ALL, AT_BOX, BOX_ITSELF, CENTRAL, LARGEST, ONLY, SKIP
 from ldl_fer.preparation.faces.alignment import aligned
+from ldl_fer.preparation.faces.boxes import Box, Job, face_at, overlap
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
 
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
 _JPEG = (".jpg", ".jpeg")
 
 
-def chosen(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[Face]:
-    """Chooses the faces of a picture that are cut out.
+def chosen(faces: Sequence[Face], several: str, shape: tuple[int, ...]) -> list[Face]:
+    """Chooses the faces of a picture that are cut out, where no box says which is meant.
 
     Args:
       faces: largest first.
-      which: "largest", "central" (the one whose box's center is nearest the picture's) or "all".
+      several: of several "largest", "central" (the one whose box's center is nearest the
+        picture's), "skip" (none) or "all".
       shape: height and width of the picture, pixels.
     """
 
@@ -47,21 +52,23 @@ def chosen(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[Fa
         x, y, width, height = face.box
         return (x + (width - shape[1]) / 2) ** 2 + (y + (height - shape[0]) / 2) ** 2
 
-    if which == CENTRAL:
+    if several == SKIP and len(faces) > 1:
+        return []
+    if several == CENTRAL:
         faces = sorted(faces, key=off_center)
-    return list(faces) if which == ALL else list(faces[:1])
+    return list(faces) if several == ALL else list(faces[:1])
 
 
 @dataclass(frozen=True)
 class PictureAligner:
-    """Aligns a picture, called with its path, from any thread, and returns its record.
+    """Aligns a picture, called with its path and a box, from any thread; returns its record.
 
     Attributes:
       image_dir: folder that the pictures' paths start from.
       images: folder that the paths of aligned faces start from.
       detector: finds the faces.
       size: height and width of an aligned face, pixels.
-      which: one of `faces.WHICH`.
+      several: one of `faces.SEVERAL`.
       keep: write the whole of a picture without a face, resized to the square.
     """
 
@@ -69,25 +76,29 @@ class PictureAligner:
     images: Path
     detector: FaceDetector
     size: int
-    which: str = LARGEST
+    several: str = LARGEST
     keep: bool = False
 
-    def target(self, path: str, number: int = 0) -> str:
+    def target(self, path: str, box: Box | None = None, number: int = 0) -> str:
         """Returns the path of a picture's aligned face: its own; .png is added but to JPEG and PNG.
 
-        Where all faces are cut out, the N-th of a/b.jpg, from 0, becomes a/b.faceN.jpg.
+        Of a/b.jpg the face at a box becomes a/b.face_X_Y_WIDTH_HEIGHT.jpg, so that several CSVs
+        may name several faces of one picture. Where all faces are cut out, the N-th, from 0,
+        becomes a/b.faceN.jpg.
         """
         source = PurePosixPath(path)
         plain = source.suffix.lower() in (*_JPEG, ".png")
         end = source.suffix if plain else f"{source.suffix}.png"
-        face = f".face{number}" if self.which == ALL else ""
+        face = f".face{number}" if self.several == ALL else ""
+        if box is not None:
+            face = ".face_" + "_".join(f"{number:.10g}" for number in box)
         return str(source.with_name(f"{source.stem}{face}{end}"))
 
-    def check_targets(self, paths: Iterable[str]) -> None:
+    def check_targets(self, jobs: Iterable[Job]) -> None:
         """Raises InputError if two pictures would be written to one file."""
         taken = {}
-        for path in paths:
-            target = os.path.normpath(self.target(path))
+        for path, box in jobs:
+            target = os.path.normpath(self.target(path, box))
             other = os.path.normpath(taken.setdefault(target, path))
             if other != os.path.normpath(path):
                 raise InputError(
@@ -103,11 +114,12 @@ class PictureAligner:
             return []
         return [state.st_size, state.st_mtime_ns]
 
-    def __call__(self, path: str) -> dict:
-        """Reads a picture, finds its faces and writes them, aligned.
+    def __call__(self, path: str, box: Box | None = None) -> dict:
+        """Reads a picture, finds its faces and writes those that are chosen, aligned.
 
         Args:
           path: under `image_dir`.
+          box: of the face that is meant; None: `several` decides.
 
         Returns:
           The record; its reason says why a picture was not aligned.
@@ -120,6 +132,8 @@ class PictureAligner:
             "stamp": self.stamp(path),
             "status": SKIPPED,
             "reason": "",
+            "box": None if box is None else list(box),
+            "by": "",
         }
         record |= {"found": 0, "aligned": [], "faces": []}
         try:
@@ -128,16 +142,27 @@ class PictureAligner:
             return record | {"reason": f"cannot be read: {error.strerror or error}"}
         except ValueError as error:
             return record | {"reason": f"cannot be read: {error}"}
+        if box is not None and not overlap(box, (0, 0, image.shape[1], image.shape[0])):
+            return record | {"reason": "the box lies outside the picture"}
         found = self.detector.detect(image)
-        for number, face in enumerate(chosen(found, self.which, image.shape)):
-            target = self.target(path, number)
+        record["found"] = len(found)
+        if box is not None:
+            face, is_found = face_at(found, box)
+            faces, record["by"] = [face], AT_BOX if is_found else BOX_ITSELF
+        else:
+            faces = chosen(found, self.several, image.shape)
+            record["by"] = (ONLY if len(found) == 1 else self.several) if found else ""
+        for number, face in enumerate(faces):
+            target = self.target(path, box, number)
             self._write(target, aligned(image, face, self.size))
             record["aligned"].append(target)
             points = [] if face.landmarks is None else face.landmarks.ravel().tolist()
             numbers = [*face.box, face.score, *points]
             record["faces"].append([round(float(x), 3) for x in numbers])
+        if faces:
+            return record | {"status": ALIGNED}
         if found:
-            return record | {"status": ALIGNED, "found": len(found)}
+            return record | {"reason": f"{len(found)} faces and no box that says which"}
         record["reason"] = "no face found"
         if self.keep:
             self._write(self.target(path), resized(image, self.size))
@@ -154,8 +179,8 @@ class PictureAligner:
             partial.write_bytes(content)
 
 
-def read_journal(journal: Path, settings: Mapping[str, Any]) -> dict[str, dict]:
-    """Reads the last record of each path; none if there is no file.
+def read_journal(journal: Path, settings: Mapping[str, Any]) -> dict[Job, dict]:
+    """Reads the last record of each picture and box; none if there is no file.
 
     A line that a crash cut short is left out.
 
@@ -177,12 +202,12 @@ def read_journal(journal: Path, settings: Mapping[str, Any]) -> dict[str, dict]:
             f"{journal.parent} holds faces that were made with another {changed} ({former}). "
             "Name another --output_dir, or remove this one."
         )
-    return {line[PATH]: line for line in lines}
+    return {(line[PATH], line["box"] and tuple(line["box"])): line for line in lines}
 
 
 def journaled(
     aligner: PictureAligner,
-    paths: Sequence[str],
+    jobs: Sequence[Job],
     journal: Path,
     settings: Mapping[str, Any],
     workers: int | None = None,
@@ -194,38 +219,38 @@ def journaled(
 
     Args:
       aligner: does one picture.
-      paths: of the pictures.
+      jobs: pictures and boxes.
       journal: the file; made or added to.
       settings: all that the results depend on, JSON values.
       workers: threads; None: one per processor.
       progress: show a bar.
 
     Yields:
-      The records of all pictures, in the order of `paths`.
+      The records of all jobs, in their order.
 
     Raises:
       InputError: as `read_journal`, or something cannot be written.
     """
     former = read_journal(journal, settings)
 
-    def is_done(path: str) -> bool:
-        record = former.get(path)
+    def is_done(job: Job) -> bool:
+        record = former.get(job)
         return (
             record is not None
             and record["status"] == ALIGNED
-            and record["stamp"] == aligner.stamp(path)
+            and record["stamp"] == aligner.stamp(job[0])
             and all((aligner.images / target).is_file() for target in record["aligned"])
         )
 
-    done = {path for path in paths if is_done(path)}
-    for path in former.keys() & (set(paths) - done):
-        for target in former[path]["aligned"]:  # the new result may lack these
+    done = {job for job in jobs if is_done(job)}
+    for job in former.keys() & (set(jobs) - done):
+        for target in former[job]["aligned"]:  # the new result may lack these
             (aligner.images / target).unlink(missing_ok=True)
     lines = [{"settings": settings}, *former.values()]
     write_whole(journal, "".join(_line(line) for line in lines))
     bar = tqdm(
         desc="aligning faces",
-        total=len(paths),
+        total=len(jobs),
         initial=len(done),
         unit=" pictures",
         disable=not progress,
@@ -233,10 +258,10 @@ def journaled(
     pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
         with bar, journal.open("a", encoding="utf-8") as file:
-            records = pool.map(aligner, [path for path in paths if path not in done])
-            for path in paths:
-                if path in done:
-                    yield former[path]
+            records = pool.map(lambda job: aligner(*job), [job for job in jobs if job not in done])
+            for job in jobs:
+                if job in done:
+                    yield former[job]
                     continue
                 record = next(records)
                 file.write(_line(record))

@@ -47,3 +47,10 @@ def test_ambiguous_folders_are_refused(tmp_path):
     assert "no val" in complaint("class_folders", class_folders(tmp_path / "train"), splits=["val"])
     class_folders(tmp_path / "x", "test/happy/a.png", "testing/happy/a.png")
     assert "test and testing, both test" in complaint("class_folders", tmp_path / "x")
+
+
+def test_a_root_that_is_one_folder_too_high_is_named(tmp_path):
+    for inner in ("a/train/1/x.png", "b/happy/x.png", "c/1/x.png"):
+        root = class_folders(tmp_path / inner[0], inner.replace(inner[0], "DATASET", 1))
+        text = complaint("class_folders", root)
+        assert f"has no class folders, but {root / 'DATASET'} has. Give --root=" in text

@@ -12,6 +12,8 @@ def test_the_command(photos):
     assert done.returncode == 0, done.stderr
     assert "2 of 4 pictures aligned" in done.stdout
     assert "several faces  in 1 pictures" in done.stdout
+    assert "no box says which face is meant in 1 of them (the largest cut out):" in done.stdout
+    assert "größe/two.bmp: 2 faces" in done.stdout
     wrong = subprocess.run(
         [*command, f"--output_dir={photos / 'out'}", "--detector=absent.onnx"],
         capture_output=True,

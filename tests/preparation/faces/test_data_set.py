@@ -17,6 +17,7 @@ PATH = "subDirectory_filePath"
 def record(path, aligned, faces, reason=""):
     status = "aligned" if aligned else "skipped"
     made = {PATH: path, "status": status, "reason": reason, "found": len(faces)}
+    made |= {"box": None, "by": ""}
     return made | {"aligned": aligned, "faces": faces}
 
 
@@ -46,6 +47,55 @@ def test_a_data_set_with_annotations(photos):
     assert {size_of(done.images / name) for name in files} == {(32, 32)}
 
 
+def test_boxes_say_whose_face_is_labeled(photos):
+    # The largest face of two.bmp is at (200, 60); its labels are of the other, and of no face.
+    (photos / "train.csv").write_text(
+        f"{PATH},expression,face_x,face_y,face_width,face_height\n"
+        "größe/two.bmp,1,20,30,96,96\ngröße/two.bmp,2,200,60,160,160\n"
+        "none.png,3,40,50,60.5,80\none.jpg,4,,,,\none.jpg,5,5000,0,9,9\n"
+    )
+    done = run(photos)
+    table = done.table
+    assert table["chosen_by"].tolist() == ["at the box", "at the box", "the box", "only", ""]
+    assert is_at(Face(tuple(table.loc[0, "x":"height"]), 1.0), 20, 30, 96)
+    assert is_at(Face(tuple(table.loc[1, "x":"height"]), 1.0), 200, 60, 160)
+    assert table.loc[2, "x":"score"].tolist() == [30.25, 50, 80, 80, 0]  # a square about the box
+    assert table["reason"][4] == "the box lies outside the picture"
+    written = pd.read_csv(done.annotations_file)
+    assert written.columns.tolist() == [PATH, "expression"]  # The boxes are not the crops'.
+    assert written["expression"].tolist() == [1, 2, 3, 4]
+    assert written[PATH][0] == "größe/two.face_20_30_96_96.bmp.png"
+    assert all(size_of(done.images / name) == (32, 32) for name in written[PATH])
+    # Another CSV with another face of the same picture leaves these crops as they are.
+    before = (done.images / written[PATH][0]).read_bytes()
+    text = f"{PATH},face_x,face_y,face_width,face_height\ngröße/two.bmp,200,60,150,150\n"
+    (photos / "test.csv").write_text(text)
+    run(photos, annotations=photos / "test.csv")
+    assert (done.images / written[PATH][0]).read_bytes() == before
+    assert run(photos).table.equals(table)
+
+
+@pytest.mark.parametrize("box", ["20,30,0,96", "20,30,,96", "20,x,96,96", "20,nan,96,96"])
+def test_a_wrong_box_is_named(photos, box):
+    header = f"{PATH},face_x,face_y,face_width,face_height\n"
+    (photos / "train.csv").write_text(f"{header}one.jpg,{box}\n")
+    with pytest.raises(InputError, match=r"row 0 \(line 2\): the box is .*: not four numbers"):
+        run(photos)
+    (photos / "train.csv").write_text(f"{header}one.jpg,1,2,30,30\none.jpg,1.0,2,30,30\n")
+    with pytest.raises(InputError, match="one.jpg is already in row 0"):
+        run(photos)
+    (photos / "train.csv").write_text(f"{PATH},face_x,face_y\none.jpg,1,2\n")
+    with pytest.raises(InputError, match="columns face_width, face_height is missing"):
+        run(photos)
+
+
+def test_several_faces_without_a_box_may_be_skipped(photos):
+    done = run(photos, several="skip", on_no_face="keep")
+    assert done.table["status"].tolist()[:3] == ["aligned", "skipped", "kept"]
+    assert done.table["reason"][1] == "2 faces and no box that says which"
+    assert "größe" not in done.annotations_file.read_text(encoding="utf-8")
+
+
 def test_pictures_without_a_face_may_be_kept(photos):
     done = run(photos, on_no_face="keep")
     assert done.table["status"].tolist() == ["aligned", "aligned", "kept", "skipped", "skipped"]
@@ -61,13 +111,13 @@ def test_pictures_without_a_face_may_be_an_error(photos):
 
 
 def test_all_faces_of_a_folder(photos):
-    done = run(photos, annotations=None, which="all")
+    done = run(photos, annotations=None, several="all")
     files = {p.relative_to(done.images).as_posix() for p in done.images.rglob("*.*")}
     assert files == {"one.face0.jpg", "größe/two.face0.bmp.png", "größe/two.face1.bmp.png"}
     assert done.annotations_file is None
     assert len(done.table) == 5  # one, two twice, none, cut
     with pytest.raises(InputError, match="a label is one person's"):
-        run(photos, which="all")
+        run(photos, several="all")
 
 
 def test_a_run_goes_on_where_it_was_interrupted(photos):
@@ -142,9 +192,9 @@ def test_annotations_get_new_paths_and_lose_knn_with_a_row(tmp_path):
     (tmp_path / "in.csv").write_text(f"{PATH},expression,knn\na.tif,01,1\nb.jpg,2,0\n")
     table = read_table(tmp_path / "in.csv")
     assert table["expression"].tolist() == ["01", "2"]  # as they are
-    both = rewritten(table, {"a.tif": "a.tif.png", "b.jpg": "b.jpg"})
+    both = rewritten(table, {("a.tif", None): "a.tif.png", ("b.jpg", None): "b.jpg"})
     assert both[PATH].tolist() == ["a.tif.png", "b.jpg"] and "knn" in both
-    one = rewritten(table, {"b.jpg": "b.jpg"})
+    one = rewritten(table, {("b.jpg", None): "b.jpg"})
     assert one[PATH].tolist() == ["b.jpg"] and "knn" not in one
 
 

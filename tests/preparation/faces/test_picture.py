@@ -9,4 +9,6 @@ def test_which_face():
     assert chosen(faces, "largest", (300, 400, 3)) == faces[:1]
     assert chosen(faces, "central", (300, 400, 3)) == faces[1:]  # Centers (30, 30) and (195, 145).
     assert chosen(faces, "all", (300, 400, 3)) == faces
+    assert chosen(faces, "skip", (300, 400, 3)) == []
+    assert chosen(faces[:1], "skip", (300, 400, 3)) == faces[:1]
     assert chosen([], "central", (300, 400, 3)) == []
