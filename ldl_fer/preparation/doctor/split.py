@@ -16,7 +16,6 @@ from ldl_fer.data.annotation_checks import (
     VALENCE,
     AnnotationError,
     Problem,
-    absent,
     check_columns,
     check_neighbors,
     check_numbers,
