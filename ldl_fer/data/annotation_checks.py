@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.config.checks import plain_names
 from ldl_fer.data.pictures import decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
@@ -115,7 +116,11 @@ def check_numbers(
     """Checks the cells of labels, valence, arousal and, if all classes have them, votes.
 
     With `plane` False, cells of valence and arousal may be `absent`.
+
+    Raises:
+      InputError: a class has no plain name.
     """
+    plain_names("class_names", class_names)
     classes = len(class_names)
     names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
     unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
