@@ -4,7 +4,7 @@ A range is a function of a setting's name and value that raises InputError; it s
 help of each setting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin
 
 from ldl_fer.errors import InputError
@@ -84,6 +84,23 @@ def distinct_names(name: str, value: tuple[str, ...]) -> None:
         raise InputError(
             f"{name} are two or more names that differ in more than case, not {value!r}"
         )
+    plain_names(name, value)
+
+
+def plain_names(name: str, value: Sequence[str]) -> None:
+    """Allows names that are none of a list's own signs: brackets, quotes, a comma too many."""
+    for one in value:
+        if (
+            one != one.strip()
+            or "," in one
+            or not one
+            or one[0] in "[({\"'`"
+            or one[-1] in "]}\"'`"
+        ):
+            raise InputError(
+                f"{name} has the name {one!r}: give names, none empty, with a comma between two "
+                "and nothing around them, as Calm,Glad"
+            )
 
 
 def checkpoint_interval(name: str, value: str) -> tuple[int, float]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.config.checks import plain_names
 from ldl_fer.data.pictures import decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
@@ -28,6 +29,7 @@ ANNOTATOR = "annotator"
 BOX = ("face_x", "face_y", "face_width", "face_height")  # of the labeled face, pixels
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
+_ABSENT = -2.0  # AffectNet's mark of a value that is not there
 _SHOWN = 20
 Problem = tuple[int | None, str]
 
@@ -92,6 +94,12 @@ def numbers(texts: Sequence[str]) -> np.ndarray:
     return np.array([number(text) for text in texts], np.float64)
 
 
+def absent(cells: Sequence[str]) -> np.ndarray:
+    """Returns bool [N]: cells of valence or arousal without one: empty, nan, or AffectNet's -2."""
+    marked = np.array([cell.strip().lower() in ("", "nan") for cell in cells], bool)
+    return marked | (numbers(cells) == _ABSENT)
+
+
 def check_columns(texts: dict[str, list[str]], plane: bool = True) -> list[Problem]:
     """Finds columns that are missing; with `plane` False, valence and arousal may be."""
     there = ", ".join(texts)
@@ -108,8 +116,12 @@ def check_numbers(
 ) -> list[Problem]:
     """Checks the cells of labels, valence, arousal and, if all classes have them, votes.
 
-    With `plane` False, cells of valence and arousal may be empty.
+    With `plane` False, cells of valence and arousal may be `absent`.
+
+    Raises:
+      InputError: a class has no plain name.
     """
+    plain_names("class_names", class_names)
     classes = len(class_names)
     names = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
     unit = (lambda x: np.abs(x) <= 1, "a number in [-1, 1]")
@@ -130,7 +142,7 @@ def check_numbers(
         cells = texts.get(name, ())
         wrong = ~fits(numbers(cells))
         if name in (VALENCE, AROUSAL) and not plane:
-            wrong &= np.array([cell != "" for cell in cells], bool)
+            wrong &= ~absent(cells)
         for row in np.flatnonzero(wrong).tolist():
             problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
     return problems

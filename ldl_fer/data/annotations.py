@@ -37,6 +37,7 @@ from ldl_fer.data.annotation_checks import (
     VALENCE,
     AnnotationError,
     Problem,
+    absent,
     check_columns,
     check_neighbors,
     check_numbers,
@@ -153,8 +154,8 @@ def read_annotations(
       min_rows: fewest rows accepted: K + 1 where neighbors are needed.
       progress: show a bar where decoding takes longer than two seconds.
       knn: False drops a knn column unread, for callers that make it anew.
-      plane: False: valence and arousal may be absent or empty, for callers that need no neighbors;
-        they are NaN then.
+      plane: False: valence and arousal may be missing or `absent`, for callers that need no
+        neighbors; they are NaN then.
 
     Raises:
       AnnotationError: anything is wrong; it lists all that is.
@@ -177,14 +178,14 @@ def read_annotations(
     kinds: dict[str, Callable[[list[str]], Any]] = {
         PATH: list,
         NEIGHBORS: list,
-        VALENCE: numbers,
-        AROUSAL: numbers,
+        VALENCE: _where_known,
+        AROUSAL: _where_known,
     }
     kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
     columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
-    absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
+    missing = [name for name in (VALENCE, AROUSAL) if name not in columns]
     return Annotations(
-        pd.DataFrame(columns).assign(**dict.fromkeys(absent, np.nan)), tuple(class_names)
+        pd.DataFrame(columns).assign(**dict.fromkeys(missing, np.nan)), tuple(class_names)
     )
 
 
@@ -237,6 +238,10 @@ def read_text(path: str | Path) -> str:
         line = data[: error.start].count(b"\n") + 1
         cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
         raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
+
+
+def _where_known(texts: Sequence[str]) -> np.ndarray:
+    return np.where(absent(texts), np.nan, numbers(texts))
 
 
 def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:

@@ -16,13 +16,17 @@ from typing import Any
 import numpy as np
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import damage
+from ldl_fer.files import CHECKSUMS, damage
 
 SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
 INDEX_ENTRY = struct.Struct("<qq")  # a payload's offset and length
 _CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
+_OTHER = (
+    "A data set is an annotation CSV, its pictures' folder being given beside it (--..._image_dir; "
+    "are the two swapped?), or a folder that ldl-fer records made."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +69,22 @@ class Manifest:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
+def _cure(folder: str | Path) -> str:
+    """Returns what to do about damaged records; deleting is said of nothing but records."""
+    folder = Path(folder)
+    made_here = folder.is_dir() and any(folder.iterdir()) and not strange_file(folder)
+    return _CURE if made_here else _OTHER
+
+
+def strange_file(folder: str | Path) -> str | None:
+    """Returns the name of a file in a folder that records have not; None where all are theirs."""
+    known = {MANIFEST, ANNOTATIONS, CHECKSUMS}
+    for file in sorted(Path(folder).iterdir()):
+        if file.is_dir() or (file.name not in known and file.suffix not in (".tfrecord", ".index")):
+            return file.name
+    return None
+
+
 def manifest_file(folder: str | Path) -> Path:
     """Returns the path of a folder's manifest.
 
@@ -73,7 +93,9 @@ def manifest_file(folder: str | Path) -> Path:
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
-        raise InputError(f"{folder}: not a folder of records: it has no {MANIFEST}. {_CURE}")
+        raise InputError(
+            f"{folder}: not a folder of records: it has no {MANIFEST}. {_cure(folder)}"
+        )
     return path
 
 
@@ -92,7 +114,8 @@ def read_manifest(folder: str | Path) -> Manifest:
         version = fields["schema_version"]
         if version != SCHEMA_VERSION:
             raise InputError(
-                f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}. {_CURE}"
+                f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}. "
+                f"{_cure(folder)}"
             )
         for name in ("class_names", "class_counts"):
             fields[name] = tuple(fields[name])
@@ -101,7 +124,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: damaged ({error}). {_CURE}") from error
+        raise InputError(f"{path}: damaged ({error}). {_cure(folder)}") from error
     _check_files(manifest, Path(folder))
     return manifest
 
@@ -109,7 +132,9 @@ def read_manifest(folder: str | Path) -> Manifest:
 def _check_files(manifest: Manifest, folder: Path) -> None:
     firsts = np.cumsum([0, *(shard.count for shard in manifest.shards)]).tolist()
     if firsts != [*(shard.first_sample_id for shard in manifest.shards), manifest.count]:
-        raise InputError(f"{folder / MANIFEST}: its shards do not add up to its count. {_CURE}")
+        raise InputError(
+            f"{folder / MANIFEST}: its shards do not add up to its count. {_cure(folder)}"
+        )
     needed = {MANIFEST, ANNOTATIONS}
     for shard in manifest.shards:
         needed |= {shard.name, shard.index_name}
@@ -118,8 +143,8 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
         for path, size in sizes.items():
             if path.is_file() and path.stat().st_size != size:
                 raise InputError(
-                    f"{path}: {path.stat().st_size} bytes, but {size} were written. {_CURE}"
+                    f"{path}: {path.stat().st_size} bytes, but {size} were written. {_cure(folder)}"
                 )
     found = damage(folder, needed, progress=True)
     if found:
-        raise InputError(f"{found}. {_CURE}")
+        raise InputError(f"{found}. {_cure(folder)}")

@@ -8,6 +8,15 @@ from ldl_fer.data.manifest import manifest_file
 from ldl_fer.errors import InputError
 
 
+def is_csv(path: str | Path) -> bool:
+    """Returns whether a data set's path is that of an annotation CSV: any file is one.
+
+    So is a path where nothing is but whose name says so; a folder never is.
+    """
+    path = Path(path)
+    return path.is_file() or (path.suffix.lower() == ".csv" and not path.is_dir())
+
+
 def check_data(*paths: str) -> None:
     """Looks for annotation CSVs and folders of shards; empty paths are left out.
 
@@ -15,7 +24,7 @@ def check_data(*paths: str) -> None:
       InputError: a CSV that cannot be read, or no folder of shards.
     """
     for path in filter(None, paths):
-        if path.endswith(".csv"):
+        if is_csv(path):
             read_text(path)
         else:
             manifest_file(path)
@@ -46,7 +55,7 @@ def check_sources(data: DataConfig) -> None:
     if not data.val_data_path:
         if data.select_on_test:
             raise InputError("--select_on_test needs the test set as --val_data_path.")
-        if not data.train_data_path.endswith(".csv"):
+        if Path(data.train_data_path).is_dir():
             raise InputError(
                 f"{data.train_data_path} is a folder of shards, from which no validation set can "
                 "be split (neighbors are stored in it). Give --val_data_path, or the CSV itself."

@@ -20,7 +20,14 @@ from tqdm import tqdm
 
 from ldl_fer import __version__
 from ldl_fer.data.annotations import Annotations
-from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, Manifest, read_manifest
+from ldl_fer.data.manifest import (
+    ANNOTATIONS,
+    MANIFEST,
+    SCHEMA_VERSION,
+    Manifest,
+    read_manifest,
+    strange_file,
+)
 from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
@@ -188,7 +195,7 @@ def _write_samples(
         raise InputError(
             f"{image_dir}: {len(problems)} of {len(annotations)} pictures cannot be read:\n  "
             + "\n  ".join(lines)
-            + "\nCheck the image folder, replace these files or remove their rows. Nothing was "
+            + "\nCheck the image folder, replace these files or leave their rows out. Nothing was "
             "written."
         )
     return copied
@@ -223,8 +230,12 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
 def _check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder}: exists and is not a folder of records. Name another one.")
+    strange = strange_file(folder) if folder.is_dir() else folder.name
+    if strange:
+        raise InputError(
+            f"{folder}: exists and is not a folder of records: they have no {strange}. Name "
+            "another one."
+        )
     if not overwrite:
         raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
 

@@ -12,7 +12,7 @@ from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import PATH, image_problems
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.holdout import SOURCE_ROW, split_annotations
-from ldl_fer.data.paths import check_sources
+from ldl_fer.data.paths import check_sources, is_csv
 from ldl_fer.data.pooled_records import PooledRecords, pool_pictures
 from ldl_fer.data.records import Records, prepare_records
 from ldl_fer.errors import InputError
@@ -97,7 +97,7 @@ def open_records(
     Raises:
       InputError: unreadable data, or shards of another image size, K or classes.
     """
-    if path.endswith(".csv"):
+    if is_csv(path):
         annotations = _usable(data, path, image_dir, neighbors, annotations)
         return prepare_records(
             path,
@@ -140,7 +140,7 @@ def open_pooled(
     Raises:
       InputError: unreadable data, or a folder of shards.
     """
-    if not path.endswith(".csv"):
+    if not is_csv(path):
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
     annotations = _usable(data, path, image_dir, neighbors, annotations)
     paths = [Path(image_dir) / name for name in annotations.paths]

@@ -48,7 +48,7 @@ def run() -> None:
 
 
 def main(names: list[str]) -> None:
-    from ldl_fer.data.paths import check_data, check_files
+    from ldl_fer.data.paths import check_data, check_files, is_csv
 
     given = flags.FLAGS
     known = ", ".join(EXPERIMENTS)
@@ -63,7 +63,7 @@ def main(names: list[str]) -> None:
         ("--train_data_path", config.data.train_data_path),
         ("--test_data_path", given.test_data_path),
     ):
-        if not value.endswith(".csv"):
+        if not is_csv(value):
             raise InputError(f"{flag}={value} must be an annotation CSV: its labels are changed.")
     try:
         seeds = tuple(int(seed) for seed in given.seeds)

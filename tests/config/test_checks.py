@@ -37,6 +37,13 @@ def test_values_out_of_range_are_refused(name, value):
         ("epochs", 2.0),
         ("class_names", ("Calm",)),
         ("class_names", ("Calm", "Calm")),
+        ("class_names", ("Calm", "Glad", "")),
+        ("class_names", ("Calm", " Glad")),
+        ("class_names", ("[Calm", "Glad]")),
+        ("class_names", ("'Calm'", "'Glad'")),
+        ("class_names", ('"Calm', 'Glad"')),
+        ("class_names", ("(Calm", "Glad)")),
+        ("class_names", ("Calm,Glad", "Sad")),
         ("class_names", ("Calm", "Glad", "calm")),  # both would fill the column votes_calm
         ("run_dir", "a\0b"),
         ("flip", "yes"),

@@ -7,6 +7,9 @@ from helpers.annotation_files import GOOD, HEADER, csv_file, problems_of
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
+from ldl_fer.preparation.doctor.split import read_split
 
 
 @pytest.mark.parametrize(
@@ -135,3 +138,15 @@ def test_every_image_is_decoded_over_many_chunks(tmp_path):
         (tmp_path / f"{row}.png").write_bytes(image[:20] if row in bad else image)
     path = csv_file(tmp_path, *(f"{row}.png,0,0,0" for row in range(300)))
     assert [row for row, _ in problems_of(path, image_dir=tmp_path)] == sorted(bad)
+
+
+@pytest.mark.parametrize("names", [("Calm", "Glad", ""), ("[Calm", "Glad]"), ("'Calm'", "'Glad'")])
+def test_every_reader_refuses_names_that_are_none(tmp_path, names):
+    path = csv_file(tmp_path, "a.png,0,0,0", "b.png,1,0,0")
+    for read in (
+        lambda: read_annotations(path, None, names),
+        lambda: read_partial_annotations(path, names),
+        lambda: read_split("train", path, tmp_path, names),
+    ):
+        with pytest.raises(InputError, match="class_names has the name"):
+            read()

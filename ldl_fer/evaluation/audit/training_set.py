@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.paths import is_csv
 from ldl_fer.data.pictures import picture_bytes
 from ldl_fer.data.records import Records
 from ldl_fer.data.samples import read_samples
@@ -52,7 +53,7 @@ def training_set(
     run.check_samples()
     config = run.config()
     path = Path(annotations or config.data.train_data_path)
-    if path.suffix == ".csv":
+    if is_csv(path):
         folder = Path(image_dir or config.data.train_image_dir)
         if not path.exists() or not folder.is_dir():
             raise InputError(

@@ -13,6 +13,7 @@ from ldl_fer import files
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.batches import decode
+from ldl_fer.data.paths import is_csv
 from ldl_fer.data.pictures import pictures_in, read_pictures
 from ldl_fer.data.records import Records
 from ldl_fer.errors import InputError
@@ -174,7 +175,7 @@ def representative_pictures(
     name = data.train_data_path
     if not name or not Path(name).exists():
         raise InputError(f"the run's training set {name or '(none named)'} is not there.")
-    if name.endswith(".csv"):
+    if is_csv(name):
         names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
         chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
         pictures, total = read_pictures(chosen, data.image_size, text), len(names)

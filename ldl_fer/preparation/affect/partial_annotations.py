@@ -1,6 +1,6 @@
 """Reads, fills and writes an annotation CSV in which valence and arousal may be missing.
 
-Missing is an empty cell, "nan", or AffectNet's -2, or the whole column. Everything else is checked
+Missing is what `annotation_checks.absent` calls so, or the whole column. Everything else is checked
 as `data.annotations` does, and other columns are carried along to the letter.
 """
 
@@ -20,6 +20,7 @@ from ldl_fer.data.annotation_checks import (
     PATH,
     VALENCE,
     AnnotationError,
+    absent,
     check_columns,
     check_numbers,
     check_paths,
@@ -29,7 +30,6 @@ from ldl_fer.files import write_whole
 
 SOURCE = "valence_arousal_source"
 GIVEN = "given"  # in that column: values that were there before
-_MISSING = ("", "nan", "-2", "-2.0")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,13 +135,13 @@ def read_partial_annotations(
     texts, lines, problems = parse_csv(csv_path)
     for name in (VALENCE, AROUSAL):
         texts.setdefault(name, [""] * len(lines))
-        texts[name] = ["" if text.strip().lower() in _MISSING else text for text in texts[name]]
+        cells = zip(texts[name], absent(texts[name]), strict=True)
+        texts[name] = ["" if missing else text for text, missing in cells]
     ragged = {row for row, _ in problems}
     problems += check_columns(texts)
     if not lines:
         problems.append((None, "has no rows"))
-    stand_in = {name: [text or "0" for text in texts[name]] for name in (VALENCE, AROUSAL)}
-    cells = check_numbers({**texts, **stand_in}, class_names)
+    cells = check_numbers(texts, class_names, plane=False)
     if PATH in texts:
         cells += check_paths(texts[PATH], None, False, texts.get(ANNOTATOR))
     problems += [problem for problem in cells if problem[0] not in ragged]

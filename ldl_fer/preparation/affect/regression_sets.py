@@ -3,11 +3,13 @@
 TensorFlow is not loaded here: mistakes in the arguments are named first.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.holdout import split_annotations
+from ldl_fer.data.paths import is_csv
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 
@@ -21,7 +23,7 @@ def check_sources(data: DataConfig) -> None:
         raise InputError(
             "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
         )
-    if not data.val_data_path and not data.train_data_path.endswith(".csv"):
+    if not data.val_data_path and Path(data.train_data_path).is_dir():
         raise InputError(
             f"{data.train_data_path} is a folder of shards, from which no validation set can be "
             "split. Give --val_data_path, or the CSV itself."
@@ -63,7 +65,7 @@ def opened_set(
     Raises:
       InputError: as `read_partial_annotations` and `open_records`; fewer than two rows have values.
     """
-    if not path.endswith(".csv"):
+    if not is_csv(path):
         return opened(data, path, image_dir, 0)
     return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
 

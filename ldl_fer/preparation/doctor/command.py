@@ -67,8 +67,9 @@ def _define_flags() -> None:
         flags.DEFINE_integer(
             "num_neighbors",
             DataConfig().num_neighbors,
-            "K, neighbors whose labels are compared.",
-            lower_bound=1,
+            "K, neighbors whose labels are compared; 0 for a method that reads none, as "
+            "cross_entropy: it needs no valence-arousal.",
+            lower_bound=0,
         )
         flags.DEFINE_integer(
             "min_side",

@@ -31,7 +31,7 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             MISTAKE,
             ~readable,
             "cannot be read",
-            "Replace or remove these; if it is all of them, check --image_dir.",
+            "Replace these, or leave their rows out; if it is all of them, check --image_dir.",
             lambda picture: pictures.problems[picture],
         ),
         _listed(
@@ -49,7 +49,7 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             DOUBTFUL,
             blank,
             "are blank or almost",
-            "Remove these rows.",
+            "Leave these rows out of the CSV.",
             lambda picture: f"standard deviation {pictures.contrast[picture]:.1f} of 255",
         ),
     ]
@@ -138,7 +138,7 @@ def _compared(
         "across": (
             across,
             f"in two splits ({where})",
-            "Remove the rows listed: those of the "
+            "Leave out of the CSV the rows listed: those of the "
             "earlier split, so that nothing is learned from what is measured on.",
         ),
         "other label": (
@@ -149,7 +149,7 @@ def _compared(
         "same label": (
             DOUBTFUL,
             "of one split with one label",
-            "Remove one row of each, unless they are to count twice.",
+            "Leave one row of each out of the CSV, unless they are to count twice.",
         ),
     }
     findings = []

@@ -18,8 +18,8 @@ _FEWEST = 20  # rows of a class, below which nothing is usual
 _MOST_FITTED = 5000  # rows that a class' center and spread are estimated from
 _NO_BETTER = 1.2  # times chance, below which neighbors say nothing about the label
 _FILL = (
-    "`ldl-fer affect` fills both columns; see its --help. Training by "
-    "--method=cross_entropy needs a number there too, but does not use it."
+    "`ldl-fer affect` fills both columns; see its --help. Methods without neighbors, as "
+    "cross_entropy, train without: --num_neighbors=0 looks at a set for those."
 )
 
 
@@ -30,13 +30,15 @@ def check_plane(
 
     Args:
       splits: of the data set.
-      num_neighbors: K of the neighbors whose labels are compared.
+      num_neighbors: K of the neighbors whose labels are compared; 0: of a method without, which
+        needs no valence-arousal.
       progress: show a bar where finding them takes longer than two seconds.
     """
     findings = []
     for split in splits:
-        findings += _missing(split) + _saturated(split) + _unusual(split)
-        if split.name == "train":
+        needed = split.name == "train" and num_neighbors > 0
+        findings += _missing(split, needed) + _saturated(split) + _unusual(split)
+        if needed:
             findings += _agreement(split, num_neighbors, progress)
     return findings
 
@@ -68,12 +70,13 @@ def unusual_distances(split: Split) -> np.ndarray:
     return distances
 
 
-def _missing(split: Split) -> list[Finding]:
+def _missing(split: Split, needed: bool) -> list[Finding]:
     absent = np.flatnonzero(np.isnan(split.valence_arousal).any(axis=1))
     values = {"split": split.name, "rows": len(split), "absent": len(absent)}
-    if len(absent) and split.name != "train":
+    if len(absent) and not needed:
         text = (
-            f"{split.name}: {len(absent)} of {len(split)} rows have none; only training needs it."
+            f"{split.name}: {len(absent)} of {len(split)} rows have none; only training with "
+            "neighbors needs it."
         )
         return [Finding("valence-arousal", FINE, text, values=values)]
     if len(absent):
@@ -89,7 +92,7 @@ def _missing(split: Split) -> list[Finding]:
             )
         ]
     spread = split.valence_arousal.std(axis=0)
-    if len(split) > 1 and spread.max() < 1e-6:
+    if len(split) > 1 and spread.max() < 1e-6 and needed:
         text = f"{split.name}: valence and arousal are the same in all rows."
         return [Finding("valence-arousal", MISTAKE, text, _FILL, values=values)]
     text = f"{split.name}: every row has valence and arousal."

@@ -26,8 +26,6 @@ from ldl_fer.data.annotations import parse_csv
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.doctor.finding import Row
 
-_ABSENT = -2.0  # AffectNet's mark of a value that is not there
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -89,11 +87,10 @@ def read_split(
     for axis, column in enumerate((VALENCE, AROUSAL)):
         cells = texts.get(column, [""] * len(lines))
         values = numbers(cells)
-        absent = (values == _ABSENT) | [cell.strip().lower() in ("", "nan") for cell in cells]
         plane[:, axis] = np.where(np.abs(values) <= 1.0, values, np.nan)
-        texts[column] = ["0" if no else cell for no, cell in zip(absent, cells, strict=True)]
+        texts[column] = cells
     plane[np.isnan(plane).any(axis=1)] = np.nan
-    found = check_numbers(texts, class_names)
+    found = check_numbers(texts, class_names, plane=False)
     found += check_paths(texts[PATH], None, False, texts.get(ANNOTATOR))
     if NEIGHBORS in texts:
         found += check_neighbors(texts[NEIGHBORS])

@@ -65,7 +65,7 @@ def draw_faces(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
             f"{folder} is there and is not this set of drawn faces ({json.dumps(settings)}); "
-            "remove it or name another folder"
+            "name another folder"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (

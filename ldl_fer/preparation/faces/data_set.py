@@ -133,7 +133,7 @@ def align_data_set(
             if on_no_face == FAIL and left_out:
                 row = f"{annotations}: row {rows[job]}: " if rows else ""
                 raise InputError(
-                    f"{row}{image_dir / record[PATH]}: {record['reason']}. Remove it, or choose "
+                    f"{row}{image_dir / record[PATH]}: {record['reason']}. Leave it out, or choose "
                     "--on_no_face=skip or keep. The pictures before it are not done again."
                 )
             records.append(record)

@@ -200,7 +200,7 @@ def read_journal(journal: Path, settings: Mapping[str, Any]) -> dict[Job, dict]:
         changed = ", ".join(name for name in settings if former.get(name) != settings[name])
         raise InputError(
             f"{journal.parent} holds faces that were made with another {changed} ({former}). "
-            "Name another --output_dir, or remove this one."
+            "Name another --output_dir."
         )
     return {(line[PATH], line["box"] and tuple(line["box"])): line for line in lines}
 

@@ -69,7 +69,7 @@ def read_label_list(
             continue
         if not rows:
             problems.append(
-                f"line {line}: no row has the file {file}; remove the line or give --skip_unmatched"
+                f"line {line}: no row has the file {file}; correct it or give --skip_unmatched"
             )
         elif len(rows) > 1:
             problems.append(

@@ -7,7 +7,12 @@ from helpers.made_up_split import made_up_split
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.preparation.datasets import READERS
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE
-from ldl_fer.preparation.doctor.label_order import check_label_order, known_orders, plane_fits
+from ldl_fer.preparation.doctor.label_order import (
+    best_order,
+    check_label_order,
+    known_orders,
+    plane_fits,
+)
 
 RAF_DB = READERS["raf_db"]
 ORDERS = known_orders(CLASS_NAMES)
@@ -92,3 +97,15 @@ def test_real_faces_have_their_own_order(ferplus):
         (finding,) = check_label_order([wrong])
         assert finding.level == MISTAKE
         assert finding.values["order"] == [CLASS_NAMES[k] for k in order]
+
+
+@pytest.mark.parametrize("pair", [("Sad", "Anger"), ("Happy", "Sad"), ("Neutral", "Fear")])
+def test_two_exchanged_classes_are_doubted(pair):
+    first, second = (CLASS_NAMES.index(name) for name in pair)
+    labels = TRUE.copy()
+    labels[first == TRUE], labels[second == TRUE] = second, first
+    right = made_up_split(TRUE)
+    assert best_order(right) == tuple(range(7))
+    (finding,) = check_label_order([made_up_split(labels, right.valence_arousal)])
+    assert finding.level in (DOUBTFUL, MISTAKE)
+    assert all(f"{name} (given as" in finding.text for name in pair)

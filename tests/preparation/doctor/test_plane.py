@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from helpers.annotation_files import csv_file
 from helpers.made_up_split import made_up_split
 
+from ldl_fer.data.annotation_checks import AnnotationError
+from ldl_fer.data.annotations import read_annotations
 from ldl_fer.preparation.doctor import plane as plane_checks
+from ldl_fer.preparation.doctor.class_counts import check_cells
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE
 from ldl_fer.preparation.doctor.plane import check_plane, unusual_distances
+from ldl_fer.preparation.doctor.split import read_split
 
 LABELS = np.tile(np.arange(7), 60)
 
@@ -110,3 +115,24 @@ def test_bars_are_shown_if_they_are_wanted(monkeypatch, progress):
     monkeypatch.setattr(plane_checks, "nearest_neighbors", nearest)
     check_plane([made_up_split(LABELS, np.zeros([len(LABELS), 2]))], 3, progress)
     assert asked == [(3, progress)]
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_a_method_without_neighbors_needs_no_values(value):
+    split = made_up_split(LABELS, np.full([len(LABELS), 2], value))
+    assert {finding.level for finding in check_plane([split], 0)} == {FINE}
+
+
+@pytest.mark.parametrize("cells", [",", "-2,-2", "-2.0,nan", " NaN ,", "0.5,-0.5", "3,0", "x,0"])
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_the_doctor_and_training_agree_on_what_is_needed(tmp_path, cells, name):
+    path = csv_file(tmp_path, f"a.png,0,{cells}", "b.png,1,0.1,0.2", "c.png,2,0.3,0.2")
+    for neighbors in (0, 1):
+        try:
+            read_annotations(path, plane=name == "train" and neighbors > 0)
+            accepted = True
+        except AnnotationError:
+            accepted = False
+        split = read_split(name, path, tmp_path)
+        found = check_cells([split]) + check_plane([split], neighbors)
+        assert accepted == all(finding.level != MISTAKE for finding in found)
