@@ -120,7 +120,7 @@ def decoded_picture(path: str | Path) -> np.ndarray:
 
 def frame_rate(path: str | Path) -> float:
     """Returns frames per second of a video, from its header; 25 if that is not credible."""
-    rate = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+    rate = _opened(path).get(cv2.CAP_PROP_FPS)
     return rate if _SLOWEST <= rate <= _FASTEST else _USUAL_RATE
 
 
@@ -142,14 +142,21 @@ def _below(folder: Path) -> list[Path]:
     return files
 
 
+def _opened(path: str | Path) -> cv2.VideoCapture:
+    """Opens a video whose frames come upright: a phone's rotation stands in the file's header."""
+    video = cv2.VideoCapture(str(path))
+    video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # The default differs between versions.
+    return video
+
+
 def _frame_count(path: Path) -> int:
     """Returns the header's number of frames; 1 if it says nothing, or nonsense."""
-    count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
+    count = _opened(path).get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else 1
 
 
 def _frames(source: Source, every: int) -> Iterator[Frame]:
-    video, rate, number = cv2.VideoCapture(str(source.path)), frame_rate(source.path), 0
+    video, rate, number = _opened(source.path), frame_rate(source.path), 0
     try:
         while video.grab():
             if number % every == 0:

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers.color_model import write_picture, write_video
+from helpers.color_model import plain, turn_video, write_picture, write_video
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.sources import count_frames, find_sources, frames
@@ -52,6 +52,20 @@ def test_every_nth_frame_with_its_time(tmp_path, ending):
     brightness = [frame.load().mean() for frame in found]
     np.testing.assert_allclose(brightness, [0, 80, 160], atol=4)  # lossy
     assert [count_frames(sources, every) for every in (1, 4, 20)] == [11, 3, 1]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("every", [1, 3])
+def test_videos_of_phones_are_upright(tmp_path, degrees, every):
+    stored = plain((0, 0, 0), 48, 64)
+    stored[:24, :32] = 250
+    video = turn_video(write_video(tmp_path / "v.mp4", [stored] * 6), degrees)
+    upright = np.rot90(stored, -degrees // 90)  # clockwise
+    shown = [frame.load() for frame in frames(find_sources([video]), every)]
+    assert len(shown) == 6 // every
+    for image in shown:
+        assert image.shape == upright.shape
+        assert np.abs(image.astype(int) - upright).mean() < 5  # lossy
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "pipe.mp4"])
