@@ -158,10 +158,10 @@ def _write_samples(
     labels, points, votes = annotations.labels, annotations.valence_arousal, annotations.votes
     if votes is None:
         votes = np.zeros([len(annotations), len(annotations.class_names)], np.float32)
-    paths, copied, problems = annotations.paths, 0, []
+    paths, rows, copied, problems = annotations.paths, annotations.source_rows, 0, []
     for sample_id, image in enumerate(images):
         if isinstance(image, Exception):
-            problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
+            problems.append(f"row {rows[sample_id]}: {paths[sample_id]}: {image}")
             continue
         if problems:
             continue
