@@ -48,8 +48,8 @@ def check_place(path: str | Path, named: str = "") -> None:
     folder = next(parent for parent in parents if os.path.lexists(parent))
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         raise InputError(
-            f"{named or f'cannot write {path}'}: {folder} is no folder that can be written to. Name another place, or "
-            "correct its permissions."
+            f"{named or f'cannot write {path}'}: {folder} is no folder that can be written to. "
+            "Name another place, or correct its permissions."
         )
 
 
