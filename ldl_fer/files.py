@@ -16,6 +16,43 @@ CHECKSUMS = "SHA256SUMS"
 _CHECKSUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
+def made_folder(path: str | Path) -> Path:
+    """Makes a folder and its parents where there are none; returns its path.
+
+    Raises:
+      InputError: it cannot be made, is a file, or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {path}: {error.strerror}. Name another place, or correct the "
+            "permissions."
+        ) from error
+    check_place(path / "new", f"cannot write into {path}")
+    return path
+
+
+def check_place(path: str | Path, named: str = "") -> None:
+    """Checks that a file or folder can be made, before time is spent on it; makes nothing.
+
+    Args:
+      path: what is to be made; it may be there.
+      named: begins the message; empty: "cannot write" and the path.
+
+    Raises:
+      InputError: its folder, or the lowest parent that is there, is a file or cannot be written to.
+    """
+    parents = Path(path).absolute().parents
+    folder = next(parent for parent in parents if os.path.lexists(parent))
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise InputError(
+            f"{named or f'cannot write {path}'}: {folder} is no folder that can be written to. "
+            "Name another place, or correct its permissions."
+        )
+
+
 def write_whole(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all, making its folder where there is none.
 
@@ -38,7 +75,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made_folder(path.parent)
         try:
             yield partial
             os.replace(partial, path)
@@ -62,8 +99,8 @@ def claimed(path: str | Path) -> Iterator[bool]:
     from filelock import FileLock, Timeout  # loads asyncio, which --help does without
 
     path = Path(path)
+    made_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
         reason = error.strerror or error

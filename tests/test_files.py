@@ -13,7 +13,9 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import (
     CHECKSUMS,
     check_checksums,
+    check_place,
     claimed,
+    made_folder,
     same_file,
     sha256,
     values_without_home,
@@ -37,6 +39,23 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
         write_whole(path, "other")
     assert path.read_text(encoding="utf-8") == "é\n"
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_places_that_cannot_be_written_to(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file/a/b"):
+        with pytest.raises(InputError, match=f"cannot write into {path}"):
+            made_folder(path)
+        with pytest.raises(InputError, match="file is no folder that can be written to"):
+            check_place(path / "c", "--output=c")
+    check_place(tmp_path / "file")
+    check_place(tmp_path / "new/a/b.csv")
+    assert made_folder(str(tmp_path / "made/a")) == tmp_path / "made/a"
+    monkeypatch.setattr("os.access", lambda *_: False)  # as for who is not root
+    with pytest.raises(InputError, match=f"made/a: {tmp_path}/made/a is no folder that can"):
+        made_folder(tmp_path / "made/a")
+    with pytest.raises(InputError, match="made is no folder that can be written to"):
+        write_whole(tmp_path / "made/b.txt", "")
 
 
 def test_one_file_by_any_path(tmp_path):

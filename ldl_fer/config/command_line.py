@@ -7,15 +7,19 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import with_home
+from ldl_fer.files import check_place, with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
 HELP = ("--help", "-h", "-?", "--helpshort", "--helpfull")
+# Flags that name what a command writes: a file, or a folder.
+OUTPUTS = ("output", "output_dir", "records_dir", "draw", "runs_dir", "results_dir")
+OUTPUTS += ("data_dir", "checkpoints_dir")
 _MISSING = re.compile(  # absl's words
     r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
 )
@@ -52,6 +56,7 @@ def start(
         if argv[1:] and not positional:
             fail(f"unexpected argument {argv[1]!r}; flags start with --. See --help.")
         try:
+            _check_outputs()
             return main(*([argv[1:]] if positional else []))
         except InputError as error:
             fail(str(error))
@@ -98,6 +103,22 @@ def fail(text: str, code: int = USER_MISTAKE) -> NoReturn:
     """Ends the process with a sentence on standard error and an exit code."""
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def _check_outputs() -> None:
+    """Raises InputError where an output that was named cannot be made: before the work."""
+    from absl import flags
+
+    for name in OUTPUTS:
+        if name not in flags.FLAGS or not flags.FLAGS[name].present:
+            continue
+        given = flags.FLAGS[name].value or ()
+        for path in map(Path, [given] if isinstance(given, str) else given):
+            check_place(path, f"--{name}={path}")
+            if name != "output" and os.path.exists(path):
+                check_place(path / "new", f"--{name}={path}")
+            elif path.suffix and os.path.isdir(path):
+                raise InputError(f"--{name}={path} is a folder. Name a file in it.")
 
 
 def _stop(number: int, _: FrameType | None) -> None:

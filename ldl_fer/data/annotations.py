@@ -47,6 +47,7 @@ from ldl_fer.data.annotation_checks import (
 )
 from ldl_fer.files import write_whole
 
+SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
@@ -76,6 +77,13 @@ class Annotations:
     def labels(self) -> np.ndarray:
         """Int32 [N] in [0, C)."""
         return self.table[LABEL].to_numpy(np.int32)
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        """Int64 [N], the rows' numbers in the CSV; of a part, those in `source_row`."""
+        if SOURCE_ROW in self.table and self.table[SOURCE_ROW].dtype.kind == "i":
+            return self.table[SOURCE_ROW].to_numpy(np.int64)
+        return np.arange(len(self))
 
     @property
     def valence_arousal(self) -> np.ndarray:

@@ -5,10 +5,8 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from ldl_fer.data.annotation_checks import PATH
-from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.annotations import SOURCE_ROW, Annotations
 from ldl_fer.errors import InputError
-
-SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 
 
 def split_annotations(

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import io
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +17,8 @@ from ldl_fer.errors import InputError
 
 # Of files that are taken for pictures where a folder is searched, in lower case.
 PICTURE_ENDINGS = (
-    *(".bmp", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
+    *(".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".pjpeg"),
+    *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 JPEG_QUALITY = 95
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
@@ -25,6 +27,8 @@ _WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (Fals
 _WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
 _PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
+_GIF = (b"GIF87a", b"GIF89a")
+_HEIF = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # brands in its header
 _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
 _NOT_THERE = "Name the folder that the paths start from"
 _DAMAGED = "Replace it or leave it out"
@@ -68,13 +72,35 @@ def pictures_in(folder: str | Path) -> list[Path]:
     Raises:
       InputError: there is none.
     """
-    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
-    paths = sorted(path for path in found if path.is_file())
+    files = (path for path in files_below(folder) if path.suffix.lower() in PICTURE_ENDINGS)
+    paths = sorted(path for path in files if path.is_file())
     if not paths:
         raise InputError(
             f"{folder} holds no picture ({', '.join(PICTURE_ENDINGS)}). Name another folder."
         )
     return paths
+
+
+def files_below(folder: str | Path) -> Iterator[Path]:
+    """Yields all that is no folder in a folder and below; folders that cannot be read as well.
+
+    Links to folders are followed, but no folder is looked into twice; its own place comes before
+    links to it.
+    """
+    pending, seen, failed = deque([Path(folder)]), set[Path](), list[OSError]()
+    while pending:
+        start = pending.popleft()
+        if start.resolve() in seen:
+            continue
+        for place, folders, files in os.walk(start, onerror=failed.append):
+            seen.add(Path(place).resolve())
+            below = [Path(place, name) for name in sorted(folders)]
+            pending += [path for path in below if path.is_symlink()]
+            folders[:] = [
+                path.name for path in below if not path.is_symlink() and path.resolve() not in seen
+            ]
+            yield from (Path(place, name) for name in files)
+    yield from (Path(error.filename) for error in failed)
 
 
 def picture_bytes(path: str | Path) -> bytes:
@@ -187,6 +213,8 @@ def _check_size(content: bytes) -> None:
     """Raises ValueError for an empty file, JPEG 2000, a damaged PNG, or far too many pixels."""
     if not content:
         raise ValueError("the file is empty")
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIF:
+        raise ValueError("HEIC or AVIF, which is not read; save it as JPEG or PNG")
     if content.startswith(_JPEG_2000):
         raise ValueError("JPEG 2000, whose damage OpenCV does not survive; save it as PNG or JPEG")
     try:
@@ -207,6 +235,8 @@ def _decode(content: bytes, flags: int) -> np.ndarray:
 
     `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
     """
+    if content.startswith(_GIF):
+        return _decode_gif(content, flags)
     webp = content[8:12] == b"WEBP"
     if webp:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION  # OpenCV 4.11 does in any case, 4.14 does not.
@@ -223,6 +253,18 @@ def _decode(content: bytes, flags: int) -> np.ndarray:
     if picture.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
     return _webp_upright(content, picture) if webp else picture
+
+
+def _decode_gif(content: bytes, flags: int) -> np.ndarray:
+    """Decodes the first picture of a GIF as `_decode` does; OpenCV before 4.12 knows none."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("GIF",)) as first:
+            picture = np.asarray(first.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds.
+        raise ValueError("the picture is damaged or cut short") from error
+    if flags & cv2.IMREAD_ANYCOLOR and (picture == picture[..., :1]).all():
+        return picture[..., 0]
+    return picture if flags & cv2.IMREAD_COLOR_RGB else np.ascontiguousarray(picture[..., ::-1])
 
 
 def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
-from ldl_fer.files import without_home, write_checksums
+from ldl_fer.files import made_folder, without_home, write_checksums
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
@@ -165,10 +165,10 @@ def _write_samples(
     labels, points, votes = annotations.labels, annotations.valence_arousal, annotations.votes
     if votes is None:
         votes = np.zeros([len(annotations), len(annotations.class_names)], np.float32)
-    paths, copied, problems = annotations.paths, 0, []
+    paths, rows, copied, problems = annotations.paths, annotations.source_rows, 0, []
     for sample_id, image in enumerate(images):
         if isinstance(image, Exception):
-            problems.append(f"row {sample_id}: {paths[sample_id]}: {image}")
+            problems.append(f"row {rows[sample_id]}: {paths[sample_id]}: {image}")
             continue
         if problems:
             continue
@@ -216,7 +216,7 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     """
     folder = folder.resolve()
     _check_free(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(folder.parent)
     partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
     partial.mkdir()
     try:

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import PATH, image_problems
-from ldl_fer.data.annotations import Annotations, read_annotations
-from ldl_fer.data.holdout import SOURCE_ROW, split_annotations
+from ldl_fer.data.annotations import SOURCE_ROW, Annotations, read_annotations
+from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.paths import check_sources, is_csv
 from ldl_fer.data.pooled_records import PooledRecords, pool_pictures
 from ldl_fer.data.records import Records, prepare_records
@@ -170,9 +170,9 @@ def without_bad_images(
 
     Their former numbers are in the column `source_row`.
 
-    Which rows are left out, and why, is written to REPORT_DIR/skipped-<CSV>-<hash>.csv and found
-    there the next time, without looking at the pictures again. A report that is damaged or does
-    not fit the rows is made anew.
+    Which rows of the CSV are left out, and why, is written to
+    REPORT_DIR/skipped-<CSV>-<hash>.csv and found there the next time, without looking at the
+    pictures again. A report that is damaged or does not fit the rows is made anew.
 
     Args:
       annotations: all rows.
@@ -189,16 +189,17 @@ def without_bad_images(
     """
     name = f"skipped-{Path(csv_path).stem}-{annotations.identity(image_dir)}.csv"
     report = Path(report_dir) / name
-    skipped = _reported(report, annotations)
+    rows = annotations.source_rows
+    skipped = _reported(report, annotations.table[PATH].set_axis(rows))
     if skipped is None:
         found = image_problems(annotations.paths, Path(image_dir), progress)
-        paths, rows = annotations.paths, []
-        for row, problem in found:
-            if row is None:  # of all pictures
+        paths, bad = annotations.paths, []
+        for place, problem in found:
+            if place is None:  # of all pictures
                 raise InputError(f"{csv_path}: {problem}")
-            rows.append((row, paths[row], problem))
-        skipped = pd.DataFrame(rows, columns=["row", PATH, "problem"])
-        if len(rows) > MOST_SKIPPED * len(annotations):
+            bad.append((rows[place], paths[place], problem))
+        skipped = pd.DataFrame(bad, columns=["row", PATH, "problem"])
+        if len(bad) > MOST_SKIPPED * len(annotations):
             raise InputError(
                 f"{csv_path}: {len(found):,} of {len(annotations):,} pictures cannot be read, too "
                 f"many to skip, as: {found[0][1]}. Check the image folder {image_dir}."
@@ -212,21 +213,21 @@ def without_bad_images(
             f"{csv_path}: {len(skipped):,} of {len(annotations):,} pictures cannot be read and are "
             f"left out: {shown}\n  Report: {report}; delete it to have them looked at again."
         )
-    kept = np.ones(len(annotations), bool)
-    kept[skipped["row"].to_numpy(int)] = False
-    table = annotations.table
-    if SOURCE_ROW not in table:
-        table = table.assign(**{SOURCE_ROW: np.arange(len(table))})
+    kept = ~np.isin(rows, skipped["row"])
+    table = annotations.table.assign(**{SOURCE_ROW: rows})
     return Annotations(table, annotations.class_names).subset(np.flatnonzero(kept))
 
 
-def _reported(report: Path, annotations: Annotations) -> pd.DataFrame | None:
-    """Reads the report of an earlier run; None where there is none, or one that does not fit."""
+def _reported(report: Path, paths: pd.Series) -> pd.DataFrame | None:
+    """Reads the report of an earlier run; None where there is none, or one that does not fit.
+
+    Args:
+      report: the file.
+      paths: of the pictures, by row number in the CSV.
+    """
     try:
         skipped = pd.read_csv(report, dtype={"row": np.int64}, keep_default_na=False)
-        rows = skipped["row"].to_numpy()
-        in_range = ((rows >= 0) & (rows < len(annotations))).all()
-        fits = in_range and skipped[PATH].tolist() == annotations.table[PATH].iloc[rows].tolist()
+        fits = skipped[PATH].tolist() == paths.loc[skipped["row"]].tolist()
     except (OSError, ValueError, KeyError):
         return None
     return skipped if fits else None

@@ -67,7 +67,6 @@ class Sets:
             annotations = relabeled(annotations, annotations.labels)
         else:
             annotations = add_noise(annotations, noise.kind, noise.rate, seed)
-        self.folder.mkdir(parents=True, exist_ok=True)
         annotations.write(path)
         return path
 
@@ -80,7 +79,6 @@ class Sets:
             return sets | {f"{self.name} (other)": Path(self.other_test_data_path)}
         path = self._made(["test", ONE_VOTE.kind, f"seed-{seed}"], [self.test_data_path])
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
             annotations = self._read(self.test_data_path)
             add_noise(annotations, ONE_VOTE.kind, None, seed).write(path)
         return sets | {f"{self.name} (one vote)": path}

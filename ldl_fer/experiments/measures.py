@@ -30,7 +30,7 @@ from ldl_fer.data.sets import opener, training_records, training_sources
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import distribution_metrics, flip_detection
 from ldl_fer.experiments.tables import Variant
-from ldl_fer.files import whole_file
+from ldl_fer.files import made_folder, whole_file
 from ldl_fer.methods import training_data
 from ldl_fer.methods.baselines import smoothed_label
 from ldl_fer.networks.network import build_network
@@ -221,7 +221,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     digest.update(pooled.tobytes())
     file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        made_folder(folder)
         with whole_file(file) as partial:
             np.save(partial, _predictions(pooled, labels, classes, progress))
     return np.load(file)

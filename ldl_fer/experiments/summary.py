@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ldl_fer.experiments.tables import Experiment
-from ldl_fer.files import write_whole
+from ldl_fer.files import made_folder, write_whole
 from ldl_fer.plots import save_figure
 
 KEYS = ["method", "dataset", "noise", "setting"]
@@ -73,7 +73,7 @@ def write_results(
       command: how the results were made, for the record: `command_line_of`.
       planned: how many runs the experiment has, finished or not.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     summary = summarize(experiment, runs)
     runs = runs.assign(run_dir=runs["run_dir"].map(_relative))
     write_whole(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))

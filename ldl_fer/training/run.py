@@ -29,7 +29,7 @@ import numpy as np
 
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.files import sha256, whole_file, without_home, write_whole
+from ldl_fer.files import made_folder, sha256, whole_file, without_home, write_whole
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -94,7 +94,7 @@ class Run:
 
     def begin(self, config: Config) -> None:
         """Makes the folder and writes config.json and environment.json."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        made_folder(self.folder)
         write_whole(self.config_file, config.to_json())
         write_whole(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
 

@@ -19,6 +19,9 @@ def main(*names):
     return 1 if flags.FLAGS.do == "fail" else None
 def define_flags():
     flags.DEFINE_string("do", "", "What.")
+    if "writes" in positional:
+        flags.DEFINE_multi_string("output", [], "File.")
+        flags.DEFINE_string("output_dir", "/dev/null/unless/given", "Folder.")
     if "needy" in positional:
         flags.DEFINE_string("folder", None, "Where it is. Not a file.", required=True)
         flags.DEFINE_list("files", None, "Which.", required=True)
@@ -77,3 +80,26 @@ def test_a_reader_that_goes_away_leaves_no_traceback(argument):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
     assert (process.stderr.read(), process.wait()) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("flag", "error"),
+    [
+        ("--output={}/file/a.csv", "{}/file is no folder that can be written to"),
+        ("--output={}/folder.csv", "--output={}/folder.csv is a folder. Name a file in it."),
+        ("--output_dir={}/file", "{}/file is no folder that can be written to"),
+        ("--output_dir={}/file/a/b", "{}/file is no folder that can be written to"),
+    ],
+)
+def test_outputs_are_looked_at_before_the_work(tmp_path, flag, error):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    code, out, told = ended("writes", flag.format(tmp_path))
+    assert (code, out) == (2, "") and error.format(tmp_path) in told
+    assert "Traceback" not in told and told.count("\n") == 1
+
+
+def test_outputs_that_can_be_made_are_not_made_yet(tmp_path):
+    given = [f"--output={tmp_path}/a/b.csv", f"--output={tmp_path}/c.csv"]
+    assert ended("writes", *given, f"--output_dir={tmp_path}/d/e")[0] == 0
+    assert list(tmp_path.iterdir()) == []

@@ -78,10 +78,46 @@ def test_a_pipe_does_not_make_it_wait(tmp_path):
 @pytest.mark.parametrize("ending", PICTURE_ENDINGS)
 def test_what_counts_as_a_picture_can_be_read(tmp_path, ending):
     path = tmp_path / f"a{ending}"
-    gray = ending in (".pbm", ".pgm")
-    assert cv2.imwrite(str(path), np.full([8, 8] if gray else [8, 8, 3], 255, np.uint8))
+    kind = {".jfif": ".jpg", ".pjpeg": ".jpg"}.get(ending, ending)
+    if ending == ".gif":
+        Image.new("RGB", (8, 8), (255, 255, 255)).save(path)
+    else:
+        white = np.full([8, 8] if ending in (".pbm", ".pgm") else [8, 8, 3], 255, np.uint8)
+        path.write_bytes(cv2.imencode(kind, white)[1])
     assert pictures_in(tmp_path) == [path]
     assert read_picture(path, 8).min() > 250
+
+
+def test_linked_folders_are_looked_into_once(tmp_path):
+    for name in ("in/a.png", "away/b.png"):
+        _write(tmp_path / name, 0, 4, 4, 3)
+    for link in ("in/link", "in/again", "away/loop"):
+        (tmp_path / link).symlink_to(tmp_path / ("in" if "loop" in link else "away"))
+    found = [str(path.relative_to(tmp_path)) for path in pictures_in(tmp_path / "in")]
+    assert found == ["in/a.png", "in/again/b.png"]
+
+
+def test_the_first_picture_of_an_animated_gif():
+    first, second = np.zeros([8, 8, 3], np.uint8), np.full([8, 8, 3], 255, np.uint8)
+    first[:4] = (255, 0, 0)
+    file = io.BytesIO()
+    more = [Image.fromarray(second)]
+    Image.fromarray(first).save(file, "GIF", save_all=True, append_images=more)
+    np.testing.assert_array_equal(decoded_image(file.getvalue()), first)
+    stored, is_copy = stored_image(file.getvalue(), 8)
+    assert not is_copy
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), first)
+    gray, _ = stored_image(saved(Image.fromarray(second), "GIF"), 8)
+    assert Image.open(io.BytesIO(gray)).mode == "L"
+    for cut in (15, 30, len(file.getvalue()) // 2):
+        with pytest.raises(ValueError, match="damaged or cut short"):
+            decoded_image(file.getvalue()[:cut])
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
+def test_pictures_that_are_not_read_are_called_by_name(brand):
+    with pytest.raises(ValueError, match="HEIC or AVIF, which is not read; save it as JPEG"):
+        decoded_image(b"\0\0\0\x18ftyp" + brand + bytes(100))
 
 
 def test_pictures_of_a_folder(tmp_path):

@@ -10,6 +10,7 @@ from helpers.made_up_set import CLASS_NAMES, make_set, some_neighbors
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.sets import open_records, training_records, without_bad_images
@@ -180,6 +181,29 @@ def test_each_part_leaves_out_its_own_bad_pictures(data):
     training, validation = training_records(data, seed=0)
     rows = [set(part.annotations().table["source_row"]) for part in (training, validation)]
     assert rows[0] | rows[1] == set(range(COUNT)) - set(BAD) and not rows[0] & rows[1]
+
+
+def test_reports_of_parts_have_the_rows_of_the_csv(data, tmp_path):
+    for _ in range(2):  # the second time by the reports
+        parts = training_records(data, seed=0)
+        assert sum(len(part) for part in parts) == COUNT - len(BAD)
+    reports = map(pd.read_csv, (tmp_path / "records").glob("skipped-train-*.csv"))
+    found = pd.concat(reports).sort_values("row")
+    paths = read_annotations(data.train_data_path).paths
+    assert found["row"].tolist() == sorted(BAD)
+    assert found["subDirectory_filePath"].tolist() == [paths[row] for row in sorted(BAD)]
+
+
+def test_unreadable_pictures_of_a_part_have_the_rows_of_the_csv(data, tmp_path):
+    _, part = split_annotations(read_annotations(data.train_data_path), 0.25, 0)
+    row, path = part.table["source_row"][2], part.paths[2]
+    (tmp_path / "drawn/images" / path).write_bytes(b"")
+    neighbors = some_neighbors(len(part), NEIGHBORS)
+    with pytest.raises(InputError, match=f"row {row}: {path}"):
+        write_records(
+            part, data.train_image_dir, tmp_path / "shards", image_size=SIDE,
+            neighbors=neighbors, progress=False,
+        )  # fmt: skip
 
 
 def test_a_set_of_bad_pictures_is_refused(data, tmp_path):

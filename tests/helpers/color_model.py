@@ -4,6 +4,8 @@ The model's probabilities are the shares of red, green and blue in the sum of al
 detector finds (red value of the first pixel) // 10 faces, all about the middle of 16 x 16 pixels.
 """
 
+import struct
+
 import cv2
 import numpy as np
 
@@ -52,10 +54,26 @@ def write_picture(path, color, height=16, width=16):
 
 
 def write_video(path, colors, rate=10.0, size=(64, 48)):
-    """A frame for each color."""
+    """A frame for each color; a frame itself, RGB, will do as well."""
     code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
     writer = cv2.VideoWriter(str(path), code, rate, size)
     for color in colors:
-        writer.write(plain(color, size[1], size[0])[..., ::-1].copy())
+        frame = plain(color, size[1], size[0]) if np.ndim(color) < 2 else color
+        writer.write(frame[..., ::-1].copy())
     writer.release()
+    return path
+
+
+# a, b, c, d of the matrix in a film's header, of ISO/IEC 14496-12, 8.3.2:
+# x' = a x + c y, y' = b x + d y, y downwards; a phone that is held upright writes that of 90.
+TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+def turn_video(path, degrees):
+    """Writes into an .mp4 that it is to be shown turned, clockwise, as phones do."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 44  # the matrix, in a header of version 0
+    a, b, c, d = (number << 16 for number in TURNS[degrees])
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.annotations import SOURCE_ROW, Annotations, read_annotations
 from ldl_fer.data.paths import is_csv
 from ldl_fer.data.pictures import picture_bytes
 from ldl_fer.data.records import Records
@@ -74,7 +74,7 @@ def training_set(
             return records.examples(np.array([row]), ["image"])["image"].numpy()[0]
 
     samples = read_samples(run.samples)
-    rows = samples.get("source_row", samples["sample_id"]).to_numpy()
+    rows = samples.get(SOURCE_ROW, samples["sample_id"]).to_numpy()
     _check_rows(path, run, table, samples, rows)
     return TrainingSet(table, samples, rows, picture, path.stem)
 

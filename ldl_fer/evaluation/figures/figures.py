@@ -22,6 +22,7 @@ from ldl_fer.equations import local_similarity
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
 from ldl_fer.evaluation.metrics import flip_detection
+from ldl_fer.files import made_folder
 from ldl_fer.methods import METHODS
 from ldl_fer.networks.saved_model import probabilities
 from ldl_fer.training.run import Run, load_network
@@ -78,8 +79,7 @@ def draw_figures(
         notes.append("Figure 5 shows test faces: give --test_data_path and --test_image_dir.")
     if not wanted:
         raise InputError(" ".join(notes))
-    folder = Path(output_dir or run.folder / "figures")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(output_dir or run.folder / "figures")
     files = []
     for name in sorted(wanted):
         files.append(folder / f"{name}.png")

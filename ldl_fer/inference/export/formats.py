@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import values_without_home, write_checksums
+from ldl_fer.files import made_folder, values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
@@ -314,7 +314,7 @@ def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
             f"{folder} holds something that is not a {kind.title} and would be lost. "
             "Give --output_dir another folder."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         written = Path(temporary) / "new"
         written.mkdir()

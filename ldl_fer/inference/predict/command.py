@@ -94,10 +94,13 @@ def main(arguments: Sequence[str]) -> int:
             )
 
     from ldl_fer.data.paths import check_files
-    from ldl_fer.inference.predict.sources import find_sources
+    from ldl_fer.inference.predict.sources import find_sources, left_out_note
 
     check_files(given.affect)
-    sources = find_sources(inputs)
+    left_out: list[Path] = []
+    sources = find_sources(inputs, left_out)
+    if left_out:
+        print(f"note: {left_out_note(left_out)}", file=sys.stderr)
 
     from ldl_fer.inference.predict.outputs import check_outputs, predict_sources
     from ldl_fer.inference.predict.predictor import Predictor

@@ -8,7 +8,6 @@ read has the reason in `error`. All files get their names when they are complete
 import contextlib
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import whole_file
+from ldl_fer.files import check_place, whole_file
 from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
 from ldl_fer.inference.predict.predictor import Answer, Predictor
@@ -110,9 +109,7 @@ def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> N
         taken.add(output.resolve())
         if output.is_dir():
             raise InputError(f"--output={output} is a folder. Name a file in it.")
-        folder = next(parent for parent in output.absolute().parents if parent.exists())
-        if not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise InputError(f"--output={output}: {folder} is no folder that can be written to.")
+        check_place(output, f"--output={output}")
 
 
 def face_record(face: FacePrediction) -> dict:

@@ -8,6 +8,7 @@ it raises the reason, and the rest goes on.
 import functools
 import glob
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ldl_fer.data.pictures import PICTURE_ENDINGS, decoded_image, picture_bytes
+from ldl_fer.data.pictures import PICTURE_ENDINGS, decoded_image, files_below, picture_bytes
 from ldl_fer.errors import InputError
 
 # FFmpeg would write about every damaged video on its own; its frame has the reason.
@@ -25,6 +26,7 @@ VIDEOS = {*(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".
 _MISSED = 0.02  # part of the frames that a video's header may promise too much
 _SLOWEST, _FASTEST = 1.0, 240.0  # frames per second that are believed
 _USUAL_RATE = 25.0
+_NAMED = 8  # endings of files that are left out
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,19 @@ class Frame:
     seconds: float | None = None
 
 
-def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+def find_sources(inputs: Sequence[str | Path], left_out: list[Path] | None = None) -> list[Source]:
     """Finds the files that the inputs stand for, each once, in the order of the inputs.
 
     Args:
       inputs: files of any ending; folders, searched with all below them for the endings in
-        `PICTURE_ENDINGS` and `VIDEOS`, sorted; globs, ** meaning any folders. Files and folders
-        whose name begins with a dot are not searched for.
+        `PICTURE_ENDINGS` and `VIDEOS`, sorted, linked folders once; globs, ** meaning any folders.
+        Files and folders whose name begins with a dot are not searched for.
+      left_out: what else the folders hold is added to it.
 
     Raises:
       InputError: a folder or glob that nothing is found in, or a path that does not exist.
     """
-    found = {}
+    found, left_out = {}, [] if left_out is None else left_out
     for given in map(str, inputs):
         if glob.has_magic(given) and not Path(given).exists():
             paths = sorted(map(Path, glob.glob(given, recursive=True)))
@@ -81,13 +84,25 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
         else:
             paths = [Path(given)]
         for path in paths:
-            files = _below(path) if path.is_dir() else [path]
+            files = _below(path, left_out) if path.is_dir() else [path]
             for file in files:
                 name = file.relative_to(path).as_posix() if path.is_dir() else file.name
                 # A pipe or device would make OpenCV wait; asked for its pixels, it is refused.
                 is_video = _ending(file) in VIDEOS and file.is_file()
                 found.setdefault(file.resolve(), Source(file, name, is_video))
     return list(found.values())
+
+
+def left_out_note(left_out: Sequence[Path]) -> str:
+    """Counts and names files that were left out: by ending, with an example of each."""
+    first = {_ending(path): path for path in reversed(left_out)}
+    counts = Counter(map(_ending, left_out)).most_common()
+    named = [f"{count:,} {ending or 'without'} ({first[ending]})" for ending, count in counts]
+    more = f" and {len(named) - _NAMED} more endings" if len(named) > _NAMED else ""
+    return (
+        f"{len(left_out):,} files are left out, by ending: {', '.join(named[:_NAMED])}{more}. Save "
+        "those that are pictures as JPEG or PNG."
+    )
 
 
 def count_frames(sources: Sequence[Source], every: int = 1) -> int:
@@ -120,7 +135,7 @@ def decoded_picture(path: str | Path) -> np.ndarray:
 
 def frame_rate(path: str | Path) -> float:
     """Returns frames per second of a video, from its header; 25 if that is not credible."""
-    rate = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+    rate = _opened(path).get(cv2.CAP_PROP_FPS)
     return rate if _SLOWEST <= rate <= _FASTEST else _USUAL_RATE
 
 
@@ -128,28 +143,32 @@ def _ending(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _below(folder: Path) -> list[Path]:
+def _below(folder: Path, left_out: list[Path]) -> list[Path]:
     endings = {*PICTURE_ENDINGS} | VIDEOS
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if _ending(file) in endings
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
-    )
+    files = []
+    for file in sorted(files_below(folder)):
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts):
+            (files if _ending(file) in endings and file.is_file() else left_out).append(file)
     if not files:
         raise InputError(f"{folder} holds no picture and no video ({', '.join(sorted(endings))}).")
     return files
 
 
+def _opened(path: str | Path) -> cv2.VideoCapture:
+    """Opens a video whose frames come upright: a phone's rotation stands in the file's header."""
+    video = cv2.VideoCapture(str(path))
+    video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # The default differs between versions.
+    return video
+
+
 def _frame_count(path: Path) -> int:
     """Returns the header's number of frames; 1 if it says nothing, or nonsense."""
-    count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
+    count = _opened(path).get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else 1
 
 
 def _frames(source: Source, every: int) -> Iterator[Frame]:
-    video, rate, number = cv2.VideoCapture(str(source.path)), frame_rate(source.path), 0
+    video, rate, number = _opened(source.path), frame_rate(source.path), 0
     try:
         while video.grab():
             if number % every == 0:

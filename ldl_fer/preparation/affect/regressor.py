@@ -26,7 +26,7 @@ from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dat
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener
 from ldl_fer.errors import InputError
-from ldl_fer.files import values_without_home, write_checksums, write_whole
+from ldl_fer.files import made_folder, values_without_home, write_checksums, write_whole
 from ldl_fer.methods.optimizers import learning_rate, network_optimizer
 from ldl_fer.networks.head import backbone_variables, standardize, trained_part
 from ldl_fer.networks.network import build_network
@@ -191,7 +191,7 @@ def save_regressor(
     if folder.exists():
         raise InputError(f"{folder} exists already. Name another folder.")
     size = network.input_shape[1]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         written = Path(temporary) / "new"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
+from ldl_fer.files import made_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,7 @@ def draw_faces(
             f"{folder} is there and is not this set of drawn faces ({json.dumps(settings)}); "
             "name another folder"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(folder.parent)
     with (
         tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary,
         tqdm(total=train + test, desc="drawing faces", unit="face", disable=not progress) as bar,

@@ -11,6 +11,7 @@ from helpers.color_model import (
     CornerDetector,
     color_model,
     plain,
+    turn_video,
     write_picture,
     write_video,
 )
@@ -105,6 +106,20 @@ def test_drawings_of_pictures_and_videos(tmp_path):
         while (read := video.read())[0]:
             read_back.append(read[1])
         assert len(read_back) == 5 and all(frame[100, 150].max() > 100 for frame in read_back)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_videos_of_phones_are_drawn_upright(tmp_path, degrees):
+    stored = plain((0, 0, 0), 400, 500)
+    stored[:200, :250] = 250
+    video = write_video(tmp_path / "v.mp4", [stored] * 3, size=(500, 400))
+    (source,) = find_sources([turn_video(video, degrees)])
+    with drawings({source: tmp_path / "drawn.mp4"}, whole=False, every=1) as draw:
+        for frame in frames([source]):
+            draw(Answer(frame, frame.load()))
+    drawn = cv2.VideoCapture(str(tmp_path / "drawn.mp4")).read()[1]
+    upright = np.rot90(stored, -degrees // 90)
+    assert drawn.shape == upright.shape and np.abs(drawn.astype(int) - upright).mean() < 5
 
 
 def test_an_interrupted_video_is_not_left(tmp_path):

@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from helpers.color_model import write_picture, write_video
+from helpers.color_model import plain, turn_video, write_picture, write_video
 
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict.sources import count_frames, find_sources, frames
+from ldl_fer.inference.predict.sources import count_frames, find_sources, frames, left_out_note
 
 
 def names(sources):
@@ -40,6 +40,33 @@ def test_finds_files_folders_and_globs_each_once(tmp_path):
         find_sources([tmp_path / "empty"])
 
 
+def test_linked_folders_are_searched_once(tmp_path):
+    for name in ("in/a.png", "in/own/b.png", "away/c.jfif.jpg", "away/deep/d.png"):
+        write_picture(tmp_path / name, (1, 2, 3))
+    (tmp_path / "in" / "aaa").symlink_to(tmp_path / "in" / "own")  # its own place wins
+    (tmp_path / "in" / "link").symlink_to("../away")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "away")
+    (tmp_path / "away" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "linked.png").symlink_to("../away/deep/d.png")
+    wanted = ["a.png", "again/c.jfif.jpg", "again/deep/d.png", "own/b.png"]
+    assert names(find_sources([tmp_path / "in"])) == wanted
+
+
+def test_files_that_are_left_out_are_counted_and_named(tmp_path):
+    for name in ("a.png", "b.HEIC", "sub/c.heic", "sub/notes.txt", ".hidden.txt", "README"):
+        write_picture(tmp_path / "a.png", (1, 2, 3))
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "dead.png").symlink_to("nowhere.png")
+    left_out = []
+    assert names(find_sources([tmp_path], left_out)) == ["a.png"]
+    assert left_out_note(left_out) == (
+        f"5 files are left out, by ending: 2 .heic ({tmp_path}/b.HEIC), 1 without "
+        f"({tmp_path}/README), 1 .png ({tmp_path}/dead.png), 1 .txt ({tmp_path}/sub/notes.txt). "
+        "Save those that are pictures as JPEG or PNG."
+    )
+
+
 @pytest.mark.parametrize("ending", ["mp4", "avi"])
 def test_every_nth_frame_with_its_time(tmp_path, ending):
     grays = [20 * i for i in range(11)]
@@ -52,6 +79,20 @@ def test_every_nth_frame_with_its_time(tmp_path, ending):
     brightness = [frame.load().mean() for frame in found]
     np.testing.assert_allclose(brightness, [0, 80, 160], atol=4)  # lossy
     assert [count_frames(sources, every) for every in (1, 4, 20)] == [11, 3, 1]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("every", [1, 3])
+def test_videos_of_phones_are_upright(tmp_path, degrees, every):
+    stored = plain((0, 0, 0), 48, 64)
+    stored[:24, :32] = 250
+    video = turn_video(write_video(tmp_path / "v.mp4", [stored] * 6), degrees)
+    upright = np.rot90(stored, -degrees // 90)  # clockwise
+    shown = [frame.load() for frame in frames(find_sources([video]), every)]
+    assert len(shown) == 6 // every
+    for image in shown:
+        assert image.shape == upright.shape
+        assert np.abs(image.astype(int) - upright).mean() < 5  # lossy
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "pipe.mp4"])
