@@ -6,7 +6,7 @@ A method is a subclass of `Classifier`: `losses` gives each sample's loss. Where
 The rest of the class answers the modules around it, which never ask for a method by name.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -84,15 +84,17 @@ class Classifier(tf.keras.Model):
         num_samples: int,
         steps_per_epoch: int,
         class_weights: list[float] | None = None,
+        class_counts: Sequence[int] | None = None,
     ) -> None:
         """Makes the model.
 
         Args:
-          network: of `backbones.build_network`.
+          network: of `build_network`.
           config: the method's settings, `micro_batch_size`, `jit` and `sync_batch_norm` are read.
           num_samples: N, the size of the training set.
           steps_per_epoch: number of batches that show each sample once.
           class_weights: [C], factors of the classification loss; None: all 1.
+          class_counts: [C], samples by given label; None: as many of each.
         """
         super().__init__(name=config.method)
         self.network = network
@@ -103,6 +105,7 @@ class Classifier(tf.keras.Model):
         self.run_network = tf.function(self.trained, jit_compile=True) if compiled else self.trained
         self.num_samples = num_samples
         self.steps_per_epoch = steps_per_epoch
+        self.class_counts = tuple(class_counts or [1] * self.num_classes)
         self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
         self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")

@@ -9,8 +9,14 @@
 Here they are wired; the mathematics is in `ldl_fer.equations`. Deviations from the paper: with
 `neighbors=bank`, the default, a neighbor's features and prediction are those of its last visit,
 where the paper runs the network on its image. The paper leaves open how lambda and the centers
-move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Where the authors'
-released code computes something else, a setting chooses it.
+move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Ours, and off by default,
+is `uncertainty_frequencies`: lambda's step leaves out a part rho of what class frequencies p alone
+would give it,
+
+  lambda <- lambda - rate (CE(d~, f) - CE(l, f) - rho (CE(d~, p) - CE(l, p))) / B
+
+since a network that knows nothing but p already prefers the neighborhood to a rare class's label.
+Where the authors' released code computes something else, a setting chooses it.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,6 +43,7 @@ class LDLVARows(NamedTuple):
     loss: tf.Tensor  # [B]
     classification_loss: tf.Tensor  # [B]
     discriminative_loss: tf.Tensor  # [B]
+    frequency_gradient: tf.Tensor  # [B], CE(d~, p) - CE(l, p)
     center_rows: CenterRows | tuple[()]  # Empty without the discriminative loss.
 
 
@@ -77,6 +84,8 @@ class LDLVA(Classifier):
 
     def add_parts(self) -> None:
         settings = self.settings = self.config.ldlva
+        counts = tf.maximum(tf.constant(self.class_counts, tf.float32), 1.0)
+        self.log_frequencies = tf.math.log(counts / tf.reduce_sum(counts))
         self.uncertainty = SampleUncertainty(
             self.num_samples,
             settings.uncertainty_form,
@@ -220,6 +229,23 @@ class LDLVA(Classifier):
             return tf.fill(tf.shape(sample_ids), self.settings.fixed_uncertainty)
         return self.uncertainty(sample_ids)
 
+    def frequency_gradient(self, batch: Batch, aggregated: tf.Tensor) -> tf.Tensor:
+        """Computes lambda's gradient for a network that knows class frequencies alone.  Eq. 9.
+
+          CE(d~, p) - CE(l, p),  p_c = N_c / N
+
+        Args:
+          batch: `label` [B] is read.
+          aggregated: [B, C], d~.
+
+        Returns:
+          [B], times the class weights; no gradient flows through it.
+        """
+        labels = self.labels(batch)
+        logits = tf.broadcast_to(self.log_frequencies, tf.shape(labels))
+        gradient = equations.uncertainty_gradient(labels, aggregated, logits)
+        return tf.stop_gradient(tf.gather(self.class_weights, batch["label"]) * gradient)
+
     def all_uncertainties(self) -> tf.Tensor:
         """lambda of every training sample, [N]."""
         return self.sample_uncertainty(tf.range(self.num_samples))
@@ -241,8 +267,10 @@ class LDLVA(Classifier):
         settings = self.settings
         features, logits = self.run_network(batch["image"], training=True)
         target = self.labels(batch)
+        by_frequency = tf.zeros_like(logits[:, 0])
         if neighbors is not None:
-            target = self.construct(batch, features, neighbors, training=True).target
+            made = self.construct(batch, features, neighbors, training=True)
+            target, by_frequency = made.target, self.frequency_gradient(batch, made.aggregated)
         classification = self.cross_entropy(batch, target, logits, settings.log_epsilon)
         discriminative, center_rows = tf.zeros_like(classification), ()
         if settings.discriminative_loss:
@@ -250,11 +278,15 @@ class LDLVA(Classifier):
             center_rows = CenterRows.of_batch(batch, features, others, self.sample_uncertainty)
             discriminative = center_rows.loss(self.centers, settings.separation_in_loss)
         total = equations.total_loss(classification, discriminative, settings.gamma)
-        return LDLVARows(features, logits, total, classification, discriminative, center_rows)
+        return LDLVARows(
+            features, logits, total, classification, discriminative, by_frequency, center_rows
+        )
 
     def after_step(self, batch: Batch, rows: LDLVARows, row_gradients: list[tf.Tensor]) -> None:
         """Moves lambda and centers, and writes the bank."""
+        part = self.settings.uncertainty_frequencies / self._global_size(batch)
         for gradient in row_gradients:
+            gradient -= part * rows.frequency_gradient
             self.uncertainty_optimizer.step(batch["sample_id"], gradient)
         if rows.center_rows:
             self.centers.update(*rows.center_rows.flat())

@@ -237,3 +237,25 @@ def test_no_graph_of_a_step_outlives_its_model():
     del made, step
     gc.collect()
     assert graph() is None
+
+
+def test_class_frequencies_are_taken_off_the_uncertainty_step():
+    counts, data, steps = [9, 1, 1, 4, 2, 1, 2], batch(), []
+    for part in (0.0, 0.5):
+        made = model(
+            class_counts=counts,
+            uncertainty_rate=0.1,
+            adaptive_similarity=False,
+            uncertainty_init=0.5,
+            uncertainty_frequencies=part,
+        )
+        made.train_step(data)
+        steps.append(made.uncertainty(data["sample_id"]).numpy() - 0.5)
+    twin = model(adaptive_similarity=False)
+    neighbors = twin.neighbor_pass(data["neighbor_image"])
+    features, _ = twin.network(data["image"], training=True)
+    aggregated = twin.construct(data, features, neighbors, training=False).aggregated.numpy()
+    given = -np.log(np.array(counts) / sum(counts))
+    # 0.5 * (CE(d~, p) - CE(l, p)), the batch's mean, times the rate 0.1
+    expected = 0.1 * 0.5 * (aggregated @ given - given[data["label"].numpy()]) / BATCH
+    np.testing.assert_allclose(steps[1] - steps[0], expected, rtol=1e-3, atol=1e-6)
