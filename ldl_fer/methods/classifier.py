@@ -160,9 +160,12 @@ class Classifier(tf.keras.Model):
         """Name -> values of all training samples, for TensorBoard; none here."""
         return {}
 
-    def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
-        """The layers that `columns_of_samples` needs as the training left them; none here."""
-        return ()
+    def kept_with_best(self) -> dict[str, tf.keras.layers.Layer]:
+        """Name -> layers beside the network that are kept of the best epoch, too; none here.
+
+        `columns_of_samples` needs them as they were at the network's epoch.
+        """
+        return {}
 
     def columns_of_samples(
         self,

@@ -149,8 +149,8 @@ class LDLVA(Classifier):
     def histograms(self) -> dict[str, tf.Tensor]:
         return {"uncertainty": self.all_uncertainties()}
 
-    def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
-        return self.calibrator, self.uncertainty
+    def kept_with_best(self) -> dict[str, tf.keras.layers.Layer]:
+        return {name: getattr(self, name) for name in ("calibrator", "uncertainty", "centers")}
 
     def columns_of_samples(
         self,

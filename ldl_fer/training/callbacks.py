@@ -84,7 +84,10 @@ def neighbor_figure(model: Classifier, batch: Batch, class_names: tuple[str, ...
 
 
 class BestNetwork(tf.keras.callbacks.Callback):
-    """Keeps the network's weights at the epoch of the highest validation accuracy, and the last."""
+    """Keeps the network's weights at the epoch of the highest validation accuracy, and the last.
+
+    What the method has beside the network is kept with the best.
+    """
 
     def __init__(self, run: Run) -> None:
         """Takes the run folder; a better epoch of an earlier session is respected."""
@@ -98,6 +101,7 @@ class BestNetwork(tf.keras.callbacks.Callback):
         self.run.save_weights(self.model.network, "last", told)
         if accuracy > self.best:
             self.best = accuracy
+            self.run.save_method(self.model.kept_with_best())
             self.run.save_weights(self.model.network, "best", told)
 
 

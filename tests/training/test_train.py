@@ -128,6 +128,34 @@ def test_samples_are_equations_5_and_6_on_the_files_own_columns(run, faces):
     assert 0.1 < flipped.mean() < 0.5
 
 
+class FirstIsBest(tf.keras.callbacks.Callback):
+    """Makes the first epoch the best one, and notes lambda after each."""
+
+    def __init__(self):
+        super().__init__()
+        self.uncertainties = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_accuracy"] = 0.9 - 0.1 * epoch
+        self.uncertainties.append(self.model.all_uncertainties().numpy())
+
+
+def test_samples_have_network_and_uncertainty_of_one_epoch(faces, tmp_path):
+    watch = FirstIsBest()
+    run = train(config_of(faces, tmp_path / "run"), watch=watch)
+    first, last = watch.uncertainties
+    assert run.epoch("best")["epoch"] == 1 and np.abs(first - last).max() > 0.01
+    np.testing.assert_allclose(pd.read_csv(run.samples)["uncertainty"], first, atol=1e-5)
+    training, _ = training_records(run.config().data, run.config().run.seed)
+    model = build_model(run.config(), training)
+    run.load_method(model.kept_with_best())
+    np.testing.assert_array_equal(model.all_uncertainties(), first)
+    assert model.centers.centers.numpy().any()
+    run.method.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="best.method.npz is missing, damaged"):
+        run.load_method(model.kept_with_best())
+
+
 def test_samples_of_an_earlier_run_can_be_trained_on(run, faces):
     training, _ = training_records(run.config().data, run.config().run.seed)
     stale = pd.read_csv(run.samples).assign(uncertainty=-1.0, neighbors="x", probability_fear=2.0)
