@@ -159,6 +159,7 @@ def prepare_records(
         image_size or None,
         num_neighbors,
         SCHEMA_VERSION,
+        "neighbors are other pictures",
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     folder = Path(records_dir) / f"{Path(csv_path).stem}-{digest}"
