@@ -1,9 +1,12 @@
-"""What LDLVA costs beside plain training: `python -m benchmarks`.
+"""Measures the cost of LDLVA beside plain training: `python -m benchmarks`.
 
-turns         variants of one thing, each run a little, in turn; medians and ratios
-rows          a comparison and its target
-made_up_set   pictures and annotations of any number, made quickly
-steps, input_rate, inference, size     what is measured
-sections      all of it in one go
-report        the machine, the table, the JSON
+steps         training steps
+input_rate    the input pipeline
+inference     evaluation and the exported model
+size          a made-up AffectNet, from CSV to training
+timing        runs variants in turn; medians, ratios and their targets
+made_up_set   makes pictures and annotations of any number, quickly
+report        runs the sections; the machine, the table, the JSON
+soak          `python -m benchmarks.soak`: does memory grow?
+memory        the memory of this process; memory_watch notes it over a training
 """

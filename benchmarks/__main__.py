@@ -1,4 +1,4 @@
-"""What LDLVA costs: training steps, input pipeline, evaluation, exported model, memory.
+"""Measures the cost of LDLVA: training steps, input pipeline, evaluation, export, memory.
 
   python -m benchmarks                                    all but `size`, some ten minutes
   python -m benchmarks --sections=steps_small             one section
@@ -38,7 +38,7 @@ NAMES = ("steps_small", "steps_resnet50", "steps_head", "pipeline", "inference",
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `python -m benchmarks`."""
     command_line.start(main, _define_flags, __doc__)
 
 

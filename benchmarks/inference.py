@@ -1,4 +1,4 @@
-"""Evaluation and the exported model, beside a bare forward pass of the network."""
+"""Measures evaluation and the exported model, beside a bare forward pass of the network."""
 
 import functools
 import tempfile
@@ -28,12 +28,12 @@ class FromSecond:
     """A data set that notes when its second batch is asked for: by then, all is compiled."""
 
     def __init__(self, dataset: tf.data.Dataset) -> None:
-        """Nothing is read yet."""
+        """Reads nothing yet."""
         self._dataset = dataset
         self.asked: float | None = None
 
     def cardinality(self) -> tf.Tensor:
-        """Number of batches."""
+        """Returns the number of batches."""
         return self._dataset.cardinality()
 
     def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
@@ -51,9 +51,9 @@ def inference(
     cases: Mapping[str, tuple[Config, int]] = CASES,
     progress: bool = True,
 ) -> list[Row]:
-    """Evaluation (read, decode, predict) and the exported model, beside a bare forward pass.
+    """Measures evaluation (read, decode, predict) and the export, beside a bare forward pass.
 
-    `evaluation.predict` compiles the network at its start, whatever the number of images; its time
+    `evaluate.predict` compiles the network at its start, whatever the number of images; its time
     counts from the second batch on.
 
     Args:

@@ -1,4 +1,4 @@
-"""A made-up AffectNet of any number of rows: its skew, its clustered plane, pictures of noise."""
+"""Makes up an AffectNet of any number of rows: its skew, its clusters, pictures of noise."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +74,7 @@ def make_up_set(
 def made_up_records(
     folder: Path, rows: int, image_size: int, num_neighbors: int, progress: bool = True
 ) -> Records:
-    """Such a set under `folder`, as records; an equal one of an earlier call is used again."""
+    """Makes such a set under `folder`, as records; an equal one of an earlier call is kept."""
     made_up = folder / f"made_up_{rows}_at_{image_size}"
     csv, images = make_up_set(made_up, rows, image_size, progress=progress)
     return prepare_records(
@@ -89,7 +89,7 @@ def made_up_records(
 
 
 def _picture(random: np.random.Generator, size: int) -> bytes:
-    """Noise as smooth as a face is, so that a JPEG of it is about as large and as slow as one's."""
+    """Draws noise as smooth as a face, so that its JPEG is about as large and as slow as one's."""
     picture = np.full([size, size, 3], 127.0)
     for cells, deviation in _GRIDS:
         noise = random.normal(0.0, deviation, [cells, cells, 3])

@@ -1,4 +1,4 @@
-"""What a run of the benchmark leaves: the machine, a table per section, and the same as JSON."""
+"""Runs sections and reports: the machine, a table per section, and the same as JSON."""
 
 import dataclasses
 import datetime
@@ -22,7 +22,7 @@ _VERDICTS = {None: "", True: "met", False: "MISSED"}
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on: `cpu`, `cores`, `gpus`, `load`, `tensorflow`, `python`, `date`.
+    """Names the machine: `cpu`, `cores`, `gpus`, `load`, `tensorflow`, `python`, `date`.
 
     `load` is the number of processes that wanted a core in the minute before: above 0 at the start
     means that the machine was not idle.
@@ -51,11 +51,11 @@ def table(
     rows: Sequence[Row],
     failed: Mapping[str, str],
 ) -> str:
-    """The report for a terminal.
+    """Formats the report for a terminal.
 
     Args:
       machine: of `machine`.
-      titles: section -> what it measures.
+      titles: section -> a sentence that says what it measures.
       rows: of all sections.
       failed: section -> why there are no rows of it.
     """
@@ -157,7 +157,7 @@ def run_sections(
 
     Returns:
       The report for a terminal, and whether every section could be measured. One that fails with
-      anything but a user's mistake is told of and passed over.
+      anything but a user's mistake is named and passed over.
 
     Raises:
       InputError: as the sections do.
@@ -176,5 +176,5 @@ def run_sections(
 
 
 def title(name: str) -> str:
-    """What a section measures: the first line of its documentation."""
+    """Returns the title of a section: the first line of its documentation."""
     return str(SECTIONS[name].__doc__).partition("\n")[0]

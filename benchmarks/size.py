@@ -1,4 +1,4 @@
-"""A made-up AffectNet from CSV to training: seconds and memory of each stage, and of a step."""
+"""Measures a made-up AffectNet from CSV to training: seconds and memory of each stage, steps."""
 
 import functools
 import multiprocessing
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.made_up_set import AFFECTNET_COUNTS, make_up_set
-from benchmarks.soak import peak_memory
+from benchmarks.memory import peak_memory
 from benchmarks.timing import GIGABYTES, Row, compare, row
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
@@ -23,7 +23,7 @@ _TARGET = 1.05
 
 
 class Stage(NamedTuple):
-    """What one stage took.
+    """The cost of one stage.
 
     Attributes:
       name: of the stage.
@@ -46,7 +46,7 @@ def size(
     config: Config = PRESETS["small"],
     progress: bool = True,
 ) -> list[Row]:
-    """A made-up AffectNet from CSV to training: below 4 GB, steps as fast as on few rows.
+    """Takes a made-up AffectNet from CSV to training: below 4 GB, steps as fast as on few rows.
 
     Memory is the most that a process of its own had resident up to the end of the stage, TensorFlow
     itself and the few rows' model and records included.
@@ -90,7 +90,7 @@ def _run_stages(
     steps: int,
     progress: bool,
 ) -> tuple[list[Stage], dict[str, np.ndarray]]:
-    """All stages, in the process that is measured."""
+    """Runs all stages, in the process that is measured."""
     from benchmarks.steps import training_variant
     from benchmarks.timing import take_turns
     from ldl_fer.data.annotations import Annotations, read_annotations

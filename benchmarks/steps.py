@@ -1,4 +1,4 @@
-"""Training steps of LDLVA beside those of plain cross-entropy by the same code."""
+"""Measures training steps of LDLVA beside those of plain cross-entropy by the same code."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -20,7 +20,10 @@ from ldl_fer.training.build import build_model, compile_model
 PLAIN_STEP = "plain"
 NEIGHBORS = (8, 16, 32)
 MORE_NEIGHBORS = {("bank K 16", "bank K 8"): 1.05, ("bank K 32", "bank K 8"): 1.1}
+HEAD = PRESETS["small"].replace(batch_size=64)
 _ENDLESS = 10**6  # epochs
+_HEAD_INPUTS, _HEAD_UNITS = 2304, 512
+_HEAD_BATCHES = 16  # different ones in memory
 
 
 def steps_small(
@@ -36,7 +39,7 @@ def steps_small(
     forward: Sequence[int] = (8,),
     progress: bool = True,
 ) -> list[Row]:
-    """A training step of small_cnn at 48 px, batch 32, with reading, decoding and augmentation.
+    """Measures a step of small_cnn at 48 px, batch 32, with reading, decoding, augmentation.
 
     Args:
       folder: where made-up pictures and records go.
@@ -68,7 +71,7 @@ def steps_resnet50(
     forward: Sequence[int] = (8,),
     progress: bool = True,
 ) -> list[Row]:
-    """A training step of ResNet-50 at 112 px, batch 32, with reading, decoding and augmentation.
+    """Measures a step of ResNet-50 at 112 px, batch 32, with reading, decoding, augmentation.
 
     Args: as those of `steps_small`.
     """
@@ -84,7 +87,7 @@ def steps_resnet50(
 
 
 def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
-    """What trains a model some steps further, from records, and returns seconds per step."""
+    """Makes a variant: trains a model some steps further, from records; seconds per step."""
     config = config.replace(epochs=_ENDLESS)
     return step_variant(
         functools.partial(build_model, config, records),
@@ -94,7 +97,7 @@ def training_variant(records: Records, config: Config, steps: int) -> Callable[[
 
 
 def batches_of_method(records: Records, config: Config) -> tf.data.Dataset:
-    """The batches that the method of the settings is trained on."""
+    """Makes the batches that the method of the settings is trained on."""
     return training_dataset(
         records,
         config,
@@ -112,7 +115,7 @@ def _records(
     image_dir: str,
     progress: bool,
 ) -> Records:
-    """The user's own data, or else so many made-up rows."""
+    """Prepares the user's own data, or else so many made-up rows."""
     if not data:
         return made_up_records(folder, rows, config.data.image_size, neighbors, progress)
     return prepare_records(
@@ -146,7 +149,7 @@ def _training_steps(
 
 
 def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, dict]:
-    """Name -> settings that differ."""
+    """Returns name -> settings that differ, of the plain step and of each K."""
     return {
         PLAIN_STEP: {"method": "cross_entropy"},
         **{f"bank K {k}": {"neighbors": "bank", "num_neighbors": k} for k in neighbors},
@@ -157,7 +160,7 @@ def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, d
 def step_variant(
     make_model: Callable[[], Classifier], make_dataset: Callable[[], tf.data.Dataset], steps: int
 ) -> Callable[[], float]:
-    """Model and dataset are made in the first call, which does not count."""
+    """Makes a variant of which the first call, that does not count, makes model and data set."""
 
     @functools.cache
     def parts():
@@ -172,11 +175,6 @@ def step_variant(
     return timed(run, steps)
 
 
-HEAD = PRESETS["small"].replace(batch_size=64)
-_HEAD_INPUTS, _HEAD_UNITS = 2304, 512
-_HEAD_BATCHES = 16  # different ones in memory
-
-
 def steps_head(
     folder: Path,
     turns: int = 12,
@@ -189,11 +187,11 @@ def steps_head(
     neighbors: Sequence[int] = NEIGHBORS,
     progress: bool = True,
 ) -> list[Row]:
-    """A training step of a frozen backbone's head, 2304-512-7, batch 64, inputs in memory.
+    """Measures a step of a frozen backbone's head, 2304-512-7, batch 64, inputs in memory.
 
     Args:
       folder: not used.
-      turns, steps, config, rows, neighbors, progress: as those of `steps.steps_small`.
+      turns, steps, config, rows, neighbors, progress: as those of `steps_small`.
       inputs: width of the frozen features.
       units: V.
     """
@@ -222,7 +220,7 @@ def _head_model(config: Config, rows: int, inputs: int, units: int) -> Classifie
 
 
 def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
-    """Batches of `batches.batch_spec`, with frozen features [B, inputs] in place of images."""
+    """Makes batches of `data.batches`, with frozen features [B, inputs] in place of images."""
     random, size = np.random.default_rng(0), config.optimizer.batch_size
     shape = [_HEAD_BATCHES, size]
     batches = {

@@ -1,4 +1,7 @@
-"""A row of the benchmark: one variant beside another, and the target if there is one."""
+"""Times variants in turn, and compares them: the rows of the benchmark, with their targets.
+
+Every variant runs a little in each turn, so that a machine whose speed drifts hits all alike.
+"""
 
 import dataclasses
 import time
@@ -6,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from tqdm import tqdm
+
+GIGABYTES = "GB"  # the unit of rows on memory
+Targets = Mapping[tuple[str, str], float | None]  # (variant, unit) -> most of the ratio
 
 _LOOK = 0.01  # seconds between two looks at whether the process has come to rest
 _BUSY = 0.2  # processors in use, above which it has not
@@ -39,18 +45,18 @@ def take_turns(
 
 
 def rotated(names: Sequence[str], turn: int) -> list[str]:
-    """The order of a turn: each name comes first once in len(names) turns."""
+    """Orders a turn: each name comes first once in len(names) turns."""
     first = turn % len(names)
     return [*names[first:], *names[:first]]
 
 
 def median_ratio(seconds: np.ndarray, unit: np.ndarray) -> float:
-    """The median over turns of a turn's ratio.  median_t(seconds_t / unit_t)"""
+    """Computes the median over turns of the ratio: median_t(seconds_t / unit_t)."""
     return float(np.median(np.asarray(seconds) / np.asarray(unit)))
 
 
 def timed(run: Callable[[], object], count: int) -> Callable[[], float]:
-    """A variant: runs `run` once, which ends when its work is done; seconds / count."""
+    """Makes a variant: times one call of `run`, which ends with its work; seconds / count."""
 
     def variant() -> float:
         start = time.perf_counter()
@@ -72,10 +78,6 @@ def settle() -> None:
         time.sleep(_LOOK)
         if time.process_time() - used < _BUSY * (time.perf_counter() - start):
             return
-
-
-GIGABYTES = "GB"  # the unit of rows that tell of memory
-Targets = Mapping[tuple[str, str], float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +114,7 @@ def row(
     target: float | None,
     per: str,
 ) -> Row:
-    """A row that says whether its target is met."""
+    """Makes a row, and says whether its target is met."""
     met = None if target is None else bool(ratio <= target)
     return Row(section, variant, float(seconds), float(ratio), unit, target, met, per)
 
@@ -120,7 +122,7 @@ def row(
 def compare(
     section: str, seconds: Mapping[str, np.ndarray], unit: str, targets: Targets, per: str
 ) -> list[Row]:
-    """Every variant beside the unit, then the comparisons of `targets` that have another unit.
+    """Compares every variant with the unit, then those of `targets` that have another unit.
 
     Args:
       section: name.

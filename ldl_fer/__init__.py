@@ -11,8 +11,9 @@ from typing import Any
 
 # TensorFlow's start-up notices would bury our own lines; set the variable to 0 to see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What Pillow holds harmless (`pixels.check_size`), also for formats that OpenCV alone reads. OpenCV
-# looks at this once, when it is loaded; its own limit is 1,073,741,824 pixels, up to 13 GB.
+# The number of pixels that Pillow holds harmless (`ldl_fer.data.pictures`), also for formats that
+# OpenCV alone reads. OpenCV looks at this once, when it is loaded; its own limit is 1,073,741,824
+# pixels, up to 13 GB.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "178956970")
 
 # Keras 2: TensorFlow's own up to 2.15, later tf-keras, which TensorFlow takes at this word.

@@ -6,7 +6,7 @@ import sys
 from ldl_fer import __version__
 from ldl_fer.config import command_line
 
-# What a user wants to do -> command -> (its module, which has `run`; what it does).
+# A user's aim -> command -> (its module, which has `run`; a line for --help).
 GROUPS = {
     "Prepare data": {
         "datasets": (

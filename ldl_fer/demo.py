@@ -1,4 +1,4 @@
-"""The main job on drawn faces: cross-entropy and LDLVA side by side, 30 percent of labels wrong.
+"""Trains cross-entropy and LDLVA side by side on drawn faces, 30 percent of the labels wrong.
 
   ldl-fer demo          (or: make demo)
 
@@ -28,7 +28,7 @@ PICTURED = 32
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer demo`."""
     command_line.start(main, _define_flags, __doc__)
 
 
@@ -46,7 +46,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
       config: settings of both trainings; paths are filled in here.
 
     Returns:
-      What is to be printed at the end.
+      The report that is printed at the end.
     """
     import numpy as np
     import pandas as pd
@@ -101,7 +101,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
 
 
 def flip_auc(run: Run) -> float:
-    """ROC-AUC of lambda at telling flipped from kept labels, over the training samples."""
+    """Computes the ROC-AUC by which lambda finds flipped labels, over the training samples."""
     import pandas as pd
 
     from ldl_fer.data.annotation_checks import LABEL

@@ -1,8 +1,10 @@
-"""The exceptions that end a command in words."""
+"""Exceptions that end a command with a sentence, and imports of packages that may be missing."""
 
 import importlib
 import signal
 from types import ModuleType
+
+INSTALL = "pip install -r requirements.txt -r requirements-extras.txt, in one call"
 
 
 class InputError(ValueError):
@@ -13,27 +15,24 @@ class InputError(ValueError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked for an end; the text says what was kept.
+    """The end that a signal asked for; the text says what was kept.
 
     Command lines print the text and exit with `exit_code`.
     """
 
     def __init__(self, number: int, text: str = "") -> None:
-        """Takes the signal's number, and what to say beside its name."""
+        """Takes the signal's number, and the text that follows its name."""
         self.number = signal.Signals(number)
         self.exit_code = 128 + self.number  # as shells and schedulers know it
         super().__init__(f"stopped by {self.number.name}{text}")
 
 
-INSTALL = "pip install -r requirements.txt -r requirements-extras.txt, in one call"
-
-
 def extra_package(name: str, asker: str) -> ModuleType:
-    """The package, imported.
+    """Imports a package of requirements-extras.txt.
 
     Args:
       name: such as "onnxruntime".
-      asker: what needs it, as a message calls it.
+      asker: the thing that needs it, as a message calls it.
 
     Raises:
       InputError: it is not there, or does not go with the others; the text says what to install.

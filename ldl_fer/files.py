@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and paths that may be one file."""
+"""Files written whole or not at all, locks, checksums, and paths without the home folder."""
 
 import contextlib
 import hashlib
@@ -12,6 +12,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
+
+CHECKSUMS = "SHA256SUMS"
+_CHECKSUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def write_whole(path: str | Path, text: str) -> None:
@@ -49,7 +52,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def claimed(path: str | Path) -> Iterator[bool]:
-    """Yields whether this process alone may do what the lock file `path` stands for.
+    """Yields whether this process holds the lock file `path`, which one process can at a time.
 
     The claim ends with the block, or with the process, however it ends. The file may stay. Where
     the file system knows no locks, the answer is yes.
@@ -83,12 +86,8 @@ def same_file(first: str | Path, second: str | Path) -> bool:
     return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)
 
 
-FILE = "SHA256SUMS"
-_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-
-
 def sha256(path: str | Path) -> str:
-    """Of a file, or of the graph and variables in a SavedModel folder: 64 hexadecimal digits."""
+    """Returns 64 hexadecimal digits, of a file or of a SavedModel's graph and variables."""
     path, digest = Path(path), hashlib.sha256()
     files = [path]
     if path.is_dir():
@@ -108,15 +107,15 @@ def write_checksums(folder: str | Path, skipped: Iterable[str] = ()) -> None:
       skipped: names of files that may change later.
     """
     folder = Path(folder)
-    left_out = {FILE, *skipped}
+    left_out = {CHECKSUMS, *skipped}
     files = (file for file in folder.rglob("*") if file.is_file() and file.name not in left_out)
     names = sorted(file.relative_to(folder).as_posix() for file in files)
     lines = (f"{sha256(folder / name)}  {name}\n" for name in names)
-    (folder / FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def damage(folder: str | Path, needed: Iterable[str] = (), progress: bool = False) -> str | None:
-    """What is wrong with a folder's files by its SHA256SUMS; None: nothing.
+    """Compares a folder's files with its SHA256SUMS; returns what differs, or None.
 
     Args:
       folder: of the files.
@@ -125,24 +124,24 @@ def damage(folder: str | Path, needed: Iterable[str] = (), progress: bool = Fals
     """
     folder = Path(folder)
     try:
-        lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        return f"{folder / FILE} is missing"
+        return f"{folder / CHECKSUMS} is missing"
     except (OSError, UnicodeDecodeError) as error:
-        return f"{folder / FILE} is damaged: {error}"
+        return f"{folder / CHECKSUMS} is damaged: {error}"
     missing = set(needed)
     for line in tqdm(lines, "checking files", unit="file", delay=2, disable=not progress):
-        found = _LINE.fullmatch(line)
+        found = _CHECKSUM_LINE.fullmatch(line)
         path = PurePosixPath(found[2]) if found else None
         if found is None or path is None or path.is_absolute() or ".." in path.parts:
-            return f"{folder / FILE} is damaged: {line!r}"
+            return f"{folder / CHECKSUMS} is damaged: {line!r}"
         missing.discard(str(path))
         file = folder / path
         if not file.is_file():
             return f"{file} is missing"
         if sha256(file) != found[1]:
-            return f"{file} is not what was written: its SHA-256 is not that of {FILE}"
-    return f"{folder / FILE} is damaged: it lacks {min(missing)}" if missing else None
+            return f"{file} is not what was written: its SHA-256 is not that of {CHECKSUMS}"
+    return f"{folder / CHECKSUMS} is damaged: it lacks {min(missing)}" if missing else None
 
 
 def check_checksums(folder: str | Path) -> None:
@@ -151,16 +150,19 @@ def check_checksums(folder: str | Path) -> None:
     Raises:
       InputError: a file is missing or is not what was written, or SHA256SUMS itself is damaged.
     """
-    found = damage(folder) if (Path(folder) / FILE).exists() else None
+    found = damage(folder) if (Path(folder) / CHECKSUMS).exists() else None
     if found:
         raise InputError(
             f"{found}. Copy the folder anew, or write it again. If you changed it on purpose, "
-            f"delete {FILE}."
+            f"delete {CHECKSUMS}."
         )
 
 
-def told(text: str) -> str:
-    """A path, or a text with paths in it: those in the current folder relative, ~ for the home."""
+def without_home(text: str) -> str:
+    """Returns a text whose paths show neither the home folder nor the current one.
+
+    Paths in the current folder become relative, ~ stands for the home folder.
+    """
     for folder in _spellings(os.getcwd(), os.environ.get("PWD", "")):
         text = _replaced(text, folder, "", ".")
     for folder in _spellings(os.path.expanduser("~")):
@@ -168,23 +170,23 @@ def told(text: str) -> str:
     return text
 
 
-def told_values(value: Any) -> Any:
-    """`told` for all texts within dicts, lists and tuples."""
+def values_without_home(value: Any) -> Any:
+    """Returns dicts, lists and tuples with `without_home` of all texts within."""
     if isinstance(value, dict):
-        return {name: told_values(part) for name, part in value.items()}
+        return {name: values_without_home(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(told_values(part) for part in value)
-    return told(value) if isinstance(value, str) else value
+        return type(value)(values_without_home(part) for part in value)
+    return without_home(value) if isinstance(value, str) else value
 
 
-def expanded(text: str) -> str:
-    """The path that was meant by ~, also as a flag: "--data=~/a.csv". Others stay as they are."""
+def with_home(text: str) -> str:
+    """Returns a path, or a flag as "--data=~/a.csv", with the home folder in place of ~."""
     found = re.fullmatch(r"(--?\w+=)?(~/.*)", text, re.DOTALL)
     return (found[1] or "") + os.path.expanduser(found[2]) if found else text
 
 
 def _spellings(*folders: str) -> list[str]:
-    """A folder as it is called and as it is without links; none for the root."""
+    """Returns folders as they are called and as they are without links; none for the root."""
     given = {f.rstrip("/") for folder in folders for f in (folder, os.path.realpath(folder))}
     wanted = {f for f in given if os.path.isabs(f) and Path(f) != Path(f).parent}
     # PWD may be left over from another process: it counts if it leads to the current folder.

@@ -1,4 +1,4 @@
-"""Figures: how they are saved, and the confusion matrix. Those of faces: `ldl_fer.plots`.
+"""Draws figures of confusion matrices, faces, distributions, uncertainty and neighbors; saves them.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to nobody: there is no pyplot, no
 display and nothing to close. Images are uint8 RGB, [H, W, 3] each, of any size.
@@ -15,6 +15,15 @@ from matplotlib.figure import Figure
 from ldl_fer.files import whole_file
 
 DOTS_PER_INCH = 110
+FACE = 1.5  # inches that a picture has in width and height
+_GIVEN, TARGET, _REFERENCE, _AGGREGATED = "#9aa0a6", "#1f77b4", "#f28e2b", "#9ecae1"
+_COLORS = (TARGET, _REFERENCE, "#59a14f")
+_SERIES_COLORS = {
+    "given label": _GIVEN,
+    "aggregated distribution": _AGGREGATED,
+    "target distribution": TARGET,
+    "prediction": TARGET,
+}
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -28,7 +37,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 
 def figure_to_array(figure: Figure) -> np.ndarray:
-    """A figure's pixels, [H, W, 4] uint8 RGBA, as `tf.summary.image` takes them."""
+    """Renders a figure: [H, W, 4] uint8 RGBA, as `tf.summary.image` takes it."""
     figure.set_dpi(DOTS_PER_INCH)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -36,11 +45,14 @@ def figure_to_array(figure: Figure) -> np.ndarray:
 
 
 def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Counts in the cells, each row's shares as percent and color.
+    """Draws a confusion matrix: counts in its cells, each row's shares as percent and color.
 
     Args:
       matrix: [C, C], integers; rows are labels, columns predictions.
       class_names: C names.
+
+    Raises:
+      ValueError: the matrix is of another shape.
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
@@ -74,17 +86,6 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-FACE = 1.5  # inches that a picture has in width and height
-_GIVEN, TARGET, _REFERENCE, _AGGREGATED = "#9aa0a6", "#1f77b4", "#f28e2b", "#9ecae1"
-_COLORS = (TARGET, _REFERENCE, "#59a14f")
-_SERIES_COLORS = {
-    "given label": _GIVEN,
-    "aggregated distribution": _AGGREGATED,
-    "target distribution": TARGET,
-    "prediction": TARGET,
-}
-
-
 def show_face(axes: Axes, image: np.ndarray, title: str, weight: str = "normal") -> None:
     """Puts an image, [H, W, 3] uint8, into its axes under a caption, without ticks or frame."""
     axes.imshow(image, interpolation="nearest")
@@ -96,12 +97,15 @@ def show_face(axes: Axes, image: np.ndarray, title: str, weight: str = "normal")
 
 
 def faces(images: Sequence[np.ndarray], titles: Sequence[str], columns: int = 8) -> Figure:
-    """Images in a grid, row by row, each under its caption.
+    """Draws images in a grid, row by row, each under its caption.
 
     Args:
       images: [M, H, W, 3] uint8, or M images of several sizes; M >= 1.
       titles: M captions; a line break makes a second line.
       columns: images per row.
+
+    Raises:
+      ValueError: there are no images, or another number of captions.
     """
     if not len(images) or len(images) != len(titles):
         raise ValueError(f"{len(images)} images and {len(titles)} titles")
@@ -125,7 +129,7 @@ def faces_with_bars(
     titles: Sequence[str] | None = None,
     columns: int = 2,
 ) -> Figure:
-    """Faces, each beside a bar per class for each of several distributions.
+    """Draws faces, each beside a bar per class for each of several distributions.
 
     Args:
       images: M images, [H, W, 3] uint8 each, M >= 1.
@@ -133,6 +137,9 @@ def faces_with_bars(
       class_names: C names.
       titles: M captions.
       columns: faces per row.
+
+    Raises:
+      ValueError: a distribution is of another shape.
     """
     shape = (len(images), len(class_names))
     for name, values in series.items():
@@ -170,7 +177,7 @@ def uncertainty(
     title: str,
     extremes: Mapping[str, tuple[Sequence[np.ndarray], Sequence[str]]],
 ) -> Figure:
-    """How lambda is distributed in groups of samples, above faces where it is lowest and highest.
+    """Draws a histogram of lambda by groups of samples, above faces where it is low and high.
 
     Args:
       groups: name -> lambda of its samples, each in [0, 1].
@@ -215,7 +222,7 @@ def neighbors(
     calibration: np.ndarray,
     local_similarity: np.ndarray,
 ) -> Figure:
-    """Each sample followed by its neighbors, as Figure 4 of the paper: one row per sample.
+    """Draws each sample followed by its neighbors, as Figure 4 of the paper: a row per sample.
 
     Under a neighbor: a bar of its contribution c = zeta s (Eq. 4), full width being 1, with the
     local similarity s, its upper bound, in a pale color behind it, and the three numbers.
@@ -228,6 +235,9 @@ def neighbors(
       contribution: [B, K] in [0, 1], c.
       calibration: [B, K] in [0, 1], zeta.
       local_similarity: [B, K] in [0, 1], s.
+
+    Raises:
+      ValueError: numbers of images and neighbors that are not those of the contributions.
     """
     contribution = np.asarray(contribution)
     rows, count = contribution.shape

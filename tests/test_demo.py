@@ -17,14 +17,14 @@ from ldl_fer import demo
 def test_demo_trains_both_and_leaves_what_it_names(tmp_path, monkeypatch):
     few = functools.partial(demo.draw_faces, train=120, test=40, progress=False)
     monkeypatch.setattr(demo, "draw_faces", few)
-    told = demo.demo(tmp_path / "data", tmp_path / "checkpoints", demo.CONFIG.replace(epochs=1))
-    assert "40 test faces, 30% of the training labels flipped" in told
+    report = demo.demo(tmp_path / "data", tmp_path / "checkpoints", demo.CONFIG.replace(epochs=1))
+    assert "40 test faces, 30% of the training labels flipped" in report
     plain, ours = (
-        re.search(rf"^{name} +(.*)$", told, re.M)[1] for name in ("cross-entropy", "LDLVA")
+        re.search(rf"^{name} +(.*)$", report, re.M)[1] for name in ("cross-entropy", "LDLVA")
     )
     assert plain.split()[3] == "-" and 0.0 <= float(ours.split()[3]) <= 1.0  # AUC of flips
     picture, run, export = re.search(
-        r"uncertainty: (\S+)\nRun folder: (\S+) +export: (\S+)\n", told
+        r"uncertainty: (\S+)\nRun folder: (\S+) +export: (\S+)\n", report
     ).groups()
     width, height = tf.io.decode_image(tf.io.read_file(picture)).shape[1::-1]
     assert width > 200 and height > 200
@@ -34,7 +34,7 @@ def test_demo_trains_both_and_leaves_what_it_names(tmp_path, monkeypatch):
 
 
 def test_flips_are_found_and_pictured_by_lambda(tmp_path, monkeypatch):
-    """Two flipped faces of four, told from the others by lambda but for one pair."""
+    """Two flipped faces of four, ranked above the others by lambda but for one pair."""
     run = SimpleNamespace(samples=tmp_path / "samples.csv", folder=tmp_path)
     pd.DataFrame(
         {

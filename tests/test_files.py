@@ -11,14 +11,14 @@ import pytest
 
 from ldl_fer.errors import InputError
 from ldl_fer.files import (
-    FILE,
+    CHECKSUMS,
     check_checksums,
     claimed,
-    expanded,
     same_file,
     sha256,
-    told,
-    told_values,
+    values_without_home,
+    with_home,
+    without_home,
     write_checksums,
     write_whole,
 )
@@ -102,19 +102,18 @@ def folder(tmp_path):
 def test_lines_are_those_of_sha256sum(folder):
     content = (folder / "a.bin").read_bytes()
     assert sha256(folder / "a.bin") == hashlib.sha256(content).hexdigest()
-    assert (folder / FILE).read_text() == (
+    assert (folder / CHECKSUMS).read_text() == (
         f"{hashlib.sha256(content).hexdigest()}  a.bin\n"
         f"{hashlib.sha256(b'x').hexdigest()}  sub/b c.txt\n"
     )
-    assert (
-        subprocess.run(["sha256sum", "-c", FILE], cwd=folder, capture_output=True).returncode == 0
-    )
+    done = subprocess.run(["sha256sum", "-c", CHECKSUMS], cwd=folder, capture_output=True)
+    assert done.returncode == 0
 
 
 def test_an_unchanged_folder_passes_and_one_without_sums(folder):
     (folder / "card.md").write_text("edited")
     check_checksums(folder)
-    (folder / FILE).unlink()
+    (folder / CHECKSUMS).unlink()
     check_checksums(folder)
 
 
@@ -130,8 +129,8 @@ def test_changes_are_named_with_the_cure(folder):
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", 64 * b"0" + b"  ../x", b"\xff\xfe"])
-def test_damaged_sums_are_told(folder, line):
-    (folder / FILE).write_bytes(line + b"\n")
+def test_damaged_sums_are_named(folder, line):
+    (folder / CHECKSUMS).write_bytes(line + b"\n")
     with pytest.raises(InputError, match="SHA256SUMS is damaged"):
         check_checksums(folder)
 
@@ -161,31 +160,31 @@ def home(tmp_path, monkeypatch):
         ('see HOME/work/a, "HOME/b"; HOME/work/', 'see a, "~/b"; .'),
     ],
 )
-def test_paths_are_told_without_home(path, expected, home):
-    assert told(path.replace("HOME", home)) == expected.replace("HOME", home)
+def test_paths_are_written_without_home(path, expected, home):
+    assert without_home(path.replace("HOME", home)) == expected.replace("HOME", home)
 
 
 def test_links_are_seen_through(home, tmp_path, monkeypatch):
     os.symlink(home, tmp_path / "link")
     monkeypatch.setenv("HOME", str(tmp_path / "link"))
-    assert told(f"{home}/x") == told(f"{tmp_path}/link/x") == "~/x"
+    assert without_home(f"{home}/x") == without_home(f"{tmp_path}/link/x") == "~/x"
     monkeypatch.setenv("PWD", "/elsewhere")  # left over from another process
-    assert told("/elsewhere/x") == "/elsewhere/x"
+    assert without_home("/elsewhere/x") == "/elsewhere/x"
 
 
 def test_the_root_as_home_hides_nothing(monkeypatch):
     monkeypatch.setenv("HOME", "/")
     monkeypatch.chdir("/")
-    assert told("/mnt/x") == "/mnt/x"
+    assert without_home("/mnt/x") == "/mnt/x"
 
 
 def test_values_within_values(home):
     given = {"a": [f"{home}/x", 1], "b": {"c": (f"{home}/work/y", None)}}
-    assert told_values(given) == {"a": ["~/x", 1], "b": {"c": ("y", None)}}
+    assert values_without_home(given) == {"a": ["~/x", 1], "b": {"c": ("y", None)}}
 
 
 def test_back_again(home):
-    assert expanded("~/x") == f"{home}/x"
-    assert expanded("--data=~/x") == f"--data={home}/x"
+    assert with_home("~/x") == f"{home}/x"
+    assert with_home("--data=~/x") == f"--data={home}/x"
     for same in ("~", "a/~/x", "x=~/y", "--flag", "/mnt/x", "~ann/x"):
-        assert expanded(same) == same
+        assert with_home(same) == same

@@ -18,7 +18,7 @@ from ldl_fer.preparation.affect.command import COMMANDS as AFFECT
 from ldl_fer.preparation.datasets import NAMES as DATA_SETS
 
 SUBCOMMANDS = {"affect": AFFECT, "datasets": DATA_SETS, "experiments": tuple(EXPERIMENTS)}
-# What --help may do without, and what takes long to import.
+# Packages that take long to import, which --help does without.
 HEAVY = {
     *("tensorflow", "tensorflow_addons", "keras", "tf_keras", "pandas", "sklearn", "scipy"),
     *("cv2", "matplotlib", "PIL"),
@@ -88,9 +88,9 @@ def test_every_command_is_there():
         (["--seed=1", "train"], "a command comes before its flags, as --seed=1. See ldl-fer "),
     ],
 )
-def test_a_mistyped_command_is_told(words, error):
-    code, out, told = ended(*words)
-    assert (code, out) == (2, "") and told.startswith(f"error: {error}")
+def test_a_mistyped_command_is_named(words, error):
+    code, out, said = ended(*words)
+    assert (code, out) == (2, "") and said.startswith(f"error: {error}")
 
 
 def test_version():
@@ -119,7 +119,7 @@ def test_the_released_codes_scripts_are_the_same_commands(script):
     assert shown(ROOT / script).stdout == shown("-m", "ldl_fer", Path(script).stem).stdout
 
 
-# --- mistakes are told before TensorFlow is loaded
+# --- mistakes are named before TensorFlow is loaded
 
 RUN = ("--train_data_path={0}/in.csv", "--train_image_dir={0}")
 EXPERIMENT = (*RUN, "--runs_dir={0}/runs")
@@ -181,9 +181,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("words", "error"), MISTAKES, ids=lambda x: str(x)[:60])
-def test_a_mistake_is_told_before_tensorflow_is_loaded(folder, words, error):
+def test_a_mistake_is_named_before_tensorflow_is_loaded(folder, words, error):
     words = [word.format(folder) for word in words]
     done = subprocess.run([sys.executable, "-c", STARTED, *words], capture_output=True, text=True)
-    *told, modules = done.stderr.splitlines()
-    assert done.returncode == 2 and error in "\n".join(told), told
+    *said, modules = done.stderr.splitlines()
+    assert done.returncode == 2 and error in "\n".join(said), said
     assert "tensorflow" not in modules.split()

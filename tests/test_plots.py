@@ -1,4 +1,4 @@
-"""What the figures show: every image, number and bar in its place."""
+"""Figures show every image, number and bar in its place."""
 
 import subprocess
 import sys

@@ -32,7 +32,7 @@ from ldl_fer.config.settings import (
     setting,
 )
 from ldl_fer.errors import InputError
-from ldl_fer.files import expanded, told_values
+from ldl_fer.files import values_without_home, with_home
 
 _NOT_KEPT = ("trust_model",)
 
@@ -71,15 +71,15 @@ class Config:
 
     @property
     def method_settings(self) -> MethodSettings:
-        """Those of the method that trains."""
+        """The settings of the method that trains."""
         return self.group(self.method)
 
     def group(self, name: str) -> Any:
-        """The group of that name; of `TOP`, the configuration itself."""
+        """Returns the group of that name; for `TOP`, the configuration itself."""
         return self if name == TOP else getattr(self, name)
 
     def replace(self, **settings: Any) -> "Config":
-        """A copy with the named settings changed, whatever their group.
+        """Returns a copy with the named settings changed, whatever their group.
 
         Raises:
           InputError: for an unknown name, a value that is out of range or not among a setting's
@@ -90,7 +90,7 @@ class Config:
             group = _group_of(name)
             rules = fields(group)[name].metadata
             check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
-            value = expanded(value) if isinstance(value, str) else value
+            value = with_home(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
         top = changed.pop(TOP, {})
         groups = {g: dataclasses.replace(self.group(g), **c) for g, c in changed.items()}
@@ -100,19 +100,19 @@ class Config:
         return replaced
 
     def to_json(self) -> str:
-        """The settings as indented JSON; `from_json` reads it back, in the same folder.
+        """Returns the settings as indented JSON; `from_json` reads it back, in the same folder.
 
-        Paths are told as `told_paths` has it. --trust_model is left out: it is the user's word, not
-        that of a file.
+        Paths are written by `files.without_home`. --trust_model is left out: it is the user's word,
+        not that of a file.
         """
         groups = dataclasses.asdict(self)
         for name in _NOT_KEPT:
             del groups[_group_of(name)][name]
-        return json.dumps(told_values(groups), indent=2) + "\n"
+        return json.dumps(values_without_home(groups), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """Inverse of `to_json`; settings that the text lacks keep their defaults.
+        """Reads what `to_json` wrote; settings that the text lacks keep their defaults.
 
         Which group a setting stands in is not looked at: files of earlier versions have others.
 
@@ -145,13 +145,13 @@ GROUPS: dict[str, type] = {TOP: Config} | {
 
 @functools.cache
 def fields(group: str) -> Mapping[str, dataclasses.Field]:
-    """Name -> field of a group's settings."""
+    """Returns the fields of a group's settings by name."""
     return MappingProxyType({f.name: f for f in dataclasses.fields(GROUPS[group]) if f.metadata})
 
 
 @functools.cache
 def kinds(group: str) -> Mapping[str, Any]:
-    """Name -> declared type of a group's settings, a key of `setting_checks.KINDS`."""
+    """Returns the declared types of a group's settings by name: keys of `checks.KINDS`."""
     declared = get_type_hints(GROUPS[group])
     return MappingProxyType({name: declared[name] for name in fields(group)})
 

@@ -33,7 +33,7 @@ def check_setting(
 
     Args:
       name: of the setting.
-      value: what it is to become.
+      value: the new value.
       kind: its declared type, a key of `KINDS`.
       choices: the only values allowed; empty: no choice among few.
       checks: its range.
@@ -110,12 +110,12 @@ def checkpoint_interval(name: str, value: str) -> tuple[int, float]:
 
 
 def _numbers(value: Any) -> list[float]:
-    """The numbers in a value: itself, those of a tuple, or none."""
+    """Returns the numbers in a value: itself, those of a tuple, or none."""
     return [v for v in (value if isinstance(value, tuple) else (value,)) if _is_of(v, float)]
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """Whether a value is of a setting's declared kind; numbers are finite."""
+    """Returns whether a value is of a setting's declared kind; numbers are finite."""
     if get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_is_of(v, get_args(kind)[0]) for v in value)
     if get_args(kind):  # float | None

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import expanded
+from ldl_fer.files import with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -33,16 +33,16 @@ def start(
     Args:
       main: the command. `InputError`, ^C and SIGTERM end the process without a traceback.
       define_flags: defines the command's absl flags.
-      text: what --help says before the flags.
+      text: of --help, before the flags.
       positional: what the arguments without a flag are, for a command that takes any; they are
         passed to `main` as a list. Empty: there are none, and one is refused.
-      closing: what --help says after the flags, if anything.
+      closing: makes the text of --help after the flags; None: there is none.
     """
     from absl import flags
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS([expanded(word) for word in argv])
+            return flags.FLAGS([with_home(word) for word in argv])
         except flags.Error as error:
             fail(f"{_MISSING.sub(_missing, str(error))}\nSee --help.")
         except SystemExit:  # absl ends by 1 when it has printed what --helpxml asks for
@@ -72,12 +72,12 @@ def start(
         from absl import app, logging  # flags of theirs are none of the command's
 
         signal.signal(signal.SIGTERM, _stop)
-        logging.set_verbosity(logging.WARNING)  # TensorFlow tells of its inner life through absl.
+        logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl.
         app.run(guarded, flags_parser=parse)
 
 
 def wants_help(words: list[str]) -> bool:
-    """Whether one of the words asks for help; words behind -- ask for nothing."""
+    """Returns whether one of the words asks for help; words behind -- ask for nothing."""
     return any(word in HELP for word in itertools.takewhile(lambda word: word != "--", words))
 
 

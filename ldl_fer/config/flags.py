@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from absl import flags
 
-from ldl_fer.config import GROUPS, Config, fields, kinds
+from ldl_fer.config import GROUPS, TOP, Config, fields, kinds
 from ldl_fer.config.checks import KINDS
 from ldl_fer.config.help import subject, table
 from ldl_fer.config.presets import PRESETS, replaced
@@ -28,7 +28,7 @@ class _NumberOrNone(flags.ArgumentParser):
 def define_flags(*groups: str, preset: str = "paper", without: Collection[str] = ()) -> None:
     """Defines an absl flag per setting of the named groups, and `--preset`.
 
-    A flag's default is None, "as the preset has it"; its help tells what that is where all presets
+    A flag's default is None, "as the preset has it". Its help names the value where all presets
     agree, else `preset_table` does.
 
     Args:
@@ -41,14 +41,14 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
         "preset", preset, list(PRESETS), "Set of defaults; every other flag overrides it."
     )
     for group in groups or GROUPS:
-        with subject(group):
+        with subject("method" if group == TOP else group):
             for name, setting in fields(group).items():
                 if name not in without:
                     _define_flag(group, setting)
 
 
 def preset_table() -> str:
-    """The settings that are flags of the command and differ between presets: a row each."""
+    """Returns a row for each flag of the command whose value differs between presets."""
     rows = [["", *PRESETS]]
     for group in GROUPS:
         for name in fields(group):
@@ -95,7 +95,7 @@ def _as_flag(value: Any) -> str:
 
 
 def config_from_flags(base: Config | None = None) -> Config:
-    """The preset, or `base` where one is given, with every flag that the user set.
+    """Returns the preset, or `base` where one is given, with every flag that the user set.
 
     Raises:
       InputError: for a list flag whose items are not numbers, and as `Config.replace`.

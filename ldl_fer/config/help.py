@@ -1,4 +1,4 @@
-"""What --help prints: the command's text, and its flags by subject, each once.
+"""The text of --help: the command's own, and its flags by subject, each once.
 
 with subject("faces"):
     flags.DEFINE_string("detector", None, "YuNet's .onnx file. (default: OpenCV's cascade)")
@@ -30,7 +30,7 @@ def subject(title: str) -> Iterator[None]:
 
 
 def help_text(text: str, names: Iterable[str], closing: str = "") -> str:
-    """All that --help prints.
+    """Returns the text that --help prints.
 
     Args:
       text: comes first.
@@ -52,9 +52,9 @@ def help_text(text: str, names: Iterable[str], closing: str = "") -> str:
 
 
 def table(rows: list[list[str]]) -> str:
-    """Rows of cells, in columns. A cell may go on in the next line behind each _ and comma of it.
+    """Returns rows of cells in columns.
 
-    The first column's cells stay in one line.
+    A cell may go on in the next line behind each _ and comma of it, but for the first column's.
     """
     cells = [[[first], *map(_PIECES.findall, others)] for first, *others in rows]
     columns = zip(*cells, strict=True)
@@ -93,7 +93,7 @@ def _entry(name: str, column: int, width: int) -> str:
 
 
 def _meaning(flag: flags.Flag) -> str:
-    """The flag's help, then in parentheses its choices and its default."""
+    """Returns the flag's help, then in parentheses its choices and its default."""
     text, notes = flag.help.partition(_REPEAT)[0], []
     choices = getattr(flag.parser, "enum_values", None)
     if choices:
@@ -101,10 +101,10 @@ def _meaning(flag: flags.Flag) -> str:
         notes.append(" | ".join(choices))
     if any(_REQUIRED in check.message for check in flag.validators):
         notes.append("required")
-    told = _DEFAULT.fullmatch(text)
-    if told:
-        text = told[1]
-        notes.append(f"default: {told[2]}")
+    with_default = _DEFAULT.fullmatch(text)
+    if with_default:
+        text = with_default[1]
+        notes.append(f"default: {with_default[2]}")
     elif flag.default not in (None, "", []):
         notes.append(f"default: {_as_text(flag.default)}")
     return f"{text} ({'; '.join(notes)})" if notes else text

@@ -1,4 +1,4 @@
-"""The settings of a run but the methods': a dataclass for each group, with defaults, help, ranges.
+"""The settings that all methods share: a dataclass a group, with defaults, help and ranges.
 
 The methods' own are in `ldl_fer.config.methods`; `ldl_fer.config.Config` has them all.
 """
@@ -30,8 +30,8 @@ def setting(default: Any, help_text: str, *checks: Check, choices: tuple[str, ..
     Args:
       default: the paper's value, where the paper has one.
       help_text: of the flag, sentences.
-      *checks: of `ldl_fer.config.checks`, what the value is held against; none: a number must
-        not be negative.
+      *checks: of `ldl_fer.config.checks`, ranges of the value; none: a number must not be
+        negative.
       choices: the only values allowed; empty: no choice among few.
     """
     metadata = {"help": help_text, "choices": choices, "checks": checks or (not_negative,)}
@@ -120,7 +120,7 @@ class NetworkConfig:
     pretrained: str = setting(
         "",
         "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
-        "features are then the average of its last map. Needs the package onnx: pip install "
+        "features are then the average of its last map. Needs onnx and onnxruntime: pip install "
         "-r requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = setting(

@@ -1,4 +1,4 @@
-"""Checks an annotation CSV cell by cell; `annotations` says what is right.
+"""Checks an annotation CSV cell by cell; `ldl_fer.data.annotations` has the rules.
 
 A table is a dict of columns, each a list of N cells as the text that the file holds. A problem is
 (row number, text), or (None, text) for the file as a whole.
@@ -27,17 +27,60 @@ PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
 ANNOTATOR = "annotator"
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
-
+_SHOWN = 20
 Problem = tuple[int | None, str]
 
 
+class AnnotationError(InputError):
+    """An annotation CSV that is refused, with all of its problems.
+
+    Attributes:
+      problems: list of (row number or None, text), by row; None is for the file as a whole.
+    """
+
+    def __init__(
+        self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()
+    ) -> None:
+        """Makes the text: problems by row, equal ones once, and the cure.
+
+        Args:
+          path: of the CSV.
+          problems: at least one.
+          lines: the line in the file where each row starts, counted from 1.
+        """
+        self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
+        count = len(self.problems)
+        text = [f"{path}: {count:,} problem{'s' if count > 1 else ''}"]
+        folded: dict[str, list[int | None]] = {}
+        for row, problem in self.problems:
+            folded.setdefault(problem, []).append(row)
+        for problem, rows in list(folded.items())[:_SHOWN]:
+            first = "" if rows[0] is None else f"row {rows[0]} (line {lines[rows[0]]}): "
+            again = f", and so in {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
+            text.append(f"  {first}{problem}{again}")
+        left = count - sum(map(len, list(folded.values())[:_SHOWN]))
+        if left:
+            text.append(f"  and {left:,} more")
+        text.append("Correct the file (or the flag that names it) and run again.")
+        if any(problem.startswith(NEIGHBORS) for problem in folded):
+            text.append("`ldl-fer neighbors` makes the column knn anew.")
+        empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
+        empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
+        if any(problem.startswith(tuple(empty)) for problem in folded):
+            text.append(
+                "`ldl-fer affect` fills in valence and arousal, from which neighbors are "
+                "found; --method=cross_entropy trains without."
+            )
+        super().__init__("\n".join(text))
+
+
 def vote_columns(class_names: Sequence[str]) -> list[str]:
-    """Names of the columns with a class's votes, in the order of the classes."""
+    """Returns the names of the columns of votes, in the order of the classes."""
     return [f"votes_{name.lower()}" for name in class_names]
 
 
 def numbers(texts: Sequence[str]) -> np.ndarray:
-    """Float64 [N]; NaN where the text is no number."""
+    """Returns float64 [N]; NaN where the text is no number."""
 
     def number(text: str) -> float:
         try:
@@ -49,7 +92,7 @@ def numbers(texts: Sequence[str]) -> np.ndarray:
 
 
 def check_columns(texts: dict[str, list[str]], plane: bool = True) -> list[Problem]:
-    """Columns that an annotation CSV must have and this one has not; see `check_numbers`."""
+    """Finds columns that are missing; with `plane` False, valence and arousal may be."""
     there = ", ".join(texts)
     needed = (PATH, LABEL, VALENCE, AROUSAL) if plane else (PATH, LABEL)
     return [
@@ -62,7 +105,7 @@ def check_columns(texts: dict[str, list[str]], plane: bool = True) -> list[Probl
 def check_numbers(
     texts: dict[str, list[str]], class_names: Sequence[str], plane: bool = True
 ) -> list[Problem]:
-    """Cells of labels, valence, arousal and, if all classes have them, votes.
+    """Checks the cells of labels, valence, arousal and, if all classes have them, votes.
 
     With `plane` False, cells of valence and arousal may be empty.
     """
@@ -98,9 +141,10 @@ def check_paths(
     progress: bool,
     annotators: Sequence[str] | None = None,
 ) -> list[Problem]:
-    """Paths that are empty, lead out of the folder or come twice; the images, given `image_dir`.
+    """Finds paths that are empty, lead out of the folder or come twice, and unreadable images.
 
-    A path may come once for each of the annotators, if there is a column of them.
+    Images are looked at given `image_dir`. A path may come once for each of the annotators, if
+    there is a column of them.
     """
     problems: list[Problem] = []
     first, seen = {}, {}
@@ -127,7 +171,7 @@ def check_paths(
 
 
 def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[Problem]:
-    """Which of the pictures cannot be read: all are opened and decoded.
+    """Opens and decodes all pictures, and finds those that cannot be read.
 
     Args:
       paths: of the pictures, under the folder; a problem's row is the place in here.
@@ -156,16 +200,8 @@ def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[P
     return problems
 
 
-def _image_problem(file: Path) -> str | None:
-    try:
-        decoded_image(picture_bytes(file))
-    except (OSError, ValueError) as error:
-        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return None
-
-
 def check_neighbors(texts: Sequence[str]) -> list[Problem]:
-    """Cells of the column knn, N of them: other rows, none twice, as many as most rows have."""
+    """Checks the column knn: N cells of other rows, none twice, as many as most rows have."""
     fits = np.array([_KNN.fullmatch(text) is not None for text in texts], bool)
     problems = [
         (row, f"{NEIGHBORS} is {texts[row]!r}, not row numbers joined by ;")
@@ -187,41 +223,9 @@ def check_neighbors(texts: Sequence[str]) -> list[Problem]:
     return problems
 
 
-_SHOWN = 20
-
-
-class AnnotationError(InputError):
-    """What is wrong with an annotation CSV, all of it.
-
-    Attributes:
-      problems: list of (row number or None, text), by row; None is for the file as a whole.
-    """
-
-    def __init__(
-        self, path: str | Path, problems: Sequence[Problem], lines: Sequence[int] = ()
-    ) -> None:
-        """`lines`: the line in the file where each row starts, counted from 1."""
-        self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
-        count = len(self.problems)
-        text = [f"{path}: {count:,} problem{'s' if count > 1 else ''}"]
-        folded: dict[str, list[int | None]] = {}
-        for row, problem in self.problems:
-            folded.setdefault(problem, []).append(row)
-        for problem, rows in list(folded.items())[:_SHOWN]:
-            first = "" if rows[0] is None else f"row {rows[0]} (line {lines[rows[0]]}): "
-            again = f", and so in {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
-            text.append(f"  {first}{problem}{again}")
-        left = count - sum(map(len, list(folded.values())[:_SHOWN]))
-        if left:
-            text.append(f"  and {left:,} more")
-        text.append("Correct the file (or the flag that names it) and run again.")
-        if any(problem.startswith(NEIGHBORS) for problem in folded):
-            text.append("`ldl-fer neighbors` makes the column knn anew.")
-        empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
-        empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
-        if any(problem.startswith(tuple(empty)) for problem in folded):
-            text.append(
-                "`ldl-fer affect` fills in valence and arousal, from which neighbors are "
-                "found; --method=cross_entropy trains without."
-            )
-        super().__init__("\n".join(text))
+def _image_problem(file: Path) -> str | None:
+    try:
+        decoded_image(picture_bytes(file))
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return None

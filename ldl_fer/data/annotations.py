@@ -50,63 +50,6 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets sav
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?")
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a CSV.
-
-    Raises:
-      AnnotationError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        data = Path(path).read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
-        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
-
-
-def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    """Cells as text by column, the line where each row starts, rows of a wrong length."""
-    rows, lines, line = [], [], 1
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise AnnotationError(path, [(None, f"line {line} is not CSV: {error}")]) from error
-    if not rows:
-        raise AnnotationError(path, [(None, "is empty")])
-    header, *rows = rows
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
-    width, problems = len(header), list[Problem]()
-    for number, row in enumerate(rows):
-        if len(row) != width:
-            problems.append((number, f"has {len(row)} fields where the header has {width}"))
-            rows[number] = (row + [""] * width)[:width]
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
-    return dict(zip(header, columns, strict=True)), lines[1:], problems
-
-
-def carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
-    """A column that nothing is known of: numbers where all cells are plain numbers or empty.
-
-    Else (007, 2.20.1, names) the text.
-    """
-    present = {text for text in texts if text}
-    if not present or not all(_PLAIN_NUMBER.fullmatch(text) for text in present):
-        return texts
-    if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
-        return np.array([int(text) for text in texts], np.int64)
-    return numbers(texts)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Annotations:
     """A checked annotation table. Letters: N rows, C classes, K neighbors.
@@ -120,7 +63,7 @@ class Annotations:
     class_names: tuple[str, ...] = CLASS_NAMES
 
     def __len__(self) -> int:
-        """N."""
+        """Returns N."""
         return len(self.table)
 
     @property
@@ -158,9 +101,19 @@ class Annotations:
         return np.array(rows, dtype=object).astype(np.int32)
 
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of all columns and the class names; the same in any process."""
+        """Returns the SHA-256, hexadecimal, of all columns and class names."""
         names = json.dumps(self.class_names).encode()
         return hashlib.sha256(names + b"\n" + self.as_csv().encode()).hexdigest()
+
+    def identity(self, image_dir: str | Path, *settings: Any) -> str:
+        """Returns 12 hexadecimal digits: a hash of all rows, the image folder and settings.
+
+        Args:
+          image_dir: where the paths start; every way to one folder is the same.
+          *settings: that JSON can hold.
+        """
+        identity = [self.fingerprint(), str(Path(image_dir).resolve()), *settings]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
     def write(self, path: str | Path) -> None:
         """Writes the table as CSV, whole or not at all.
@@ -171,13 +124,13 @@ class Annotations:
         write_whole(path, self.as_csv())
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "Annotations":
-        """The given rows in the given order, renumbered from 0, without `knn` (old numbers)."""
+        """Returns the given rows in the given order, renumbered from 0, without `knn`."""
         rows = np.asarray(rows, None if len(rows) else int)
         table = self.table.iloc[rows].reset_index(drop=True)
         return Annotations(table.drop(columns=NEIGHBORS, errors="ignore"), self.class_names)
 
     def as_csv(self) -> str:
-        """The text of the file that `write` writes."""
+        """Returns the text of the file that `write` writes."""
         return self.table.to_csv(index=False, lineterminator="\n")
 
 
@@ -228,8 +181,72 @@ def read_annotations(
         AROUSAL: numbers,
     }
     kinds[LABEL] = lambda cells: numbers(cells).astype(np.int64)
-    columns = {name: kinds.get(name, carried)(cells) for name, cells in texts.items()}
+    columns = {name: kinds.get(name, _carried)(cells) for name, cells in texts.items()}
     absent = [name for name in (VALENCE, AROUSAL) if name not in columns]
     return Annotations(
         pd.DataFrame(columns).assign(**dict.fromkeys(absent, np.nan)), tuple(class_names)
     )
+
+
+def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+    """Reads a CSV without looking at what its cells mean.
+
+    Returns:
+      Cells as text by column, the line where each row starts, and rows of a wrong length.
+
+    Raises:
+      AnnotationError: it cannot be read, is no CSV, is empty, or a column appears twice.
+    """
+    rows, lines, line = [], [], 1
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise AnnotationError(path, [(None, f"line {line} is not CSV: {error}")]) from error
+    if not rows:
+        raise AnnotationError(path, [(None, "is empty")])
+    header, *rows = rows
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
+    width, problems = len(header), list[Problem]()
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            problems.append((number, f"has {len(row)} fields where the header has {width}"))
+            rows[number] = (row + [""] * width)[:width]
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
+    return dict(zip(header, columns, strict=True)), lines[1:], problems
+
+
+def read_text(path: str | Path) -> str:
+    """Reads the text of a CSV.
+
+    Raises:
+      AnnotationError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        data = Path(path).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise AnnotationError(path, [(None, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
+        raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
+
+
+def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
+    """Returns numbers of a further column where all its cells are plain numbers or empty.
+
+    Else (007, 2.20.1, names) it stays text.
+    """
+    present = {text for text in texts if text}
+    if not present or not all(_PLAIN_NUMBER.fullmatch(text) for text in present):
+        return texts
+    if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
+        return np.array([int(text) for text in texts], np.int64)
+    return numbers(texts)

@@ -12,73 +12,6 @@ from ldl_fer.config.settings import AugmentationConfig
 from ldl_fer.networks.pooled_maps import SIZE, columns
 
 
-def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -> np.ndarray:
-    """Pads with black, crops back to the size at a random place, mirrors half of the images.
-
-    Args:
-      images: [M, H, W, 3], uint8.
-      draws: [3, M], uniform in [0, 1): row, column, whether to mirror.
-      pad: pixels on each side; 0 leaves the place alone.
-      flip: whether to mirror.
-
-    Returns:
-      [M, H, W, 3], uint8; every pixel is one of the input's, or 0.
-    """
-    made = np.zeros_like(images)
-    down = pad - (draws[0] * np.float32(2 * pad + 1)).astype(int)  # where the image's corner lands
-    right = pad - (draws[1] * np.float32(2 * pad + 1)).astype(int)
-    for image, crop, y, x, mirror in zip(images, made, down, right, draws[2] < 0.5, strict=True):
-        if flip and mirror:
-            image, x = cv2.flip(image, 1), -x
-        _kept(crop, y, x)[...] = _kept(image, -y, -x)
-    return made
-
-
-def _kept(image, y, x):
-    """The part of an image that stays inside when it is moved by -y and -x."""
-    height, width = image.shape[:2]
-    return image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
-
-
-def erase(
-    images: np.ndarray,
-    draws: np.ndarray,
-    noise_seeds: np.ndarray,
-    probability: float,
-    area: tuple[float, ...],
-    aspect: tuple[float, ...],
-) -> np.ndarray:
-    """Random erasing (Zhong et al., 2020): a rectangle of uniform noise in some of the images.
-
-    The rectangle's area is uniform in `area` times the image's, its height-to-width ratio
-    log-uniform in `aspect`; a side longer than the image is cut to it.
-
-    Args:
-      images: [M, H, W, 3], uint8; changed in place.
-      draws: [5, M], uniform in [0, 1): area, ratio, row, column, whether to touch the image.
-      noise_seeds: [M, 2], int64.
-      probability: chance that an image is touched.
-      area: smallest and largest part of the image, in (0, 1].
-      aspect: smallest and largest height / width, > 0.
-
-    Returns:
-      The images.
-    """
-    height, width = images.shape[1:3]
-    part = (area[0] + draws[0] * (area[1] - area[0])) * height * width
-    log_low, log_high = np.log(aspect)
-    ratio = np.exp(log_low + draws[1] * (log_high - log_low))
-    box_height = np.minimum(np.round(np.sqrt(part * ratio)), height).astype(int)
-    box_width = np.minimum(np.round(np.sqrt(part / ratio)), width).astype(int)
-    top = (draws[2] * (height - box_height + 1)).astype(int)
-    left = (draws[3] * (width - box_width + 1)).astype(int)
-    for i in np.flatnonzero(draws[4] < probability):
-        box = images[i, top[i] : top[i] + box_height[i], left[i] : left[i] + box_width[i]]
-        noise = np.random.Generator(np.random.Philox(key=noise_seeds[i].view(np.uint64)))
-        box[...] = np.frombuffer(noise.bytes(box.size), np.uint8).reshape(box.shape)
-    return images
-
-
 def augment(
     images: tf.Tensor,
     seed: tf.Tensor,
@@ -87,7 +20,7 @@ def augment(
     first: tf.Tensor | int = 0,
     total: tf.Tensor | int | None = None,
 ) -> tf.Tensor:
-    """The training augmentation of a batch, or of consecutive rows of it.
+    """Augments a batch of training images, or consecutive rows of it.
 
     Parts of a batch, augmented apart with the same seed, are augmented as in the whole: a replica
     treats its images as a single machine would.
@@ -137,7 +70,7 @@ def augment_pooled(
     first: tf.Tensor | int = 0,
     total: tf.Tensor | int | None = None,
 ) -> dict[str, tf.Tensor]:
-    """The same for pooled maps, of which there are two views: the picture, and it mirrored.
+    """Augments pooled maps, of which there are two views: the picture, and it mirrored.
 
     Mirroring takes the other view. Erasing, of main images only, blots out the parts pooled from
     the upper or from the lower half of the face; there is no smaller place to be erased.
@@ -169,8 +102,75 @@ def augment_pooled(
     return batch
 
 
+def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -> np.ndarray:
+    """Pads with black, crops back to the size at a random place, mirrors half of the images.
+
+    Args:
+      images: [M, H, W, 3], uint8.
+      draws: [3, M], uniform in [0, 1): row, column, whether to mirror.
+      pad: pixels on each side; 0 leaves the place alone.
+      flip: whether to mirror.
+
+    Returns:
+      [M, H, W, 3], uint8; every pixel is one of the input's, or 0.
+    """
+    made = np.zeros_like(images)
+    down = pad - (draws[0] * np.float32(2 * pad + 1)).astype(int)  # where the image's corner lands
+    right = pad - (draws[1] * np.float32(2 * pad + 1)).astype(int)
+    for image, crop, y, x, mirror in zip(images, made, down, right, draws[2] < 0.5, strict=True):
+        if flip and mirror:
+            image, x = cv2.flip(image, 1), -x
+        _kept(crop, y, x)[...] = _kept(image, -y, -x)
+    return made
+
+
+def erase(
+    images: np.ndarray,
+    draws: np.ndarray,
+    noise_seeds: np.ndarray,
+    probability: float,
+    area: tuple[float, ...],
+    aspect: tuple[float, ...],
+) -> np.ndarray:
+    """Erases rectangles of some images by uniform noise (random erasing, Zhong et al., 2020).
+
+    The rectangle's area is uniform in `area` times the image's, its height-to-width ratio
+    log-uniform in `aspect`; a side longer than the image is cut to it.
+
+    Args:
+      images: [M, H, W, 3], uint8; changed in place.
+      draws: [5, M], uniform in [0, 1): area, ratio, row, column, whether to touch the image.
+      noise_seeds: [M, 2], int64.
+      probability: chance that an image is touched.
+      area: smallest and largest part of the image, in (0, 1].
+      aspect: smallest and largest height / width, > 0.
+
+    Returns:
+      The images.
+    """
+    height, width = images.shape[1:3]
+    part = (area[0] + draws[0] * (area[1] - area[0])) * height * width
+    log_low, log_high = np.log(aspect)
+    ratio = np.exp(log_low + draws[1] * (log_high - log_low))
+    box_height = np.minimum(np.round(np.sqrt(part * ratio)), height).astype(int)
+    box_width = np.minimum(np.round(np.sqrt(part / ratio)), width).astype(int)
+    top = (draws[2] * (height - box_height + 1)).astype(int)
+    left = (draws[3] * (width - box_width + 1)).astype(int)
+    for i in np.flatnonzero(draws[4] < probability):
+        box = images[i, top[i] : top[i] + box_height[i], left[i] : left[i] + box_width[i]]
+        noise = np.random.Generator(np.random.Philox(key=noise_seeds[i].view(np.uint64)))
+        box[...] = np.frombuffer(noise.bytes(box.size), np.uint8).reshape(box.shape)
+    return images
+
+
+def _kept(image, y, x):
+    """Returns the part of an image that stays inside when it is moved by -y and -x."""
+    height, width = image.shape[:2]
+    return image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+
+
 def _kept_parts(erased, upper):
-    """[M, P]: 0 where a sample's upper (or else lower) half is erased, else 1."""
+    """Returns [M, P]: 0 where a sample's upper (or else lower) half is erased, else 1."""
     halves = np.zeros([2, SIZE], np.float32)
     halves[0, columns(["lower"])] = halves[1, columns(["upper"])] = 1.0
     half = tf.gather(halves, tf.cast(upper, tf.int32))

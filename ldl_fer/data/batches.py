@@ -1,4 +1,4 @@
-"""A batch: what it holds, how it is read and how its images are changed at random."""
+"""Batches: their keys and shapes, how they are read, how their images are changed at random."""
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from ldl_fer.data.records import Records
 def batch_spec(
     image_size: int, num_neighbors: int, pooled_size: int = 0
 ) -> dict[str, tf.TensorSpec]:
-    """What a training batch holds; every dataset here yields these keys or some of them.
+    """Returns keys, shapes and types of a training batch; other datasets have some of the keys.
 
     Args:
       image_size: H = W, pixels.
@@ -45,18 +45,18 @@ def read_batch(
     images: bool = True,
     neighbor_images: bool = False,
 ) -> dict[str, tf.Tensor]:
-    """The samples of the sample_ids [B] int32, not augmented.
+    """Reads samples, not augmented.
 
     Args:
       records: any set.
-      ids: no name twice.
+      ids: sample_ids [B] int32, none twice.
       config: the image size is read from it.
       neighbors: how many of each to give; 0: valence and arousal are left out, too.
       images: whether to give the images.
       neighbor_images: whether to give the neighbors' images, too.
 
     Returns:
-      As `batch_spec` tells, of what is wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
+      The keys of `batch_spec` that are wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
     """
     names = ["sample_id", "label"] + ["image"] * images
     of_neighbors = ("neighbors", "neighbor_labels", "neighbor_valence_arousal")
@@ -81,25 +81,10 @@ def read_batch(
     return batch
 
 
-def _decoded(images, config):
-    """Pixels of encoded pictures; pooled maps as they are."""
-    return decode(images, config.data.image_size) if images.dtype == tf.string else images
-
-
-def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Encoded images [M] of size x size pixels -> uint8 [M, size, size, 3]."""
-
-    def one(content):
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        return tf.ensure_shape(image, [size, size, 3])
-
-    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
-
-
 def augment_batch(
     batch: dict[str, tf.Tensor], seed: tf.Tensor, config: Config, first: tf.Tensor, total: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """A part of a batch, its images (and the neighbors') changed at random.
+    """Changes the images (and the neighbors') of a part of a batch at random.
 
     Args:
       batch: of `read_batch`.
@@ -125,8 +110,18 @@ def augment_batch(
     return batch
 
 
+def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes images [M] of size x size pixels to uint8 [M, size, size, 3]."""
+
+    def one(content):
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [size, size, 3])
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
+
+
 def is_pooled(batch: dict[str, tf.Tensor]) -> bool:
-    """Whether a batch of `read_batch` has maps [B, 2, P] in place of images, plain and mirrored."""
+    """Returns whether a batch of `read_batch` has maps [B, 2, P] of both views for images."""
     return batch["image"].shape.rank == 3
 
 
@@ -137,3 +132,8 @@ def ensure_spec(
     pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
     spec = batch_spec(config.data.image_size, neighbors, pooled_size)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}
+
+
+def _decoded(images, config):
+    """Returns pixels of encoded pictures; pooled maps as they are."""
+    return decode(images, config.data.image_size) if images.dtype == tf.string else images

@@ -1,4 +1,4 @@
-"""A part of the pictures, held out by class."""
+"""Holds out a part of the pictures, stratified by class."""
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ def split_annotations(
 ) -> tuple[Annotations, Annotations]:
     """Holds out a part of the pictures, stratified by class.
 
-    All rows of a picture, where it has several, go to one part; the first of them tells its class.
+    All rows of a picture, where it has several, go to one part; its class is that of the first.
 
     Args:
-      annotations: what is split.
+      annotations: all rows.
       fraction: of the pictures, between 0 and 1, that are held out.
       seed: >= 0; the same seed is the same split.
 
     Returns:
-      training and validation part, each in the order of the rows and with their former numbers
+      Training and validation part, each in the order of the rows and with their former numbers
       in the column `source_row`. A class with less than one picture for either part stays whole in
       the training part.
 

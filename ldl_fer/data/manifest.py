@@ -1,4 +1,4 @@
-"""What a folder of records holds, and whether all of it is there.
+"""The manifest of a folder of records, and whether every file that it names is there.
 
 records-00000-of-00003.tfrecord    TFRecord frames, in row order
 records-00000-of-00003.index       per record: payload's offset and length, little-endian int64
@@ -9,24 +9,43 @@ SHA256SUMS                         of all of them, see `ldl_fer.files`
 
 import dataclasses
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ldl_fer.data.shards import Shard
 from ldl_fer.errors import InputError
 from ldl_fer.files import damage
 
 SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
+INDEX_ENTRY = struct.Struct("<qq")  # a payload's offset and length
 _CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
 
 
 @dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records; its index lies beside it."""
+
+    name: str  # of the .tfrecord
+    first_sample_id: int
+    count: int
+    bytes: int  # of the .tfrecord
+
+    @property
+    def index_name(self) -> str:
+        return str(Path(self.name).with_suffix(".index"))
+
+    @property
+    def index_bytes(self) -> int:
+        return self.count * INDEX_ENTRY.size
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a folder of records holds; stored beside them as JSON."""
+    """Counts, settings and shards of a folder of records; stored beside them as JSON."""
 
     schema_version: int
     count: int  # N
@@ -42,12 +61,12 @@ class Manifest:
     created_by: str
 
     def to_json(self) -> str:
-        """Indented JSON; `read_manifest` reads it back."""
+        """Returns indented JSON; `read_manifest` reads it back."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
 def manifest_file(folder: str | Path) -> Path:
-    """The manifest's file.
+    """Returns the path of a folder's manifest.
 
     Raises:
       InputError: there is none: it is not a folder of records.
@@ -59,9 +78,9 @@ def manifest_file(folder: str | Path) -> Path:
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a complete folder: every file is there, to the bit as it was written.
+    """Reads the manifest, and all files to see that they are those that were written.
 
-    All files are read for that: about a second a gigabyte.
+    That takes about a second a gigabyte.
 
     Raises:
       InputError: for a folder that is not one of records, is of another schema version, or has a

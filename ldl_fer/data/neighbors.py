@@ -24,7 +24,7 @@ def nearest_neighbors(
     progress: bool = True,
     pictures: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The K nearest rows of other pictures of each row in the plane.  N(i) of Eq. 2.
+    """Returns the K nearest rows of other pictures of each row in the plane, N(i) of Eq. 2.
 
     Rows are ordered by (Euclidean distance computed in float64, row number), exactly as sorting
     all N of them would. Rows at one point share one look-up: any number of them may coincide.
@@ -72,7 +72,7 @@ def nearest_neighbors(
 
 
 def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> Annotations:
-    """The annotations with their K nearest neighbors, other pictures, as the column knn.
+    """Returns the annotations with their K nearest neighbors, other pictures, as the column knn.
 
     Raises:
       InputError: K is below 1, or there are not K rows of other pictures.
@@ -83,12 +83,38 @@ def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> An
 
 
 def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:
-    """The annotations with neighbors [N, K] (sample_ids) as the column knn; without it if K = 0."""
+    """Returns the annotations with sample_ids [N, K] as the column knn; without it if K = 0."""
     table = annotations.table.drop(columns=NEIGHBORS, errors="ignore")
     if neighbors.shape[1]:
         knn = [";".join(map(str, row)) for row in neighbors.tolist()]
         table = table.assign(**{NEIGHBORS: knn})
     return Annotations(table, annotations.class_names)
+
+
+def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
+    """Returns the first K neighbors of the knn column if it has so many, else the nearest rows.
+
+    Args:
+      annotations: N rows.
+      num_neighbors: K; 0 reads nothing.
+
+    Returns:
+      [N, K] sample_ids, int32, nearest first.
+
+    Raises:
+      InputError: if there are not more than K rows.
+    """
+    if not num_neighbors:
+        return np.zeros([len(annotations), 0], np.int32)
+    given = annotations.neighbors
+    if given is not None and given.shape[1] >= num_neighbors:
+        return given[:, :num_neighbors]
+    return nearest_neighbors(plane_of(annotations), num_neighbors)
+
+
+def plane_of(annotations: Annotations) -> np.ndarray:
+    """Returns valence and arousal, float64 [N, 2], as precise as the CSV has them."""
+    return annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)
 
 
 class _Points(NamedTuple):
@@ -101,7 +127,7 @@ class _Points(NamedTuple):
 
 
 def _distinct(plane: np.ndarray) -> tuple[_Points, np.ndarray]:
-    """The distinct points, and which of them each row is at, [N]."""
+    """Returns the distinct points, and which of them each row is at, [N]."""
     rows = np.lexsort((plane[:, 1], plane[:, 0]))  # stable: ascending among equals
     ordered = plane[rows]
     new = np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)]
@@ -139,7 +165,7 @@ def _nearest_rows(points: _Points, wanted: int) -> Iterator[tuple[np.ndarray, np
 
 
 def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The first rows by (distance, row) from each point asked for, out of pairs with another."""
+    """Returns the first rows by (distance, row) from each point, out of pairs of points."""
     distance = np.sqrt(((points.place[asked] - points.place[other]) ** 2).sum(axis=1))
     size = np.minimum(points.size[other], wanted)  # later rows at a point cannot be wanted
     within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
@@ -149,8 +175,3 @@ def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarr
     asked, row = asked[order], row[order]
     first = np.flatnonzero(np.r_[True, asked[1:] != asked[:-1]])
     return row[first[:, np.newaxis] + np.arange(wanted)]
-
-
-def plane_of(annotations: Annotations) -> np.ndarray:
-    """Valence and arousal, float64 [N, 2], as precise as the CSV has it."""
-    return annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""Any picture file as pixels."""
+"""Reads any picture file as pixels, and makes it what a record stores."""
 
 import contextlib
 import errno
@@ -18,16 +18,80 @@ PICTURE_ENDINGS = (
     *(".bmp", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
     *(".tif", ".tiff", ".webp"),
 )
-ORIENTATION = 0x0112  # EXIF tag; 1 is upright
-_PNG = b"\x89PNG"
-_JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
+JPEG_QUALITY = 95
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
 _WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
 _WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
+_PNG = b"\x89PNG"
+_PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
+_JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
+_NOT_THERE = "Name the folder that the paths start from"
+_DAMAGED = "Replace it or leave it out"
+
+
+def read_picture(
+    path: str | Path, image_size: int, cure: str = "", row: int | None = None
+) -> np.ndarray:
+    """Reads upright RGB pixels, uint8 [S, S, 3].
+
+    Args:
+      path: a file in any format that `decoded_image` takes.
+      image_size: S, pixels; resized as records are.
+      cure, row: for messages, as `named_when_unreadable` takes them.
+
+    Raises:
+      InputError: there is no such file, or it cannot be decoded.
+    """
+    with named_when_unreadable(path, cure, row):
+        return resized(decoded_image(picture_bytes(path)), image_size)
+
+
+def read_pictures(paths: Sequence[str | Path], image_size: int, text: str = "") -> np.ndarray:
+    """Reads pictures of one size, uint8 [M, S, S, 3].
+
+    Args:
+      paths: M of them, at least one.
+      image_size: S, pixels.
+      text: of the progress bar; empty: there is none.
+
+    Raises:
+      InputError: as `read_picture`.
+    """
+    bar = tqdm(paths, text, unit="picture", disable=not text)
+    return np.stack([read_picture(path, image_size) for path in bar])
+
+
+def pictures_in(folder: str | Path) -> list[Path]:
+    """Returns the picture files in a folder and below, by their endings, sorted by path.
+
+    Raises:
+      InputError: there is none.
+    """
+    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
+    paths = sorted(path for path in found if path.is_file())
+    if not paths:
+        raise InputError(
+            f"{folder} holds no picture ({', '.join(PICTURE_ENDINGS)}). Name another folder."
+        )
+    return paths
+
+
+def picture_bytes(path: str | Path) -> bytes:
+    """Reads a picture file's bytes; a pipe or device, which may never end, is not opened.
+
+    Raises:
+      OSError: it cannot be read, or is no file; `strerror` says why.
+      ValueError: no file can have that name.
+    """
+    path = Path(path)
+    if not path.is_file() and not path.is_dir() and path.exists():
+        raise OSError(errno.EINVAL, "it is a pipe or device, not a file", str(path))
+    return path.read_bytes()
 
 
 def decoded_image(content: bytes) -> np.ndarray:
-    """The pixels of a picture file, as one looks at it: EXIF rotation applied.
+    """Decodes a picture file to the pixels that one sees: EXIF rotation applied.
 
     Gray becomes three equal channels, transparency is dropped (the colors beneath it stay), 16 bits
     are scaled to 8.
@@ -42,25 +106,12 @@ def decoded_image(content: bytes) -> np.ndarray:
       ValueError: if the picture cannot be decoded, or has more pixels than Pillow holds harmless
         (179 million, twice `PIL.Image.MAX_IMAGE_PIXELS`; half a gigabyte); the text says why.
     """
-    check_size(content)
-    return to_8_bits(decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
-
-
-def picture_bytes(path: str | Path) -> bytes:
-    """The content of a picture file; a pipe or device, which may never end, is not opened.
-
-    Raises:
-      OSError: it cannot be read, or is no file; `strerror` says why.
-      ValueError: no file can have that name.
-    """
-    path = Path(path)
-    if not path.is_file() and not path.is_dir() and path.exists():
-        raise OSError(errno.EINVAL, "it is a pipe or device, not a file", str(path))
-    return path.read_bytes()
+    _check_size(content)
+    return _to_8_bits(_decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
 
 
 def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
-    """A picture made square; its aspect ratio is not kept.
+    """Makes a picture square; its aspect ratio is not kept.
 
     Sides that are too long shrink by area averaging, those too short grow by cubics.
 
@@ -77,7 +128,62 @@ def resized(picture: np.ndarray, image_size: int) -> np.ndarray:
     return picture
 
 
-def check_size(content: bytes) -> None:
+def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
+    """Returns the bytes to store of a picture file: the same if they will do, else re-encoded.
+
+    They will do if they are JPEG or PNG, image_size x image_size, 8-bit, gray or RGB, without
+    transparency and without an EXIF rotation. Any other picture is decoded once and made so: EXIF
+    rotation applied, transparency dropped (the colors beneath it stay), 16 bits scaled to 8, gray
+    kept gray, resized to the square without keeping its aspect ratio, and encoded again, a JPEG as
+    JPEG of quality 95, all else as PNG (lossless).
+
+    Args:
+      content: a file in any format that OpenCV reads.
+      image_size: height and width, pixels; None keeps the picture's own.
+
+    Returns:
+      The encoded picture, and whether it is `content` itself. `tf.io.decode_image` reads it.
+
+    Raises:
+      ValueError: as `decoded_image`.
+    """
+    _check_size(content)
+    if _is_fit(content, image_size):
+        _check_decodes(content)
+        return content, True
+    picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    picture = _to_8_bits(resized(picture, image_size) if image_size else picture)
+    is_jpeg = content.startswith(b"\xff\xd8")
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+    _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
+    return encoded.tobytes(), False
+
+
+@contextlib.contextmanager
+def named_when_unreadable(
+    path: str | Path, cure: str = "", row: int | None = None
+) -> Iterator[None]:
+    """Turns an error that the block raises about a picture into a sentence that names it.
+
+    Args:
+      path: of the picture.
+      cure: what to do about it; empty: what is usual.
+      row: its number in the CSV; None: it is of no CSV.
+
+    Raises:
+      InputError: the block raised OSError or ValueError.
+    """
+    place = path if row is None else f"row {row}: {path}"
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{place} cannot be read: {reason}. {cure or _NOT_THERE}.") from error
+    except ValueError as error:
+        raise InputError(f"{place} cannot be read: {error}. {cure or _DAMAGED}.") from error
+
+
+def _check_size(content: bytes) -> None:
     """Raises ValueError for an empty file, JPEG 2000, a damaged PNG, or far too many pixels."""
     if not content:
         raise ValueError("the file is empty")
@@ -96,8 +202,8 @@ def check_size(content: bytes) -> None:
             raise ValueError("the picture is damaged or cut short") from error
 
 
-def decode(content: bytes, flags: int) -> np.ndarray:
-    """Pixels [H, W] or [H, W, 3], uint8 or uint16, upright, without transparency.
+def _decode(content: bytes, flags: int) -> np.ndarray:
+    """Decodes to [H, W] or [H, W, 3], uint8 or uint16, upright, without transparency.
 
     `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
     """
@@ -123,15 +229,15 @@ def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
     """Applies the EXIF rotation of a WebP file."""
     try:
         with Image.open(io.BytesIO(content)) as header:
-            orientation = header.getexif().get(ORIENTATION, 1)
+            orientation = header.getexif().get(_ORIENTATION, 1)
     except Exception:  # No header that Pillow understands: no rotation that is known.
         return picture
     flip, turn = _WEBP_TURNS.get(orientation, (False, 0))
     return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip else picture, turn))
 
 
-def to_8_bits(picture: np.ndarray) -> np.ndarray:
-    """0..65535 scaled to 0..255 (division by 257, rounded); 8 bits as they are.
+def _to_8_bits(picture: np.ndarray) -> np.ndarray:
+    """Scales 0..65535 to 0..255 (division by 257, rounded); leaves 8 bits as they are.
 
     Args:
       picture: [H, W] or [H, W, channels], uint8 or uint16.
@@ -144,118 +250,8 @@ def to_8_bits(picture: np.ndarray) -> np.ndarray:
     return cv2.convertScaleAbs(picture, alpha=1 / 257)  # No copy in between: it may be large.
 
 
-_NOT_THERE = "Name the folder that the paths start from"
-_DAMAGED = "Replace it or leave it out"
-
-
-@contextlib.contextmanager
-def named_when_unreadable(
-    path: str | Path, cure: str = "", row: int | None = None
-) -> Iterator[None]:
-    """Whatever the block raises about a picture becomes a sentence that names it.
-
-    Args:
-      path: of the picture.
-      cure: what to do about it; empty: what is usual.
-      row: its number in the CSV; None: it is of no CSV.
-
-    Raises:
-      InputError: the block raised OSError or ValueError.
-    """
-    place = path if row is None else f"row {row}: {path}"
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{place} cannot be read: {reason}. {cure or _NOT_THERE}.") from error
-    except ValueError as error:
-        raise InputError(f"{place} cannot be read: {error}. {cure or _DAMAGED}.") from error
-
-
-def read_picture(
-    path: str | Path, image_size: int, cure: str = "", row: int | None = None
-) -> np.ndarray:
-    """Upright RGB pixels, uint8 [S, S, 3].
-
-    Args:
-      path: a file in any format that `pixels.decoded_image` takes.
-      image_size: S, pixels; resized as records are.
-      cure, row: for messages, as `named_when_unreadable` takes them.
-
-    Raises:
-      InputError: there is no such file, or it cannot be decoded.
-    """
-    with named_when_unreadable(path, cure, row):
-        return resized(decoded_image(picture_bytes(path)), image_size)
-
-
-def read_pictures(paths: Sequence[str | Path], image_size: int, text: str = "") -> np.ndarray:
-    """Pictures of one size, uint8 [M, S, S, 3].
-
-    Args:
-      paths: M of them, at least one.
-      image_size: S, pixels.
-      text: what the progress bar says; empty: there is none.
-
-    Raises:
-      InputError: as `read_picture`.
-    """
-    bar = tqdm(paths, text, unit="picture", disable=not text)
-    return np.stack([read_picture(path, image_size) for path in bar])
-
-
-def pictures_in(folder: str | Path) -> list[Path]:
-    """The picture files in a folder and below, by their endings, in the order of their paths.
-
-    Raises:
-      InputError: there is none.
-    """
-    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
-    paths = sorted(path for path in found if path.is_file())
-    if not paths:
-        raise InputError(
-            f"{folder} holds no picture ({', '.join(PICTURE_ENDINGS)}). Name another folder."
-        )
-    return paths
-
-
-JPEG_QUALITY = 95
-_PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
-
-
-def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
-    """What is stored of a picture file: the same bytes if they will do, else a re-encoded picture.
-
-    They will do if they are JPEG or PNG, image_size x image_size, 8-bit, gray or RGB, without
-    transparency and without an EXIF rotation. Any other picture is decoded once and made so: EXIF
-    rotation applied, transparency dropped (the colors beneath it stay), 16 bits scaled to 8, gray
-    kept gray, resized to the square without keeping its aspect ratio, and encoded again, a JPEG as
-    JPEG of quality 95, all else as PNG (lossless).
-
-    Args:
-      content: a file in any format that OpenCV reads.
-      image_size: height and width, pixels; None keeps the picture's own.
-
-    Returns:
-      The encoded picture, and whether it is `content` itself. `tf.io.decode_image` reads it.
-
-    Raises:
-      ValueError: as `pixels.decoded_image`.
-    """
-    check_size(content)
-    if _is_fit(content, image_size):
-        _check_decodes(content)
-        return content, True
-    picture = decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    picture = to_8_bits(resized(picture, image_size) if image_size else picture)
-    is_jpeg = content.startswith(b"\xff\xd8")
-    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
-    _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
-    return encoded.tobytes(), False
-
-
 def _is_fit(content: bytes, image_size: int | None) -> bool:
-    """Whether the header promises what records hold; pixels are not decoded."""
+    """Returns whether the header promises what records hold; pixels are not decoded."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as header:
             if image_size and header.size != (image_size, image_size):
@@ -265,7 +261,7 @@ def _is_fit(content: bytes, image_size: int | None) -> bool:
             if header.format == "PNG":
                 plain = b"tRNS" not in content and b"eXIf" not in content
                 return plain and content[_PNG_BIT_DEPTH] == 8
-            return header.format == "JPEG" and header.getexif().get(ORIENTATION, 1) == 1
+            return header.format == "JPEG" and header.getexif().get(_ORIENTATION, 1) == 1
     except Exception:  # Pillow raises many kinds on damaged headers: let the decoder judge them.
         return False
 

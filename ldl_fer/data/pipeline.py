@@ -1,4 +1,4 @@
-"""From shards to batches in order, for training and evaluation.
+"""Makes batches from shards, in order, for training and evaluation.
 
 Nothing is kept between batches: the order of an epoch is a seeded permutation evaluated where it is
 needed (`index_shuffle`), and all images of a batch, neighbors included, are read in one call
@@ -17,7 +17,7 @@ from ldl_fer.data.records import Records
 
 
 def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:
-    """Number of batches that show each of `count` samples once; the last may be smaller.
+    """Returns how many batches show each of `count` samples once; the last may be smaller.
 
     Where it would have fewer samples than there are replicas, it is left out: the samples that
     miss it are others in each epoch.
@@ -35,7 +35,7 @@ def training_dataset(
     neighbors: int = 0,
     neighbor_images: bool = False,
 ) -> tf.data.Dataset:
-    """Augmented batches of all epochs, one after the other.
+    """Returns the augmented batches of all epochs, one after the other.
 
     A batch is cut into one part per replica, of sizes that differ by one at most, and only the
     parts of `own_replicas` are read: together, all machines read each image once.
@@ -78,7 +78,7 @@ def ordered_dataset(
     replicas: int = 1,
     own_replicas: range = range(1),
 ) -> tf.data.Dataset:
-    """Every sample once, by sample_id, not augmented: for evaluation and construction.
+    """Returns batches of every sample once, by sample_id, not augmented.
 
     Args:
       records: any set.
@@ -113,33 +113,10 @@ def batch_of_samples(records: Records, sample_ids: list[int], config: Config) ->
     return read_batch(records, ids, config, config.data.num_neighbors, neighbor_images=True)
 
 
-def _in_parallel(numbers, load):
-    """Elements in order, as many at work as there are processors, a few ready.
-
-    Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
-    to a minute.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    workers = os.cpu_count()
-    return numbers.map(load, workers, deterministic=True).prefetch(workers).with_options(options)
-
-
-def _step_and_part(number, own_replicas):
-    """Which step, and which replica's part of it, the element of that number is."""
-    own = len(own_replicas)
-    return number // own, tf.cast(number % own, tf.int32) + own_replicas.start
-
-
-def _bounds(total, part, replicas):
-    """Where a replica's part of a batch begins and ends."""
-    return total * part // replicas, total * (part + 1) // replicas
-
-
 def sample_ids_of_step(
     step: tf.Tensor, steps: int, count: int, batch_size: int, seed: int
 ) -> tf.Tensor:
-    """sample_ids [B] int32 of a step: a stretch of its epoch's permutation.
+    """Returns the sample_ids [B] int32 of a step: a stretch of its epoch's permutation.
 
     Args:
       step: int64, number of steps before it.
@@ -153,3 +130,26 @@ def sample_ids_of_step(
     shuffle_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
     ids = tf.random.experimental.index_shuffle(positions, shuffle_seed, max_index=count - 1)
     return tf.cast(ids, tf.int32)
+
+
+def _in_parallel(numbers, load):
+    """Loads elements in order, as many at a time as there are processors, with a few ready.
+
+    Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
+    to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    workers = os.cpu_count()
+    return numbers.map(load, workers, deterministic=True).prefetch(workers).with_options(options)
+
+
+def _step_and_part(number, own_replicas):
+    """Returns the step, and the replica whose part of it the element of that number is."""
+    own = len(own_replicas)
+    return number // own, tf.cast(number % own, tf.int32) + own_replicas.start
+
+
+def _bounds(total, part, replicas):
+    """Returns where a replica's part of a batch begins and ends."""
+    return total * part // replicas, total * (part + 1) // replicas

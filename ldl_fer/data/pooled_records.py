@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
-from ldl_fer.data.records import neighbors_of
 from ldl_fer.errors import InputError
-from ldl_fer.files import write_whole
+from ldl_fer.files import whole_file, write_whole
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
@@ -39,7 +38,7 @@ class PooledMaps:
         return len(self._places)
 
     def __getitem__(self, sample_ids: np.ndarray | slice) -> np.ndarray:
-        """[M] ids or a slice -> [M, 2, P] float32."""
+        """Returns the maps of [M] ids or of a slice, float32 [M, 2, P]."""
         places = self._places[sample_ids]
         made = np.empty([len(places), VIEWS, self.size], np.float32)
         for index in np.unique(places[:, 0]):
@@ -48,7 +47,7 @@ class PooledMaps:
         return made
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance over all samples and both views, [P] each."""
+        """Returns mean and variance over all samples and both views, float64 [P] each."""
         sums, squares = np.zeros(self.size), np.zeros(self.size)
         for start in range(0, len(self), _ROWS):
             rows = self[start : start + _ROWS].astype(np.float64)
@@ -58,102 +57,8 @@ class PooledMaps:
         return mean, squares / (VIEWS * len(self)) - mean**2
 
 
-def pool_pictures(
-    paths: list[Path], network: tf.keras.Model, folder: str | Path, progress: bool = True
-) -> PooledMaps:
-    """Pooled maps of all pictures and of their mirror images; computes those not yet known.
-
-    Args:
-      paths: N files; the same may occur several times.
-      network: of `build_network`, with a frozen backbone.
-      folder: where numbers are kept.
-      progress: whether to show a bar while computing.
-
-    Raises:
-      InputError: a picture cannot be read.
-    """
-    size, backbone = network.input_shape[1], frozen_part(network)
-    folder = Path(folder) / f"pooled-{_identity(backbone, size)}"
-    keys = [_key(path) for path in paths]
-    known = _known(folder)
-    missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
-    if missing:
-        _add_part(folder, missing, size, backbone, progress)
-        known = _known(folder)
-    names = sorted({known[key][0] for key in keys})
-    parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
-    number = {name: index for index, name in enumerate(names)}
-    places = np.array([(number[known[key][0]], known[key][1]) for key in keys], np.int64)
-    return PooledMaps(parts, places)
-
-
-def _known(folder: Path) -> dict[str, tuple[str, int]]:
-    """Key of a picture -> name of its part and its row there."""
-    found = {}
-    for index in sorted(folder.glob("*.json")):
-        for row, key in enumerate(json.loads(index.read_text())):
-            found[key] = (index.stem, row)
-    return found
-
-
-def _add_part(folder, missing, size, backbone, progress):
-    keys, paths = list(missing), list(missing.values())
-    name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".partial-{os.getpid()}-{name}.npy"
-    try:
-        _pool(paths, size, backbone, partial, progress)
-        os.replace(partial, folder / f"{name}.npy")
-    finally:
-        partial.unlink(missing_ok=True)
-    write_whole(folder / f"{name}.json", json.dumps(keys))
-
-
-def _pool(paths, size, backbone, file, progress):
-    shape = (len(paths), VIEWS, backbone.output_shape[-1])
-    made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
-    run = tf.function(
-        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
-        input_signature=[tf.TensorSpec([None, size, size, 3])],
-    )
-    starts = range(0, len(paths), _BATCH)
-    bar = tqdm(
-        starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
-    )
-    for start in bar:
-        images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
-        made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
-    made.flush()
-
-
-def _picture(path, size):
-    """[size, size, 3], uint8, as a record would hold it."""
-    with named_when_unreadable(path, "Replace it or drop its row"):
-        content, _ = stored_image(picture_bytes(path), size)
-    return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
-
-
-def _identity(backbone: tf.keras.Model, size: int) -> str:
-    digest = hashlib.sha256(str(size).encode())
-    for value in backbone.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _key(path: Path) -> str:
-    """A file by its place, length and time of change."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}. Correct the path in the CSV or the image "
-            "folder's flag."
-        ) from error
-    return f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-
-
 class PooledRecords:
-    """What `records.Records` is for pictures: any sample is one look-up away, by sample_id.
+    """Samples with pooled maps in place of pictures, looked up by sample_id as in `Records`.
 
     Attributes:
       pooled: N samples' maps, the mirrored picture's second.
@@ -196,11 +101,16 @@ class PooledRecords:
         return tuple(counts.tolist())
 
     def annotations(self) -> Annotations:
-        """The table of all samples."""
+        """Returns the table of all samples."""
         return self._annotations
 
     def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Columns of some samples, [M] ids; `image` is their pooled maps, [M, 2, P]."""
+        """Reads columns of samples inside a graph, by one Python call a batch.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+          names: the columns wanted; `image` is the pooled maps, float32 [M, 2, P].
+        """
         columns = [self.pooled if name == "image" else self._columns[name] for name in names]
         kinds = [self._spec(name) for name in names]
         values = tf.numpy_function(
@@ -219,3 +129,92 @@ class PooledRecords:
             return np.float32, (VIEWS, self.pooled.size)
         column = self._columns[name]
         return column.dtype, column.shape[1:]
+
+
+def pool_pictures(
+    paths: list[Path], network: tf.keras.Model, folder: str | Path, progress: bool = True
+) -> PooledMaps:
+    """Returns pooled maps of all pictures and their mirror images; computes those not yet kept.
+
+    Args:
+      paths: N files; the same may occur several times.
+      network: of `build_network`, with a frozen backbone.
+      folder: where the maps are kept.
+      progress: whether to show a bar while computing.
+
+    Raises:
+      InputError: a picture cannot be read.
+    """
+    size, backbone = network.input_shape[1], frozen_part(network)
+    folder = Path(folder) / f"pooled-{_identity(backbone, size)}"
+    keys = [_key(path) for path in paths]
+    known = _known(folder)
+    missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
+    if missing:
+        _add_part(folder, missing, size, backbone, progress)
+        known = _known(folder)
+    names = sorted({known[key][0] for key in keys})
+    parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
+    number = {name: index for index, name in enumerate(names)}
+    places = np.array([(number[known[key][0]], known[key][1]) for key in keys], np.int64)
+    return PooledMaps(parts, places)
+
+
+def _known(folder: Path) -> dict[str, tuple[str, int]]:
+    """Returns, by key of a picture, the name of its part and its row there."""
+    found = {}
+    for index in sorted(folder.glob("*.json")):
+        for row, key in enumerate(json.loads(index.read_text())):
+            found[key] = (index.stem, row)
+    return found
+
+
+def _add_part(folder, missing, size, backbone, progress):
+    keys, paths = list(missing), list(missing.values())
+    name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    with whole_file(folder / f"{name}.npy") as partial:
+        _pool(paths, size, backbone, partial, progress)
+    write_whole(folder / f"{name}.json", json.dumps(keys))
+
+
+def _pool(paths, size, backbone, file, progress):
+    shape = (len(paths), VIEWS, backbone.output_shape[-1])
+    made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    run = tf.function(
+        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
+        input_signature=[tf.TensorSpec([None, size, size, 3])],
+    )
+    starts = range(0, len(paths), _BATCH)
+    bar = tqdm(
+        starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
+    )
+    for start in bar:
+        images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
+        made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
+    made.flush()
+
+
+def _picture(path, size):
+    """Reads uint8 [size, size, 3], as a record would hold it."""
+    with named_when_unreadable(path, "Replace it or drop its row"):
+        content, _ = stored_image(picture_bytes(path), size)
+    return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
+
+
+def _identity(backbone: tf.keras.Model, size: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    for value in backbone.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _key(path: Path) -> str:
+    """Returns a file's place, length and time of change."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}. Correct the path in the CSV or the image "
+            "folder's flag."
+        ) from error
+    return f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""Writing a folder of records: pictures and a table in, one complete folder out, or nothing.
+"""Writes a folder of records: pictures and a table in, one complete folder out, or nothing.
 
 The folder (its layout: `ldl_fer.data.manifest`) is written under a name that ends in
 `.partial-<process id>` and renamed at the end. Only a killed process leaves such a folder behind;
@@ -25,58 +25,7 @@ from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
-from ldl_fer.files import told, write_checksums
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """An empty folder that takes the place of `folder` if the block succeeds, else is removed.
-
-    Its name tells the process: a killed one leaves NAME-*.partial-<pid> behind, and nothing else.
-
-    Args:
-      folder: to make; parents are made too.
-      overwrite: replace a folder of records.
-
-    Raises:
-      InputError: the place is taken, or the folder cannot be made.
-    """
-    folder = folder.resolve()
-    _check_free(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
-    partial.mkdir()
-    try:
-        yield partial
-        _move_into_place(partial, folder, overwrite)
-    except BaseException:  # ^C too
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder}: exists and is not a folder of records. Name another one.")
-    if not overwrite:
-        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
-
-
-def _move_into_place(partial: Path, folder: Path, overwrite: bool) -> None:
-    former = partial.with_name(f"{partial.name}-former")
-    if overwrite and folder.exists():
-        folder.rename(former)
-    try:
-        partial.rename(folder)
-    except BaseException as error:
-        if former.exists():
-            former.rename(folder)
-        if isinstance(error, OSError):
-            raise InputError(f"{folder}: cannot be made ({error.strerror}).") from error
-        raise
-    shutil.rmtree(former, ignore_errors=True)
-
+from ldl_fer.files import without_home, write_checksums
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
@@ -96,7 +45,7 @@ def write_records(
 ) -> Manifest:
     """Writes all samples in row order; sample_id = row number.
 
-    Pictures are stored as `images.stored_image` describes: byte by byte where they already are as
+    Pictures are stored as `pictures.stored_image` describes: byte by byte where they already are as
     wanted, otherwise resized to the square (the aspect ratio is not kept) and re-encoded.
 
     Args:
@@ -125,7 +74,7 @@ def write_records(
             f"{image_dir}: no such folder of images. Name the one that the paths start from."
         )
     workers = workers or os.cpu_count() or 1
-    with whole_folder(output_dir, overwrite) as partial:
+    with _whole_folder(output_dir, overwrite) as partial:
         with ThreadPoolExecutor(workers) as pool, ShardWriter(partial, shard_bytes) as shards:
             images = _in_order(
                 pool,
@@ -149,7 +98,7 @@ def write_records(
             annotations_sha256=annotations.fingerprint(),
             shards=shards.named_by_total(),
             settings={
-                "image_dir": told(str(image_dir.resolve())),
+                "image_dir": without_home(str(image_dir.resolve())),
                 "shard_bytes": shard_bytes,
                 "jpeg_quality": JPEG_QUALITY,
             },
@@ -243,3 +192,53 @@ def _write_samples(
             "written."
         )
     return copied
+
+
+@contextlib.contextmanager
+def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """Yields an empty folder that takes the place of `folder` if the block succeeds.
+
+    Else it is removed. A killed process leaves NAME-*.partial-<pid> behind, and nothing else.
+
+    Args:
+      folder: to make; parents are made too.
+      overwrite: replace a folder of records.
+
+    Raises:
+      InputError: the place is taken, or the folder cannot be made.
+    """
+    folder = folder.resolve()
+    _check_free(folder, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
+    partial.mkdir()
+    try:
+        yield partial
+        _move_into_place(partial, folder, overwrite)
+    except BaseException:  # ^C too
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder}: exists and is not a folder of records. Name another one.")
+    if not overwrite:
+        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
+
+
+def _move_into_place(partial: Path, folder: Path, overwrite: bool) -> None:
+    former = partial.with_name(f"{partial.name}-former")
+    if overwrite and folder.exists():
+        folder.rename(former)
+    try:
+        partial.rename(folder)
+    except BaseException as error:
+        if former.exists():
+            former.rename(folder)
+        if isinstance(error, OSError):
+            raise InputError(f"{folder}: cannot be made ({error.strerror}).") from error
+        raise
+    shutil.rmtree(former, ignore_errors=True)

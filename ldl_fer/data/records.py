@@ -1,8 +1,6 @@
 """Reads records: a data set as TFRecord shards, any sample of which is one read away."""
 
 import functools
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import tensorflow as tf
 
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, read_manifest
-from ldl_fer.data.neighbors import add_neighbors
+from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.shards import ShardReader, decode_examples
 from ldl_fer.errors import InputError
@@ -43,7 +41,7 @@ class Records:
 
     @property
     def num_neighbors(self) -> int:
-        """K."""
+        """K, neighbors of a sample."""
         return self.manifest.num_neighbors
 
     @property
@@ -62,7 +60,7 @@ class Records:
         return self.manifest.class_counts
 
     def annotations(self) -> Annotations:
-        """The table of all samples, neighbors included; read when first asked for."""
+        """Returns the table of all samples, neighbors included; reads it when first called."""
         return self._annotations
 
     @functools.cached_property
@@ -77,47 +75,22 @@ class Records:
         )
 
     def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
-        """Reads records, in the order asked for; the same one may be asked for repeatedly.
-
-        Args:
-          sample_ids: [M] integers in [0, N).
-
-        Returns:
-          [M] objects, the serialized examples (bytes) that `decode_examples` parses.
-
-        Raises:
-          ValueError: for a sample_id outside [0, N).
-          OSError: if the files changed under the reader.
-        """
+        """Reads serialized examples by sample_id, as `ShardReader.fetch` does."""
         return self._shards.fetch(sample_ids)
 
     def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Features of some samples inside a graph, as `decode_examples`: one Python call a batch.
+        """Reads features of samples inside a graph, by one Python call a batch.
 
         Args:
           sample_ids: [M] integers in [0, N).
           names: the features wanted.
+
+        Returns:
+          As `decode_examples`.
         """
         records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
         records.set_shape(sample_ids.shape)
         return decode_examples(records, self.num_neighbors, len(self.class_names), names)
-
-
-def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
-    """The first K neighbors of the table's knn column if it has so many, else computed ones.
-
-    Returns:
-      [N, K] sample_ids, int32, nearest first.
-
-    Raises:
-      InputError: if there are not more than K rows.
-    """
-    if not num_neighbors:
-        return np.zeros([len(annotations), 0], np.int32)
-    given = annotations.neighbors
-    if given is not None and given.shape[1] >= num_neighbors:
-        return given[:, :num_neighbors]
-    return add_neighbors(annotations, num_neighbors).neighbors  # type: ignore[return-value]  # no longer None
 
 
 def prepare_records(
@@ -131,10 +104,11 @@ def prepare_records(
     annotations: Annotations | None = None,
     progress: bool = True,
 ) -> Records:
-    """Records of a CSV: those of an earlier call with the same content and settings, or new ones.
+    """Opens the records of a CSV, and writes them where no earlier call has.
 
-    The folder's name is the CSV's with a hash of the annotations, the image folder's path, the
-    settings and the schema version. Pictures replaced under the same name are not noticed.
+    An earlier call counts if content and settings were the same: the folder's name is the CSV's
+    with a hash of the annotations, the image folder's path, the settings and the schema version.
+    Pictures replaced under the same name are not noticed.
 
     Args:
       csv_path: annotations; read unless `annotations` are given, and then only a name.
@@ -153,16 +127,9 @@ def prepare_records(
         rows = num_neighbors + 1
         plane = num_neighbors > 0
         annotations = read_annotations(csv_path, None, class_names, rows, progress, plane=plane)
-    identity = [
-        annotations.fingerprint(),
-        str(Path(image_dir).resolve()),
-        image_size or None,
-        num_neighbors,
-        SCHEMA_VERSION,
-        "neighbors are other pictures",
-    ]
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
-    folder = Path(records_dir) / f"{Path(csv_path).stem}-{digest}"
+    versions = SCHEMA_VERSION, "neighbors are other pictures"
+    identity = annotations.identity(image_dir, image_size or None, num_neighbors, *versions)
+    folder = Path(records_dir) / f"{Path(csv_path).stem}-{identity}"
     if not (folder / MANIFEST).is_file():
         try:
             write_records(

@@ -56,8 +56,8 @@ def main() -> None:
         plane=settings.num_neighbors > 0,
     )
 
+    from ldl_fer.data.neighbors import neighbors_of
     from ldl_fer.data.record_writer import write_records
-    from ldl_fer.data.records import neighbors_of
 
     manifest = write_records(
         annotations,

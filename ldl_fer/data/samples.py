@@ -1,4 +1,4 @@
-"""samples.csv of a run, read: what `ldl_fer.training.samples` says of each training sample."""
+"""Reads samples.csv of a run, which `ldl_fer.training.samples` writes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from ldl_fer.data.annotation_checks import PATH
 
 
 def read_samples(path: str | Path) -> pd.DataFrame:
-    """The table, a row per sample; names of pictures are texts, whatever they look like."""
+    """Reads the table, a row per sample; names of pictures are texts, whatever they look like."""
     return pd.read_csv(path, dtype={PATH: str})
 
 
 def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.ndarray:
-    """A distribution of each sample: the columns `part`_<class>.
+    """Returns a distribution of each sample, from the columns `part`_<class>.
 
     Args:
       samples: N rows.
@@ -29,7 +29,7 @@ def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.n
 
 
 def neighbor_numbers(samples: pd.DataFrame, column: str, kind: type = float) -> np.ndarray:
-    """Numbers of each sample's K neighbors, which its cell joins by ";".
+    """Returns numbers of each sample's K neighbors, which its cell joins by ";".
 
     Args:
       samples: N rows.

@@ -1,8 +1,6 @@
-"""The sets of a run, as shards or pooled maps: to train on, to choose the epoch on, to test on."""
+"""The sets of a run: opens them as shards or pooled maps, and leaves out bad pictures."""
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,82 +20,6 @@ from ldl_fer.files import write_whole
 
 MOST_SKIPPED = 0.5  # share of the pictures; beyond it the folder is wrong, not the pictures
 _SHOWN = 3
-
-
-def without_bad_images(
-    annotations: Annotations,
-    csv_path: str | Path,
-    image_dir: str | Path,
-    report_dir: str | Path,
-    progress: bool = True,
-) -> Annotations:
-    """The rows whose pictures can be read, renumbered from 0; neighbors are to be found anew.
-
-    Their former numbers are in the column `source_row`.
-
-    Which rows are left out, and why, is written to REPORT_DIR/skipped-<CSV>-<hash>.csv and found
-    there the next time, without looking at the pictures again. A report that is damaged or does
-    not fit the rows is made anew.
-
-    Args:
-      annotations: all rows.
-      csv_path: where they come from; gives the report its name.
-      image_dir: where their paths start.
-      report_dir: where reports are kept.
-      progress: whether to say what was left out, and show a bar.
-
-    Returns:
-      `annotations` itself where every picture can be read.
-
-    Raises:
-      InputError: most pictures cannot be read.
-    """
-    identity = json.dumps([annotations.fingerprint(), str(Path(image_dir).resolve())])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    report = Path(report_dir) / f"skipped-{Path(csv_path).stem}-{digest}.csv"
-    skipped = _former(report, annotations)
-    if skipped is None:
-        found = image_problems(annotations.paths, Path(image_dir), progress)
-        paths, rows = annotations.paths, []
-        for row, problem in found:
-            if row is None:  # of all pictures
-                raise InputError(f"{csv_path}: {problem}")
-            rows.append((row, paths[row], problem))
-        skipped = pd.DataFrame(rows, columns=["row", PATH, "problem"])
-        if len(rows) > MOST_SKIPPED * len(annotations):
-            raise InputError(
-                f"{csv_path}: {len(found):,} of {len(annotations):,} pictures cannot be read, too "
-                f"many to skip, as: {found[0][1]}. Check the image folder {image_dir}."
-            )
-        write_whole(report, skipped.to_csv(index=False))
-    if skipped.empty:
-        return annotations
-    if progress:
-        shown = ", ".join(skipped[PATH][:_SHOWN]) + (" ..." if len(skipped) > _SHOWN else "")
-        print(
-            f"{csv_path}: {len(skipped):,} of {len(annotations):,} pictures cannot be read and are "
-            f"left out: {shown}\n  Report: {report}; delete it to have them looked at again."
-        )
-    kept = np.ones(len(annotations), bool)
-    kept[skipped["row"].to_numpy(int)] = False
-    table = annotations.table
-    if SOURCE_ROW not in table:
-        table = table.assign(**{SOURCE_ROW: np.arange(len(table))})
-    return Annotations(table, annotations.class_names).subset(np.flatnonzero(kept))
-
-
-def _former(report: Path, annotations: Annotations) -> pd.DataFrame | None:
-    """What an earlier run left out; None where there is no report, or one that does not fit."""
-    try:
-        skipped = pd.read_csv(report, dtype={"row": np.int64}, keep_default_na=False)
-        rows = skipped["row"].to_numpy()
-        in_range = ((rows >= 0) & (rows < len(annotations))).all()
-        fits = in_range and skipped[PATH].tolist() == annotations.table[PATH].iloc[rows].tolist()
-    except (OSError, ValueError, KeyError):
-        return None
-    return skipped if fits else None
-
-
 AnyRecords = Records | PooledRecords
 Opener = Callable[..., AnyRecords]  # see `opener`
 Source = tuple[str, str, int, Annotations | None]  # see `training_sources`
@@ -106,7 +28,7 @@ Source = tuple[str, str, int, Annotations | None]  # see `training_sources`
 def training_records(
     data: DataConfig, seed: int, open_set: Opener | None = None
 ) -> tuple[AnyRecords, AnyRecords]:
-    """The training set and the set to choose the epoch on, as shards; makes them from CSV files.
+    """Opens the training set and the set to choose the epoch on; makes shards from CSV files.
 
     Args:
       data: paths, image size, K.
@@ -122,7 +44,7 @@ def training_records(
 
 
 def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
-    """Where the training set and the set to choose the epoch on are; none is opened.
+    """Returns where the training set and the set to choose the epoch on are; opens neither.
 
     Args:
       data, seed: as `training_records` takes them.
@@ -152,33 +74,8 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
 
 
 def opener(network: tf.keras.Model, frozen: bool) -> Opener:
-    """How a network's data sets are opened: `open_records`, or for a frozen one `open_pooled`."""
+    """Returns the function that opens a network's sets: `open_pooled` for a frozen one."""
     return functools.partial(open_pooled, network) if frozen else open_records
-
-
-def open_pooled(
-    network: tf.keras.Model,
-    data: DataConfig,
-    path: str,
-    image_dir: str,
-    neighbors: int,
-    annotations: Annotations | None = None,
-) -> PooledRecords:
-    """The pooled maps of a CSV's pictures under the frozen backbone of a network.
-
-    Args:
-      network: of `build_network`.
-      data, path, image_dir, neighbors, annotations: as those of `open_records`.
-
-    Raises:
-      InputError: unreadable data, or a folder of shards.
-    """
-    if not path.endswith(".csv"):
-        raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
-    annotations = _usable(data, path, image_dir, neighbors, annotations)
-    paths = [Path(image_dir) / name for name in annotations.paths]
-    pooled = pool_pictures(paths, network, data.records_dir)
-    return PooledRecords(annotations, pooled, data.image_size, neighbors)
 
 
 def open_records(
@@ -188,7 +85,7 @@ def open_records(
     neighbors: int,
     annotations: Annotations | None = None,
 ) -> Records:
-    """Shards, or a CSV made into shards under `records_dir`, checked against the settings.
+    """Opens shards, or a CSV made into shards under `records_dir`; checks them by the settings.
 
     Args:
       data: image size, class names, where shards are kept.
@@ -226,8 +123,33 @@ def open_records(
     return records
 
 
+def open_pooled(
+    network: tf.keras.Model,
+    data: DataConfig,
+    path: str,
+    image_dir: str,
+    neighbors: int,
+    annotations: Annotations | None = None,
+) -> PooledRecords:
+    """Opens the pooled maps of a CSV's pictures under the frozen backbone of a network.
+
+    Args:
+      network: of `build_network`.
+      data, path, image_dir, neighbors, annotations: as those of `open_records`.
+
+    Raises:
+      InputError: unreadable data, or a folder of shards.
+    """
+    if not path.endswith(".csv"):
+        raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
+    annotations = _usable(data, path, image_dir, neighbors, annotations)
+    paths = [Path(image_dir) / name for name in annotations.paths]
+    pooled = pool_pictures(paths, network, data.records_dir)
+    return PooledRecords(annotations, pooled, data.image_size, neighbors)
+
+
 def _usable(data, path, image_dir, neighbors, annotations):
-    """The annotations given or in a CSV, without bad pictures if these are to be skipped."""
+    """Returns the annotations given or in a CSV, without bad pictures if these are skipped."""
     if annotations is None:
         annotations = read_annotations(
             path, None, data.class_names, neighbors + 1, plane=neighbors > 0
@@ -235,3 +157,76 @@ def _usable(data, path, image_dir, neighbors, annotations):
     if data.on_bad_image == "fail":
         return annotations
     return without_bad_images(annotations, path, image_dir, data.records_dir)
+
+
+def without_bad_images(
+    annotations: Annotations,
+    csv_path: str | Path,
+    image_dir: str | Path,
+    report_dir: str | Path,
+    progress: bool = True,
+) -> Annotations:
+    """Returns the rows whose pictures can be read, renumbered from 0, without neighbors.
+
+    Their former numbers are in the column `source_row`.
+
+    Which rows are left out, and why, is written to REPORT_DIR/skipped-<CSV>-<hash>.csv and found
+    there the next time, without looking at the pictures again. A report that is damaged or does
+    not fit the rows is made anew.
+
+    Args:
+      annotations: all rows.
+      csv_path: where they come from; gives the report its name.
+      image_dir: where their paths start.
+      report_dir: where reports are kept.
+      progress: whether to print what was left out, and show a bar.
+
+    Returns:
+      `annotations` itself where every picture can be read.
+
+    Raises:
+      InputError: most pictures cannot be read.
+    """
+    name = f"skipped-{Path(csv_path).stem}-{annotations.identity(image_dir)}.csv"
+    report = Path(report_dir) / name
+    skipped = _reported(report, annotations)
+    if skipped is None:
+        found = image_problems(annotations.paths, Path(image_dir), progress)
+        paths, rows = annotations.paths, []
+        for row, problem in found:
+            if row is None:  # of all pictures
+                raise InputError(f"{csv_path}: {problem}")
+            rows.append((row, paths[row], problem))
+        skipped = pd.DataFrame(rows, columns=["row", PATH, "problem"])
+        if len(rows) > MOST_SKIPPED * len(annotations):
+            raise InputError(
+                f"{csv_path}: {len(found):,} of {len(annotations):,} pictures cannot be read, too "
+                f"many to skip, as: {found[0][1]}. Check the image folder {image_dir}."
+            )
+        write_whole(report, skipped.to_csv(index=False))
+    if skipped.empty:
+        return annotations
+    if progress:
+        shown = ", ".join(skipped[PATH][:_SHOWN]) + (" ..." if len(skipped) > _SHOWN else "")
+        print(
+            f"{csv_path}: {len(skipped):,} of {len(annotations):,} pictures cannot be read and are "
+            f"left out: {shown}\n  Report: {report}; delete it to have them looked at again."
+        )
+    kept = np.ones(len(annotations), bool)
+    kept[skipped["row"].to_numpy(int)] = False
+    table = annotations.table
+    if SOURCE_ROW not in table:
+        table = table.assign(**{SOURCE_ROW: np.arange(len(table))})
+    return Annotations(table, annotations.class_names).subset(np.flatnonzero(kept))
+
+
+def _reported(report: Path, annotations: Annotations) -> pd.DataFrame | None:
+    """Reads the report of an earlier run; None where there is none, or one that does not fit."""
+    try:
+        skipped = pd.read_csv(report, dtype={"row": np.int64}, keep_default_na=False)
+        rows = skipped["row"].to_numpy()
+        in_range = ((rows >= 0) & (rows < len(annotations))).all()
+        fits = in_range and skipped[PATH].tolist() == annotations.table[PATH].iloc[rows].tolist()
+    except (OSError, ValueError, KeyError):
+        return None
+    return skipped if fits else None

@@ -1,12 +1,12 @@
-"""TFRecord files with an offset index beside each, so that any record is one read away.
+"""Shards: TFRecord files with an offset index beside each, and the samples in them.
 
 A record's frame is its length (8 bytes), the length's CRC (4), the payload, the payload's CRC (4).
-The .index file holds a payload's offset and length per record, as little-endian int64.
+The .index file holds a payload's offset and length per record, as little-endian int64:
+any record is one read away.
 """
 
 import dataclasses
 import os
-import struct
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,26 +15,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_INDEX_ENTRY = struct.Struct("<qq")
+from ldl_fer.data.manifest import INDEX_ENTRY, Shard
+
 _FRAME_HEADER, _FRAME_FOOTER = 12, 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """One file of records; its index lies beside it."""
-
-    name: str  # of the .tfrecord
-    first_sample_id: int
-    count: int
-    bytes: int  # of the .tfrecord
-
-    @property
-    def index_name(self) -> str:
-        return str(Path(self.name).with_suffix(".index"))
-
-    @property
-    def index_bytes(self) -> int:
-        return self.count * _INDEX_ENTRY.size
 
 
 class ShardWriter:
@@ -67,14 +50,14 @@ class ShardWriter:
             self._close()
         if self._records is None:
             self._open()
-        entry = _INDEX_ENTRY.pack(self._bytes + _FRAME_HEADER, len(payload))
+        entry = INDEX_ENTRY.pack(self._bytes + _FRAME_HEADER, len(payload))
         self._records.write(payload)
         self._index.write(entry)
         self._bytes += frame
         self._count += 1
 
     def named_by_total(self) -> tuple[Shard, ...]:
-        """The closed shards, renamed records-00000-of-00003.tfrecord and so on."""
+        """Renames the closed shards to records-00000-of-00003.tfrecord and so on; returns them."""
         total, named = len(self._shards), []
         for number, shard in enumerate(self._shards):
             name = f"records-{number:05d}-of-{total:05d}.tfrecord"
@@ -86,8 +69,6 @@ class ShardWriter:
     def _open(self) -> None:
         path = self._folder / f"{len(self._shards):05d}.tfrecord"
         self._index = path.with_suffix(".index").open("wb")
-        import tensorflow as tf
-
         self._records = tf.io.TFRecordWriter(str(path))
         self._bytes = self._count = 0
 
@@ -131,7 +112,18 @@ class ShardReader:
         self._files.extend(os.open(folder / shard.name, os.O_RDONLY) for shard in shards)
 
     def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
-        """`Records.fetch`."""
+        """Reads records, in the order asked for; the same one may be asked for repeatedly.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+
+        Returns:
+          [M] objects, the serialized examples (bytes) that `decode_examples` parses.
+
+        Raises:
+          ValueError: for a sample_id outside [0, N).
+          OSError: if the files changed under the reader.
+        """
         ids = np.asarray(sample_ids, np.int64)
         if ids.size and not 0 <= ids.min() <= ids.max() < self._count:
             raise ValueError(
@@ -159,7 +151,7 @@ def _close_all(files: list[int]) -> None:
 
 
 def _schema(num_neighbors: int, num_classes: int) -> dict[str, tf.io.FixedLenFeature]:
-    """Every feature of a record. A change here is a new `manifest.SCHEMA_VERSION`."""
+    """Returns every feature of a record. A change here is a new `manifest.SCHEMA_VERSION`."""
     feature = tf.io.FixedLenFeature
     return {
         "image": feature([], tf.string),

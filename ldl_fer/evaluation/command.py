@@ -14,7 +14,7 @@ from ldl_fer.errors import InputError
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer evaluate`."""
     command_line.start(main, _define_flags, __doc__)
 
 

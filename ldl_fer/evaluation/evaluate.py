@@ -1,4 +1,4 @@
-"""A network on a set of images: predictions, metrics, and the files and table that show them."""
+"""Runs a network over a data set, computes its metrics, and evaluates the network of a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
-from ldl_fer.files import told
+from ldl_fer.files import without_home
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -22,7 +22,7 @@ def predict(
     progress: bool = True,
     features: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Runs a network over a data set, once, in evaluation mode.
+    """Predicts a data set by a network, once, in evaluation mode.
 
     Args:
       network: `tf.keras.Model`, images [B, H, W, 3] -> (features [B, V], logits [B, C]).
@@ -66,7 +66,7 @@ def evaluate(
     votes: np.ndarray | None = None,
     progress: bool = True,
 ) -> Result:
-    """All metrics of a network on a data set.
+    """Computes all metrics of a network on a data set.
 
     Args:
       network, dataset, progress: as `predict` takes them.
@@ -99,19 +99,6 @@ def evaluate(
     return Result(tuple(class_names), metrics, matrix, len(labels), rows)
 
 
-def _votes_of(sample_ids: np.ndarray, votes: np.ndarray) -> np.ndarray:
-    votes = np.asarray(votes, np.float64)
-    if votes.ndim != 2 or len(votes) <= sample_ids.max():
-        raise InputError(
-            f"There are votes for {len(votes)} samples, but the data set has a sample "
-            f"{sample_ids.max()}: they are not of the same annotation file."
-        )
-    chosen = votes[sample_ids]
-    if not chosen.any():
-        raise InputError("The votes_* columns hold no vote: fill them or take them out.")
-    return chosen
-
-
 def evaluate_run(
     run_dir: str | Path,
     data_path: str,
@@ -132,9 +119,12 @@ def evaluate_run(
       which: "best" or "last" epoch's network.
       output_dir: where the files go; None: the run folder.
       progress: whether to show a progress bar.
-      network: of `runs.load_network`, to be filled with those weights; None: it is built.
-      trust_model: see `runs.load_network`.
+      network: of `training.run.load_network`, to be filled with those weights; None: it is built.
+      trust_model: see `training.run.load_network`.
       on_bad_image: "fail" or "skip"; None: as the run.
+
+    Returns:
+      The result that was written.
 
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
@@ -151,7 +141,7 @@ def evaluate_run(
     dataset = ordered_dataset(records, config)
     result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
     extra = {
-        "data_path": told(data_path),
+        "data_path": without_home(data_path),
         "annotations_sha256": records.annotations().fingerprint(),
         "weights": which,
         "best": Run(run_dir).epoch("best"),
@@ -159,3 +149,16 @@ def evaluate_run(
     }
     write_result(result, output_dir or run_dir, extra)
     return result
+
+
+def _votes_of(sample_ids: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    votes = np.asarray(votes, np.float64)
+    if votes.ndim != 2 or len(votes) <= sample_ids.max():
+        raise InputError(
+            f"There are votes for {len(votes)} samples, but the data set has a sample "
+            f"{sample_ids.max()}: they are not of the same annotation file."
+        )
+    chosen = votes[sample_ids]
+    if not chosen.any():
+        raise InputError("The votes_* columns hold no vote: fill them or take them out.")
+    return chosen

@@ -1,4 +1,4 @@
-"""Exact metrics: functions of NumPy arrays, in double precision."""
+"""Computes exact metrics: functions of NumPy arrays, in double precision."""
 
 import numpy as np
 from scipy.special import rel_entr
@@ -9,7 +9,7 @@ SMALLEST_PROBABILITY = 1e-12  # inside logarithms; a class given less costs 27.6
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """How well the most probable class, and its probability, match the labels.
+    """Measures how well the most probable class, and its probability, match the labels.
 
     Args:
       labels: [N], integers in [0, C).
@@ -54,7 +54,7 @@ def _calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 
 def distribution_metrics(reference: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """How far the predicted distributions are from a reference, such as the votes of humans.
+    """Measures how far predicted distributions are from a reference, such as human votes.
 
     Args:
       reference: [N, C], >= 0, vote counts or distributions; rows are divided by their sums here,
@@ -95,7 +95,7 @@ def distribution_metrics(reference: np.ndarray, probabilities: np.ndarray) -> di
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Counts of each pair of label (row) and most probable class (column).
+    """Counts each pair of label (row) and most probable class (column).
 
     Args:
       labels: [N], integers in [0, C).
@@ -113,7 +113,7 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def flip_detection(scores: np.ndarray, flipped: np.ndarray) -> dict[str, float]:
-    """How well a score, such as lambda, finds the samples whose label was changed.
+    """Measures how well a score, such as lambda, finds the samples whose label was changed.
 
     Args:
       scores: [N], larger for a label that is trusted less.

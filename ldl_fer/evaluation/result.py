@@ -1,4 +1,4 @@
-"""What an evaluation found: result.json, a table, a confusion matrix."""
+"""Shows the result of an evaluation: result.json, a table, a confusion matrix."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
       class_names: C names.
@@ -44,7 +44,7 @@ class Result:
     vote_count: int = 0
 
     def per_class(self) -> dict[str, np.ndarray]:
-        """`recall`, `precision`, `f1` in [0, 1] and `support` in images, each [C].
+        """Computes `recall`, `precision`, `f1` in [0, 1] and `support` in images, each [C].
 
         NaN where undefined: recall of a class without images, precision of one never predicted,
         F1 of one that is both.
@@ -67,7 +67,7 @@ def write_result(
     Args:
       result: of `evaluate`.
       folder: made if missing; earlier files of these names are replaced.
-      extra: what else the JSON holds at its top level: data path, checkpoint, ...
+      extra: further entries of the JSON at its top level: data path, checkpoint, ...
 
     Returns:
       The path of result.json.
@@ -101,7 +101,7 @@ def write_result(
 
 
 def format_table(result: Result) -> str:
-    """The result for a terminal: metrics, then a row per class. At most 80 columns."""
+    """Formats a result for a terminal: metrics, then a row per class. At most 80 columns."""
     votes = f", {result.vote_count:,} of them with votes" if result.vote_count else ""
     lines = [f"{result.count:,} images{votes}", ""]
     lines += [f"{_TITLES.get(name, name):<34}{v:>10.4f}" for name, v in result.metrics.items()]

@@ -1,4 +1,7 @@
-"""Temperature scaling: fitted on validation logits, kept in the run folder."""
+"""Calibrates confidence by temperature scaling: fits T on validation data, keeps it with the run.
+
+T is in temperature.json of the run folder, where predictions and exports find it.
+"""
 
 import json
 from pathlib import Path
@@ -9,14 +12,15 @@ from scipy.special import softmax, xlogy
 
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics
-from ldl_fer.files import told, write_whole
+from ldl_fer.files import without_home, write_whole
 
 BOUNDS = (0.05, 20.0)  # of T
+TEMPERATURE_FILE = "temperature.json"
 _SMALLEST = 1e-45  # float32's: less is 0 in an export's probabilities
 
 
 def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Distributions at another temperature: softmax(log p / T) (Guo et al., 2017).
+    """Scales distributions to another temperature: softmax(log p / T) (Guo et al., 2017).
 
     log p is the logits z less a number per row, which softmax does not see: the result is
     softmax(z / T) without a need for z.
@@ -38,16 +42,19 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """-sum_j p_j log p_j of distributions [..., C], in nats: [...] in [0, log C]."""
+    """Computes -sum_j p_j log p_j of distributions [..., C], in nats: [...] in [0, log C]."""
     return -xlogy(probabilities, probabilities).sum(axis=-1)
 
 
 def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature in `BOUNDS` with the smallest mean -log p(label), searched over log T.
+    """Fits the temperature with the smallest mean -log p(label), in `BOUNDS`, over log T.
 
     Args:
       labels: [N], integers in [0, C).
       probabilities: [N, C], a network's own, rows sum to 1.
+
+    Returns:
+      T, without unit.
     """
     rows = np.arange(len(labels))
 
@@ -60,12 +67,9 @@ def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def confidence_quality(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """`nll` (nats) and `expected_calibration_error` ([0, 1]), see `metrics`."""
+    """Computes `nll` (nats) and `expected_calibration_error` ([0, 1]), see `metrics`."""
     found = classification_metrics(labels, probabilities)
     return {name: found[name] for name in ("nll", "expected_calibration_error")}
-
-
-TEMPERATURE_FILE = "temperature.json"
 
 
 def fit_run(
@@ -83,10 +87,10 @@ def fit_run(
         its epoch on, be it a file or a part held out of the training CSV.
       image_dir: folder that the CSV's paths start from.
       progress: whether to show a progress bar.
-      trust_model: see `runs.load_network`.
+      trust_model: see `training.run.load_network`.
 
     Returns:
-      What was written: `temperature`; `before` and `after`, of `confidence_quality`; `rows`,
+      The content of the file: `temperature`; `before` and `after`, of `confidence_quality`; `rows`,
       `data_path`, and `best`, of `Run.epoch`.
 
     Raises:
@@ -114,7 +118,7 @@ def fit_run(
         "before": confidence_quality(labels, probabilities),
         "after": confidence_quality(labels, scaled(probabilities, temperature)),
         "rows": len(labels),
-        "data_path": told(source[0]),
+        "data_path": without_home(source[0]),
         "held_out_part": not (data_path or config.data.val_data_path),
         "best": Run(run_dir).epoch("best"),
     }
@@ -123,13 +127,13 @@ def fit_run(
 
 
 def read_temperature(file: str | Path) -> float | None:
-    """`temperature` in a JSON file: a run's temperature.json, an export's info.json.
+    """Reads `temperature` of a JSON file: a run's temperature.json, an export's info.json.
 
     Returns:
-      None if there is no such file or it does not tell.
+      T, above 0; None if there is no such file or no such entry in it.
 
     Raises:
-      InputError: what it says is no temperature.
+      InputError: the file is damaged, or its entry is no temperature.
     """
     file = Path(file)
     if not file.exists():
@@ -146,7 +150,7 @@ def read_temperature(file: str | Path) -> float | None:
 
 
 def is_stale(run_dir: str | Path) -> bool:
-    """Whether the run's best epoch is another than the one its temperature was fitted for."""
+    """Returns whether the run's best epoch is another than its temperature was fitted for."""
     from ldl_fer.training.run import Run
 
     file = Path(run_dir) / TEMPERATURE_FILE

@@ -19,7 +19,7 @@ from ldl_fer.config.settings import TRUST_HELP, RunConfig
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer temperature`."""
     command_line.start(main, _define_flags, __doc__)
 
 

@@ -1,4 +1,4 @@
-"""A trained network as a function, be it a run folder or an exported SavedModel.
+"""Loads a trained network as a function, be it a run folder or an exported SavedModel.
 
 An export is loaded by TensorFlow alone: neither Keras nor the code that trained it takes part.
 """
@@ -20,7 +20,7 @@ from ldl_fer.networks.saved_model import EXTRA, probabilities
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What prediction needs of a network.
+    """A trained network, with all that prediction needs of it.
 
     Attributes:
       network: uint8 [B, image_size, image_size, 3], RGB -> float32 [B, C] whose rows sum to 1,
@@ -38,7 +38,7 @@ class TrainedModel:
     notes: tuple[str, ...] = ()
 
     def probabilities(self, images: np.ndarray, batch_size: int) -> np.ndarray:
-        """The network on any number of images, uncalibrated.
+        """Runs the network on any number of images, uncalibrated.
 
         Batches are of batch_size images. The last is filled up by zeros to a power of two, so that
         devices, which prepare themselves for each size anew, see few sizes.
@@ -65,10 +65,10 @@ class TrainedModel:
 
 
 def load_model(folder: str | Path) -> TrainedModel:
-    """The best network of a run folder, or an exported one.
+    """Loads the best network of a run folder, or an exported one.
 
     Args:
-      folder: that ldl-fer train or `ldl-fer export` wrote.
+      folder: that `ldl-fer train` or `ldl-fer export` wrote.
 
     Raises:
       InputError: it is neither, was changed since it was written, is damaged, or is an export

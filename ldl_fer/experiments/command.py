@@ -1,4 +1,4 @@
-"""The paper's tables, on your data, by one command each.
+"""Makes the paper's tables, on your data, by one command each.
 
     ldl-fer experiments noise --preset=frozen --pretrained=MobileFaceNet.onnx \\
         --train_data_path=train.csv --train_image_dir=images --val_data_path=val.csv \\
@@ -42,7 +42,7 @@ _FILLED_IN = {  # flags of ldl-fer train that a run of an experiment has from el
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer experiments`."""
     named = "the name of an experiment"
     command_line.start(main, _define_flags, __doc__, positional=named, closing=preset_table)
 

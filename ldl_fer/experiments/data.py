@@ -1,4 +1,4 @@
-"""The data sets of an experiment: the user's, with labels made wrong or doubled."""
+"""Makes the data sets of an experiment: the user's, with labels made wrong or doubled."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ ONE_VOTE = Noise("one_vote")
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """Where the data lie.
+    """The data sets of an experiment: paths of the given ones, and those made of them.
 
     Attributes:
       name: of the data set, in tables.

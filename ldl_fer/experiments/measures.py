@@ -1,4 +1,9 @@
-"""Measures finished runs, from their files alone, and cross-validates for cleanlab."""
+"""Measures finished runs, from their files alone.
+
+A measure is a function of `Finished` in `MEASURES`, named by `Experiment.measure`. That of Figure 6
+compares with cleanlab, which needs predictions by classifiers that did not see the sample:
+`cross_validated` makes them.
+"""
 
 import dataclasses
 import hashlib
@@ -32,7 +37,7 @@ from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
 FOLDS = 5
-INVERSE_PENALTY = 1e-3  # of the squared weights; pooled maps are standardized
+INVERSE_PENALTY = 1e-3  # of a fold's classifier, whose inputs are standardized
 
 Values = dict[str, float]
 
@@ -42,7 +47,7 @@ class Finished:
     """A run that is done.
 
     Attributes:
-      variant: what was run.
+      variant: its method and settings.
       samples: its samples.csv.
       results: test set -> ("best" or "last" epoch -> metrics).
       class_names: C names.
@@ -75,7 +80,7 @@ class Finished:
         return self.samples[names].to_numpy(float) if set(names) <= set(self.samples) else None
 
     def per_class(self, part: str) -> np.ndarray:
-        """Returns `samples_csv.shares` of a part, [N, C]."""
+        """Returns a distribution of each sample, [N, C]; `part` as `data.samples.shares` has it."""
         return shares(self.samples, part, self.class_names)
 
 
@@ -186,9 +191,6 @@ def _issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return find_label_issues(labels, probabilities, n_jobs=1)
 
 
-# --- Cross-validation ---------------------------------------------------------------------------
-
-
 def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.ndarray:
     """Predicts each training sample by a linear classifier of the other folds' samples.
 
@@ -257,7 +259,10 @@ def _check_counts(labels: np.ndarray, config: Config) -> None:
         )
 
 
-def _predictions(pooled, labels, classes, progress):
+def _predictions(
+    pooled: np.ndarray, labels: np.ndarray, classes: int, progress: bool
+) -> np.ndarray:
+    """Predicts each sample, [N, classes], by a classifier of the folds that it is not in."""
     made = np.zeros([len(labels), classes])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(pooled, labels)
     for inside, outside in tqdm(folds, "linear classifiers", FOLDS, disable=not progress):

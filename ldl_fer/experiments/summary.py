@@ -1,4 +1,4 @@
-"""Means, standard errors and the files that show them."""
+"""Summarizes runs by means and standard errors, and writes the files that show them."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _NO_METRICS = [*KEYS, "seed", "seconds", "commit", "run_dir"]
 
 
 def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
-    """Returns means over runs, in the order of the runs.
+    """Computes means over runs, in the order of the runs.
 
     Args:
       experiment: of the runs.

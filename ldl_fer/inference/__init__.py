@@ -1,1 +1,5 @@
-"""A trained network at work: predictions on photos and videos, exports."""
+"""Puts a trained network to use.
+
+predict   label distributions of the faces in pictures and videos
+export    SavedModel, TensorFlow Lite, ONNX
+"""

@@ -108,8 +108,8 @@ def _layer_descriptions(path: Path) -> Iterator[dict[str, Any]]:
                         f"{path} keeps its weights as .npz, which Keras reads by pickle, so that "
                         "they can hold code. Save the model anew with h5py installed."
                     )
-                if archive.testzip():
-                    raise ValueError(f"{archive.testzip()} within it is not what was written")
+                if damaged := archive.testzip():
+                    raise ValueError(f"{damaged} within it is not what was written")
                 yield _without_compilation(archive.read("config.json"))
         else:
             with h5py.File(path) as file:

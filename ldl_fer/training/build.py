@@ -1,4 +1,4 @@
-"""From settings to a model that is ready to train: network, method, optimizers."""
+"""Builds a model that is ready to train from settings: network, method, optimizers."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def build_model(
     strategy: tf.distribute.Strategy | None = None,
     network: tf.keras.Model | None = None,
 ) -> Classifier:
-    """The compiled model of a run, its variables made in the scope of the strategy.
+    """Returns the compiled model of a run, its variables made in the scope of the strategy.
 
     A bank that is too large for the devices is made outside of it, in the host's memory.
 
@@ -64,5 +64,5 @@ def compile_model(model: Classifier, config: Config, bank: NeighborBank | None =
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:
-    """N / (C N_c) per class; 0 for a class without samples."""
+    """Returns N / (C N_c) per class of N_c samples; 0 for a class without samples."""
     return [sum(counts) / (len(counts) * count) if count else 0.0 for count in counts]

@@ -1,4 +1,4 @@
-"""Keras callbacks of a training: TensorBoard curves and pictures, and the best network."""
+"""Keras callbacks of a training: TensorBoard, the best network, the progress bar."""
 
 import importlib.util
 import warnings
@@ -22,7 +22,7 @@ PICTURED_SAMPLES = 6
 
 
 class NumberSummary(tf.keras.callbacks.Callback):
-    """TensorBoard curves of every number in the log, and the method's histograms, each epoch."""
+    """Writes curves of every number in the log and the method's histograms, each epoch."""
 
     def __init__(self, writer: tf.summary.SummaryWriter) -> None:
         """Takes the TensorBoard writer."""
@@ -44,7 +44,7 @@ class NumberSummary(tf.keras.callbacks.Callback):
 
 
 class PictureSummary(tf.keras.callbacks.Callback):
-    """Some samples with their neighbors and contributions, and the confusion matrix."""
+    """Draws some samples with their neighbors and contributions, and the confusion matrix."""
 
     def __init__(self, writer: tf.summary.SummaryWriter, records: Records, config: Config) -> None:
         """Takes the TensorBoard writer and the training set the pictured samples come from."""
@@ -83,6 +83,10 @@ def neighbor_figure(model: Classifier, batch: Batch, class_names: tuple[str, ...
     )
 
 
+def _write_figure(name, figure):
+    tf.summary.image(name, plots.figure_to_array(figure)[tf.newaxis])
+
+
 class BestNetwork(tf.keras.callbacks.Callback):
     """Keeps the network's weights at the epoch of the highest validation accuracy, and the last.
 
@@ -90,27 +94,26 @@ class BestNetwork(tf.keras.callbacks.Callback):
     """
 
     def __init__(self, run: Run) -> None:
-        """Takes the run folder; a better epoch of an earlier session is respected."""
+        """Takes the run folder; an earlier session's best epoch counts."""
         super().__init__()
         self.run = run
         self.best = run.epoch("best").get("validation_accuracy", -1.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         accuracy = float(logs["val_accuracy"])
-        told = {"epoch": epoch + 1, "validation_accuracy": accuracy}
-        self.run.save_weights(self.model.network, "last", told)
+        written = {"epoch": epoch + 1, "validation_accuracy": accuracy}
+        self.run.save_weights(self.model.network, "last", written)
         if accuracy > self.best:
             self.best = accuracy
             self.run.save_method(self.model.kept_with_best())
-            self.run.save_weights(self.model.network, "best", told)
-
-
-def _write_figure(name, figure):
-    tf.summary.image(name, plots.figure_to_array(figure)[tf.newaxis])
+            self.run.save_weights(self.model.network, "best", written)
 
 
 class PlainProgressBar(tf.keras.callbacks.Callback):
-    """A bar of epochs and one of steps, with metrics and the time left, as tensorflow-addons'."""
+    """Shows a bar of epochs and one of steps, with metrics and the time left.
+
+    As that of tensorflow-addons, which `TQDMProgressBar` is where it is installed.
+    """
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._epochs = tqdm(

@@ -1,4 +1,4 @@
-"""What a training refuses before it begins."""
+"""Refuses a training that cannot go well, before it begins."""
 
 import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""On what a run computes: one device, the GPUs of a machine, or several machines.
+"""Devices that a run computes on: one, the GPUs of a machine, or several machines.
 
 Several machines: each runs the same `ldl-fer train` command, with the environment variable
-TF_CONFIG telling all addresses and its own place among them, for the first of two
+TF_CONFIG holding all addresses and its own place among them, for the first of two
 
     {"cluster": {"worker": ["10.0.0.1:7777", "10.0.0.2:7777"]},
      "task": {"type": "worker", "index": 0}}
@@ -21,7 +21,7 @@ from ldl_fer.errors import InputError
 
 
 def choose_strategy(wanted: str = "auto") -> tf.distribute.Strategy:
-    """The strategy of a run; to be called before TensorFlow computes anything.
+    """Returns the strategy of a run; to be called before TensorFlow computes anything.
 
     Args:
       wanted: "auto": the machines of TF_CONFIG if there are several, else all visible GPUs, else
@@ -39,7 +39,7 @@ def choose_strategy(wanted: str = "auto") -> tf.distribute.Strategy:
 
 
 def _workers() -> list[str]:
-    """Addresses of all machines by TF_CONFIG; none where it is not set."""
+    """Returns addresses of all machines by TF_CONFIG; none where it is not set."""
     text = os.environ.get("TF_CONFIG", "")
     if not text.strip():
         return []
@@ -62,7 +62,7 @@ def _workers() -> list[str]:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the run folder: the first machine, or the only one."""
+    """Returns whether this process writes the run folder: the first machine, or the only one."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_id
 
@@ -70,7 +70,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def distribute(
     strategy: tf.distribute.Strategy, make: Callable[[int, range], tf.data.Dataset]
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """A dataset whose elements go to the replicas in turn; each machine reads its own.
+    """Returns a dataset whose elements go to the replicas in turn; each machine reads its own.
 
     Args:
       strategy: of the run.
@@ -88,7 +88,7 @@ def distribute(
 
 
 def check_agreement(strategy: tf.distribute.Strategy, facts: dict[str, object]) -> None:
-    """Compares what the machines are about to do; they would wait for each other forever.
+    """Compares facts of all machines: those that disagree would wait for each other forever.
 
     Args:
       strategy: of several machines.
@@ -113,7 +113,7 @@ def check_agreement(strategy: tf.distribute.Strategy, facts: dict[str, object]) 
 
 
 def fits_on_device(size: int, share: float) -> bool:
-    """Whether `size` bytes are at most that share of the smallest visible GPU's memory.
+    """Returns whether `size` bytes are at most that share of the smallest visible GPU's memory.
 
     Without a GPU there is nothing to choose, and the answer is yes.
     """
@@ -122,7 +122,7 @@ def fits_on_device(size: int, share: float) -> bool:
 
 
 def gpu_memories() -> list[int]:
-    """Bytes that TensorFlow may use of each visible GPU."""
+    """Returns the bytes that TensorFlow may use of each visible GPU."""
     if not tf.config.list_logical_devices("GPU"):
         return []
     devices = device_lib.list_local_devices()

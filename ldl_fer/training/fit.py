@@ -1,4 +1,4 @@
-"""Keras' `fit`, from any step on."""
+"""Runs Keras' `fit` from any step on."""
 
 import tensorflow as tf
 
@@ -25,7 +25,7 @@ def fit(
     Args:
       config: of the run.
       model: compiled.
-      state: is counted on by the `SaveState`.
+      state: where the training stands; the `SaveState` counts on.
       training, validation: the sets.
       strategy: the one that the model was made for.
       callbacks: for Keras, a `SaveState` last.
@@ -39,7 +39,6 @@ def fit(
         ),
         "validation_steps": steps_per_epoch(len(validation), config.optimizer.batch_size),
     }
-
     wanted = neighbors_read(config), METHODS[config.method].runs_neighbors(config)
 
     def epochs(first: int, end: int, steps: int) -> None:
@@ -75,7 +74,7 @@ def _end_epoch(
     validation: tf.data.Dataset,
     steps: int,
 ) -> None:
-    """What `fit` does after an epoch's last step."""
+    """Does what `fit` does after an epoch's last step: validation and callbacks."""
     called = tf.keras.callbacks.CallbackList(callbacks, model=model, epochs=epoch + 1, steps=0)
     called.on_train_begin()
     called.on_epoch_begin(epoch)

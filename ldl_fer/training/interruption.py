@@ -1,4 +1,4 @@
-"""Keras callbacks by which no training is lost, or goes wrong in silence."""
+"""Saves a training within epochs and at signals; stops it at numbers that are not finite."""
 
 import math
 import signal
@@ -16,11 +16,12 @@ from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.training.state import TrainingState
 
-NUMBERS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NAMED_SAMPLES = 64
 
 
 class StopSignals:
-    """Within `with`, the first SIGTERM or ^C is only noted; a second one ends the work at once.
+    """Notes the first SIGTERM or ^C within `with`; a second one ends the work at once.
 
     Python gives signals to its main thread: elsewhere, nothing is noted and nothing is changed.
 
@@ -29,14 +30,14 @@ class StopSignals:
     """
 
     def __init__(self, wanted: bool = True) -> None:
-        """With `wanted` false, signals do what they do without this class."""
+        """Takes whether to note signals; if not, they do what they do without this class."""
         self.noted: int | None = None
         self._wanted = wanted and threading.current_thread() is threading.main_thread()
         self._former: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignals":
         if self._wanted:
-            self._former = {number: signal.signal(number, self._note) for number in NUMBERS}
+            self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,11 +54,8 @@ class StopSignals:
         )
 
 
-NAMED_SAMPLES = 64
-
-
 class SaveState(tf.keras.callbacks.Callback):
-    """Counts steps, saves after every epoch and within it, and where a signal asks to stop.
+    """Counts steps; saves after every epoch, within it, and where a signal asks to stop.
 
     Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
     """
@@ -73,7 +71,7 @@ class SaveState(tf.keras.callbacks.Callback):
         """Makes the callback.
 
         Args:
-          state: what is counted in and saved.
+          state: counted on and saved.
           interval: save after so many steps, and after so many minutes; 0: never for that reason.
           signals: asks to stop.
           records: the training set, for the names of pictures.
@@ -133,11 +131,11 @@ class SaveState(tf.keras.callbacks.Callback):
             )
 
     def _epoch(self):
-        """The last step's, counted from 1."""
+        """Returns the last step's epoch, counted from 1."""
         return (self.state.step - 1) // self.state.steps_per_epoch + 1
 
     def _gone_wrong(self, what):
-        """InputError with the samples of the last batch."""
+        """Returns an InputError with the samples of the last batch."""
         step = self.state.step - 1
         ids = sample_ids_of_step(
             tf.constant(step, tf.int64),
@@ -147,8 +145,8 @@ class SaveState(tf.keras.callbacks.Callback):
             self.config.run.seed,
         ).numpy()
         paths = self.records.annotations().paths
-        named = ", ".join(f"{i} ({paths[i]})" for i in ids[:NAMED_SAMPLES])
-        more = f" and {len(ids) - NAMED_SAMPLES} more" if len(ids) > NAMED_SAMPLES else ""
+        named = ", ".join(f"{i} ({paths[i]})" for i in ids[:_NAMED_SAMPLES])
+        more = f" and {len(ids) - _NAMED_SAMPLES} more" if len(ids) > _NAMED_SAMPLES else ""
         return InputError(
             f"{what} at step {step + 1:,} (epoch {self._epoch()}), and the training is stopped. "
             f"The batch's sample_ids and pictures: {named}{more}. The last checkpoint is from step "

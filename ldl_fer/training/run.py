@@ -1,17 +1,17 @@
-"""The run folder: what a training leaves, and how it is found again.
+"""The run folder: where a training leaves its files, and how they are read again.
 
 config.json            every setting
 environment.json       versions, git commit, command, devices, time
 log.csv                a row per epoch
 tensorboard/           curves, histograms, pictures
-state/                 training checkpoints, see `state.py`; .lock: a training is at work
+state/                 checkpoints, see `ldl_fer.training.state`; .lock: a training is at work
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
 best.method.npz        LDLVA's g, lambda and centers at the best epoch
 best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
 samples.csv            per training sample: lambda and the target distribution, at the best epoch
-result.json            what ldl-fer evaluate found
-temperature.json       what `ldl-fer temperature` fitted
-saved_model/           what `ldl-fer export` wrote
+result.json            measures on the test set, by `ldl-fer evaluate`
+temperature.json       the temperature, by `ldl-fer temperature`
+saved_model/           the network, by `ldl-fer export`
 """
 
 import dataclasses
@@ -32,38 +32,7 @@ import numpy as np
 
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
-from ldl_fer.files import sha256, told, whole_file, write_whole
-
-
-def environment() -> dict:
-    """Time, command, git commit, versions of Python and packages, devices, machine."""
-    import cv2
-    import numpy
-    import pandas
-    import sklearn
-    import tensorflow as tf
-
-    modules = (tf, numpy, pandas, sklearn, cv2)
-    return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *map(told, sys.argv[1:])],
-        "git_commit": _git_commit(),
-        "python": platform.python_version(),
-        "versions": {module.__name__: module.__version__ for module in modules},
-        "devices": [device.name for device in tf.config.list_logical_devices()],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-
-
-def _git_commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
-
+from ldl_fer.files import sha256, whole_file, without_home, write_whole
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -85,15 +54,15 @@ class Run:
         self.saved_model = self.folder / "saved_model"
 
     def weights(self, which: str) -> Path:
-        """File of the network's weights, `which` being "best" or "last"."""
+        """Returns the file of the network's weights, `which` being "best" or "last"."""
         return self.folder / f"{which}.weights.h5"
 
     def epoch_file(self, which: str) -> Path:
-        """File of what `epoch` tells."""
+        """Returns the file that `epoch` reads."""
         return self.folder / f"{which}.json"
 
     def save_weights(self, network: "tf.keras.Model", which: str, epoch: dict) -> None:
-        """Writes the network's weights, and then what `epoch` tells of them and their SHA-256.
+        """Writes the network's weights, and then their epoch with their SHA-256.
 
         Each of both files is there whole or not at all.
 
@@ -113,8 +82,8 @@ class Run:
                 network.save_weights(partial)
             except RuntimeError as error:
                 raise OSError(str(error)) from error
-            told_of = epoch | {"sha256": sha256(partial)}
-        write_whole(self.epoch_file(which), json.dumps(told_of) + "\n")
+            written = epoch | {"sha256": sha256(partial)}
+        write_whole(self.epoch_file(which), json.dumps(written) + "\n")
 
     def save_method(self, layers: "Mapping[str, tf.keras.layers.Layer]") -> None:
         """Writes the variables of a method's layers: `Classifier.kept_with_best`, if it has any.
@@ -152,7 +121,7 @@ class Run:
                 partial.write_bytes(b"".join(lines) if epochs else b"")
 
     def exists(self) -> bool:
-        """Whether a run was begun here."""
+        """Returns whether a run was begun here."""
         return self.config_file.exists()
 
     def begin(self, config: Config) -> None:
@@ -162,7 +131,7 @@ class Run:
         write_whole(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
     def config(self) -> Config:
-        """The run's settings.
+        """Reads the run's settings.
 
         Raises:
           InputError: there is no run here, or its config.json or best.json cannot be read.
@@ -202,10 +171,13 @@ class Run:
             )
 
     def epoch(self, which: str) -> dict:
-        """Epoch, validation accuracy and SHA-256 of the "best" or "last" weights; empty before any.
+        """Reads epoch, validation accuracy and SHA-256 of the "best" or "last" weights.
+
+        Returns:
+          A dict, empty before there are any.
 
         Raises:
-          InputError: the file that tells them is damaged.
+          InputError: the file is damaged.
         """
         file = self.epoch_file(which)
         try:
@@ -229,19 +201,18 @@ def load_network(
     network: "tf.keras.Model | None" = None,
     trust_model: bool = False,
 ) -> "tuple[tf.keras.Model, Config]":
-    """The trained network of a run, and the run's settings.
+    """Loads the trained network of a run, and the run's settings.
 
     Args:
       run_dir: the run folder.
       which: "best" by validation accuracy, or "last".
       network: takes the weights, one that this function built for the same settings; None: a new
         one.
-      trust_model: see `NetworkConfig`; a run's own settings do not tell.
+      trust_model: see `NetworkConfig`; it is not among a run's own settings.
 
     Raises:
       InputError: there is no run, it has no such weights yet, or they are not what was written.
     """
-
     run = Run(run_dir)
     run.check_weights(which)
     config = run.config()
@@ -271,3 +242,33 @@ def load_network(
             "a lower --learning_rate."
         )
     return network, config
+
+
+def environment() -> dict:
+    """Returns time, command, git commit, versions of Python and packages, devices, machine."""
+    import cv2
+    import numpy
+    import pandas
+    import sklearn
+    import tensorflow as tf
+
+    modules = (tf, numpy, pandas, sklearn, cv2)
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "versions": {module.__name__: module.__version__ for module in modules},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _git_commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

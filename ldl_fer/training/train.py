@@ -1,4 +1,4 @@
-"""A training from beginning to end: data, strategy, model, callbacks, fit, run folder."""
+"""Trains from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
 import tempfile
 
@@ -15,9 +15,14 @@ from ldl_fer.methods import METHODS, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
 from ldl_fer.networks.network import build_network
-from ldl_fer.training import callbacks, devices
+from ldl_fer.training import devices
 from ldl_fer.training.build import build_model
-from ldl_fer.training.callbacks import TQDMProgressBar
+from ldl_fer.training.callbacks import (
+    BestNetwork,
+    NumberSummary,
+    PictureSummary,
+    TQDMProgressBar,
+)
 from ldl_fer.training.checks import (
     check_epochs,
     check_machines,
@@ -40,7 +45,7 @@ def train(
     Args:
       config: all settings.
       resume: go on where the run in `config.run.run_dir` stopped; without one there, begin.
-      watch: is told of the training in place of a progress bar; nothing is printed then.
+      watch: a callback in place of the progress bar; nothing is printed then.
 
     Returns:
       The run, with the network of the best validation accuracy. On a machine of several that is
@@ -119,7 +124,7 @@ def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progr
 
 
 def _interval(config: Config, strategy: tf.distribute.Strategy) -> tuple[int, float]:
-    """When to save; machines save together, and their clocks differ."""
+    """Returns when to save; machines save together, and their clocks differ."""
     steps, minutes = checkpoint_interval("checkpoint_every", config.run.checkpoint_every)
     return steps, minutes if strategy.cluster_resolver is None else 0.0
 
@@ -132,9 +137,9 @@ def _callbacks(config, run, training, chief, watch):
     return [
         rate,
         *([watch or TQDMProgressBar()] if chief else []),
-        callbacks.NumberSummary(writer),
-        *([callbacks.PictureSummary(writer, training, config)] if config.run.pictures else []),
-        callbacks.BestNetwork(run),
+        NumberSummary(writer),
+        *([PictureSummary(writer, training, config)] if config.run.pictures else []),
+        BestNetwork(run),
         tf.keras.callbacks.CSVLogger(str(run.log), append=True),
     ]
 

@@ -1,4 +1,4 @@
-"""What a setting may be: values out of range or of the wrong kind are refused by name."""
+"""Values of settings out of range or of the wrong kind are refused by name."""
 
 import pytest
 

@@ -8,7 +8,7 @@ import pytest
 ROOT_COMMAND = """
 import sys
 from absl import flags
-from ldl_fer import command_line
+from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
 def main(*names):
     if flags.FLAGS.do == "mistake":

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ldl_fer.config import Config
+from ldl_fer.config import GROUPS, TOP, Config
 from ldl_fer.config.presets import PRESETS
 
 
@@ -16,7 +16,7 @@ def by_flags(*given):
     code = """
 import sys
 from absl import flags
-from ldl_fer.config_flags import config_from_flags, define_flags
+from ldl_fer.config.flags import config_from_flags, define_flags
 define_flags()
 try:
     flags.FLAGS(sys.argv)
@@ -51,16 +51,22 @@ def test_a_flag_can_say_none(value):
 
 
 @pytest.mark.parametrize(
-    ("flag", "told"),
+    ("flag", "text"),
     [
         ("--decay_epochs=3,x", "--decay_epochs is a list of whole numbers, comma separated, not"),
         ("--erase_area=0.1;0.2", "--erase_area is a list of finite numbers, comma separated, not"),
         ("--calibration_floor=low", "calibration_floor"),
     ],
 )
-def test_a_flag_that_is_no_number_says_what_it_takes(flag, told):
+def test_a_flag_that_is_no_number_says_what_it_takes(flag, text):
     error = by_flags(flag)
-    assert told in error and flag.partition("=")[2] in error and "literal" not in error
+    assert text in error and flag.partition("=")[2] in error and "literal" not in error
+
+
+def settings_of(group):
+    """Names of the settings that stand in the group itself."""
+    parts = dataclasses.fields(GROUPS[group])
+    return [part.name for part in parts if not dataclasses.is_dataclass(part.default)]
 
 
 def train_help():
@@ -70,15 +76,15 @@ def train_help():
 
 def test_help_shows_every_setting_under_its_group():
     text = train_help()
-    for group in dataclasses.fields(Config):
-        part = re.search(rf"^{group.name}:\n((?:  .*\n)+)", text, re.M)[1]
-        shown = re.findall(r"^  --(?:\[no\])?(\w+)", part, re.M)
-        more = ["resume"] if group.name == "run" else []
-        assert shown == [setting.name for setting in dataclasses.fields(group.type)] + more
+    for group in GROUPS:
+        title = "method" if group == TOP else group
+        part = re.search(rf"^{title}:\n((?:  .*\n)+)", text, re.M)
+        shown = re.findall(r"^  --(?:\[no\])?(\w+)", part[1], re.M) if part else []
+        assert shown == settings_of(group) + ["resume"] * (group == "run")
 
 
 def cells(lines):
-    """Rows of a table whose first line tells where columns start; parts of a cell are joined."""
+    """Rows of a table whose first line shows where columns start; parts of a cell are joined."""
     starts = [found.start() for found in re.finditer(r"\S+", lines[0])]
     rows = []
     for line in lines:
@@ -96,9 +102,9 @@ def test_the_table_has_what_presets_differ_in_and_nothing_else():
     (_, names), *rows = cells(lines)
     assert title == "defaults by preset:" and names == list(PRESETS)
     values = {
-        field.name: [getattr(getattr(c, group.name), field.name) for c in PRESETS.values()]
-        for group in dataclasses.fields(Config)
-        for field in dataclasses.fields(group.type)
+        name: [getattr(config.group(group), name) for config in PRESETS.values()]
+        for group in GROUPS
+        for name in settings_of(group)
     }
     differing = {name: found for name, found in values.items() if len(set(found)) > 1}
     assert [name for name, _ in rows] == list(differing)

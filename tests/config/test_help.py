@@ -1,4 +1,4 @@
-"""What --help prints of flags: under their subject, with choices and default, each once."""
+"""--help prints flags under their subject, with choices and default, each once."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from ldl_fer.config.help import table
 SHOWN = """
 import sys
 from absl import flags
-from ldl_fer.command_help import help_text, subject
+from ldl_fer.config.help import help_text, subject
 others = set(flags.FLAGS)
 flags.DEFINE_string("name", "", "What it is called.")
 with subject("numbers"):

@@ -1,6 +1,7 @@
 """The CSV reader knows files that are none, and a table survives writing and reading."""
 
 import hashlib
+import json
 import subprocess
 import sys
 
@@ -174,6 +175,19 @@ def test_fingerprint_is_of_content_and_names(tmp_path):
     others.append(Annotations(annotations.table.assign(extra=1), CLASS_NAMES))
     marks = {other.fingerprint() for other in (annotations, *others)}
     assert len(marks) == 1 + len(others)
+
+
+def test_identity_is_of_rows_folder_and_settings(tmp_path):
+    annotations = random_annotations(6)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "images")
+    content = json.dumps([annotations.fingerprint(), str((tmp_path / "images").resolve()), None, 8])
+    expected = hashlib.sha256(content.encode()).hexdigest()[:12]
+    assert annotations.identity(tmp_path / "images", None, 8) == expected
+    assert annotations.identity(tmp_path / "link", None, 8) == expected
+    others = [annotations.identity(tmp_path, None, 8), annotations.identity(tmp_path / "link", 8)]
+    others.append(annotations.subset(range(5)).identity(tmp_path / "images", None, 8))
+    assert len({expected, *others}) == 4
 
 
 def test_subset_renumbers_and_drops_neighbors():

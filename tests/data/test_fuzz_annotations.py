@@ -1,4 +1,4 @@
-"""Whatever a CSV, a configuration or a flag holds: it is read right, or refused in words."""
+"""Any CSV, configuration or flag is read right, or refused in words."""
 
 import copy
 import json
@@ -111,7 +111,7 @@ NAMES = [name for group in GROUPS for name in fields(group)]
 
 
 def valid(config):
-    """What is accepted can be written and read again, and is of the declared kinds."""
+    """Checks that a configuration can be written and read again, and is of the declared kinds."""
     assert Config.from_json(config.to_json()) == config
     for group in GROUPS:
         for name, field in fields(group).items():

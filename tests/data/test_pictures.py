@@ -1,4 +1,4 @@
-"""Pictures are read as records would hold them, and what cannot be read is named."""
+"""Pictures are read as records would hold them, stored without loss, or refused by name."""
 
 import io
 import os
@@ -22,6 +22,11 @@ from ldl_fer.data.pictures import (
     stored_image,
 )
 from ldl_fer.errors import InputError
+
+SIZE = 16
+RANDOM = np.random.default_rng(0)
+COLOR = RANDOM.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+GRAY = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
 
 
 def _write(path, seed, *shape):
@@ -51,7 +56,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
         read_pictures([tmp_path / "text.png"], 8)
 
 
-def test_a_path_is_told_once_with_its_row_and_the_cure_at_hand(tmp_path):
+def test_a_path_is_named_once_with_its_row_and_the_cure_at_hand(tmp_path):
     """An OSError of Python holds the path itself."""
     lost = tmp_path / "none.png"
     with pytest.raises(InputError) as caught:
@@ -90,12 +95,6 @@ def test_pictures_of_a_folder(tmp_path):
         pictures_in(tmp_path / "folder.png")
 
 
-SIZE = 16
-RANDOM = np.random.default_rng(0)
-COLOR = RANDOM.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-GRAY = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
-
-
 def saved(picture, file_format, **settings):
     """RGB or gray pixels as a file of Pillow's making."""
     file = io.BytesIO()
@@ -111,7 +110,7 @@ def oriented(tag):
 
 
 def pixels(content):
-    """What training sees: [H, W] where the file is gray, else [H, W, 3] RGB."""
+    """Returns the pixels that training sees: [H, W] of a gray file, else RGB [H, W, 3]."""
     decoded = tf.io.decode_image(content, expand_animations=False).numpy()
     return decoded[..., 0] if decoded.shape[-1] == 1 else decoded
 

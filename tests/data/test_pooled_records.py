@@ -21,6 +21,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.networks.pooled_maps import SIZE
 
 COUNT, NEIGHBORS = 23, 3
+SIDE = 8  # of the pictures that a tiny network pools
 CONFIG = PRESETS["frozen"].replace(
     num_neighbors=NEIGHBORS, batch_size=5, epochs=2, erase_probability=0.5
 )
@@ -54,7 +55,7 @@ def equal(first, second):
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
-def test_what_it_tells_of_itself(records):
+def test_attributes(records):
     assert len(records) == COUNT and records.image_size == 112 and records.num_neighbors == 5
     assert records.class_names == CLASS_NAMES
     labels = without_knn().labels
@@ -176,9 +177,6 @@ def test_the_replicas_parts_joined_are_the_whole_batches(records):
         for name, values in whole.items():
             joined = np.concatenate([part[name] for part in three])
             np.testing.assert_array_equal(joined, values, err_msg=name)
-
-
-SIDE = 8
 
 
 def tiny_network(seed=0, size=SIDE):

@@ -192,8 +192,8 @@ def test_a_killed_process_leaves_no_folder_that_looks_whole(tmp_path, annotation
 import threading
 from pathlib import Path
 import numpy as np
-from ldl_fer import record_writer
-from ldl_fer.annotations import read_annotations
+from ldl_fer.data import record_writer
+from ldl_fer.data.annotations import read_annotations
 folder = Path({str(tmp_path)!r})
 read = record_writer.picture_bytes
 def held(path):

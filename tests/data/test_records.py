@@ -1,4 +1,4 @@
-"""From pictures and a table to records, and back to the same bytes."""
+"""Records give back pictures and table to the bit, and are found again by content and settings."""
 
 import json
 import subprocess
@@ -14,9 +14,9 @@ from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
 from ldl_fer.data import records
 from ldl_fer.data.annotations import Annotations
-from ldl_fer.data.neighbors import add_neighbors
+from ldl_fer.data.neighbors import add_neighbors, neighbors_of
 from ldl_fer.data.record_writer import write_records
-from ldl_fer.data.records import Records, neighbors_of, prepare_records
+from ldl_fer.data.records import Records, prepare_records
 from ldl_fer.errors import InputError
 
 COUNT, K = 60, 4
@@ -132,7 +132,7 @@ def test_out_of_range_ids_inside_a_graph(tmp_path):
         tf.function(lambda ids: records.examples(ids, ["label"]))(tf.constant([0, 60]))
 
 
-def test_command(tmp_path):
+def test_the_command_writes_records(tmp_path):
     annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
     command = [sys.executable, "-m", "ldl_fer", "records"]
@@ -152,13 +152,10 @@ def test_command(tmp_path):
     assert manifest["count"] == COUNT
 
 
-COUNT_PREPARED_RECORDS, K_PREPARED_RECORDS = 60, 4
-
-
 def prepare(folder, csv="all.csv", **settings):
     settings = {
         "image_size": 12,
-        "num_neighbors": K_PREPARED_RECORDS,
+        "num_neighbors": K,
         "class_names": CLASS_NAMES,
         "progress": False,
     } | settings
@@ -166,7 +163,7 @@ def prepare(folder, csv="all.csv", **settings):
 
 
 def test_prepared_records_are_found_again(tmp_path, monkeypatch):
-    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
+    annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
     first = prepare(tmp_path)
     assert first.folder.parent == tmp_path / "kept"
@@ -179,7 +176,7 @@ def test_prepared_records_are_found_again(tmp_path, monkeypatch):
 
 
 def test_other_content_or_settings_are_other_records(tmp_path):
-    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
+    annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
     (tmp_path / "elsewhere").symlink_to(tmp_path)
     (tmp_path / "other").mkdir()
@@ -196,7 +193,7 @@ def test_other_content_or_settings_are_other_records(tmp_path):
             tmp_path / "other",
             tmp_path / "kept",
             image_size=12,
-            num_neighbors=K_PREPARED_RECORDS,
+            num_neighbors=K,
             class_names=CLASS_NAMES,
             progress=False,
         ).folder,
@@ -210,23 +207,17 @@ def test_other_content_or_settings_are_other_records(tmp_path):
 
 
 def test_given_neighbors_are_used_where_they_suffice(tmp_path):
-    annotations = make_set(tmp_path, COUNT_PREPARED_RECORDS)
-    given = some_neighbors(COUNT_PREPARED_RECORDS, K_PREPARED_RECORDS, seed=3)
+    annotations = make_set(tmp_path, COUNT)
+    given = some_neighbors(COUNT, K, seed=3)
     table = annotations.table.assign(knn=[";".join(map(str, row)) for row in given])
     table.to_csv(tmp_path / "all.csv", index=False)
     fewer = prepare(tmp_path, num_neighbors=2)
-    np.testing.assert_array_equal(
-        decoded(fewer, np.arange(COUNT_PREPARED_RECORDS))["neighbors"], given[:, :2]
-    )
-    more = decoded(
-        prepare(tmp_path, num_neighbors=K_PREPARED_RECORDS + 1), np.arange(COUNT_PREPARED_RECORDS)
-    )
+    np.testing.assert_array_equal(decoded(fewer, np.arange(COUNT))["neighbors"], given[:, :2])
+    more = decoded(prepare(tmp_path, num_neighbors=K + 1), np.arange(COUNT))
     points = annotations.table[["valence", "arousal"]].to_numpy()
     distance = np.linalg.norm(points[:, None] - points, axis=-1)
     np.fill_diagonal(distance, np.inf)
-    np.testing.assert_array_equal(
-        more["neighbors"], np.argsort(distance, axis=1)[:, : K_PREPARED_RECORDS + 1]
-    )
+    np.testing.assert_array_equal(more["neighbors"], np.argsort(distance, axis=1)[:, : K + 1])
 
 
 def test_computed_neighbors_are_those_of_the_neighbors_command_to_the_digit():
@@ -234,7 +225,7 @@ def test_computed_neighbors_are_those_of_the_neighbors_command_to_the_digit():
         {
             "subDirectory_filePath": ["a.png", "b.png", "c.png"],
             "expression": [0, 1, 2],
-            "valence": [0.0, 0.3000000001, 0.3],  # float32 cannot tell the last two apart
+            "valence": [0.0, 0.3000000001, 0.3],  # the last two are one in float32
             "arousal": [0.0, 0.0, 0.0],
         }
     )
@@ -247,7 +238,7 @@ def test_computed_neighbors_are_those_of_the_neighbors_command_to_the_digit():
 
 
 def test_damaged_prepared_records_are_refused_not_trained_on(tmp_path):
-    make_set(tmp_path, COUNT_PREPARED_RECORDS).write(tmp_path / "all.csv")
+    make_set(tmp_path, COUNT).write(tmp_path / "all.csv")
     records = prepare(tmp_path)
     (records.folder / records.manifest.shards[0].name).write_bytes(b"")
     with pytest.raises(InputError, match="0 bytes"):
@@ -255,7 +246,7 @@ def test_damaged_prepared_records_are_refused_not_trained_on(tmp_path):
 
 
 def test_two_runs_may_prepare_the_same_records_at_once(tmp_path):
-    make_set(tmp_path, COUNT_PREPARED_RECORDS).write(tmp_path / "all.csv")
+    make_set(tmp_path, COUNT).write(tmp_path / "all.csv")
     made, start = [], threading.Barrier(3)
 
     def run():

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read are named, or left out with a report and all numbers made anew."""
+"""The sets of a run are opened as the settings say; bad pictures are named, or left out."""
 
 import dataclasses
 
@@ -15,6 +15,78 @@ from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.sets import open_records, training_records, without_bad_images
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
+
+ROWS, K, PIXELS = 30, 4, 12
+DATA = DataConfig(image_size=PIXELS, num_neighbors=K, class_names=CLASS_NAMES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A CSV with its pictures, and shards of them."""
+    folder = tmp_path_factory.mktemp("splits")
+    annotations = make_set(folder, ROWS)
+    annotations.write(folder / "all.csv")
+    write_records(
+        annotations,
+        folder / "images",
+        folder / "shards",
+        image_size=PIXELS,
+        neighbors=some_neighbors(ROWS, K),
+        progress=False,
+    )
+    return folder
+
+
+def test_shards_are_opened_as_they_are(folder):
+    records = open_records(DATA, str(folder / "shards"), "", K)
+    assert (len(records), records.num_neighbors) == (ROWS, K)
+
+
+@pytest.mark.parametrize(
+    ("changes", "neighbors", "words"),
+    [
+        ({"image_size": 24}, K, "has image size 12, the settings say 24"),
+        ({"class_names": ("Calm", "Glad")}, K, "has classes .*Sad.*, the settings say"),
+        ({}, K + 1, "holds 4 neighbors a sample, --num_neighbors is 5. Write it again"),
+    ],
+)
+def test_shards_that_do_not_fit_are_refused(folder, changes, neighbors, words):
+    data = DataConfig(**{**vars(DATA), **changes})
+    with pytest.raises(InputError, match=words):
+        open_records(data, str(folder / "shards"), "", neighbors)
+
+
+def test_a_part_of_the_csv_chooses_the_epoch(folder):
+    data = DataConfig(
+        **{
+            **vars(DATA),
+            "train_data_path": str(folder / "all.csv"),
+            "train_image_dir": str(folder / "images"),
+            "validation_fraction": 0.2,
+            "records_dir": str(folder / "kept"),
+        }
+    )
+    training, validation = training_records(data, seed=0)
+    assert (len(training), len(validation)) == (24, 6)  # 30 rows, a fifth held out
+    assert (training.num_neighbors, validation.num_neighbors) == (K, 0)
+    rows = [records.annotations().table["source_row"] for records in (training, validation)]
+    assert sorted(np.concatenate(rows)) == list(range(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "no training data: give --train_data_path"),
+        ({"train_data_path": "a.csv", "select_on_test": True}, "needs the test set as --val_data"),
+        ({"train_data_path": "shards"}, "from which no validation set can be split"),
+    ],
+)
+def test_sets_that_are_not_given_are_asked_for(settings, words):
+    with pytest.raises(InputError, match=words):
+        training_records(DataConfig(**settings), seed=0)
+
+
+# --- Pictures that cannot be read ---------------------------------------------------------------
 
 COUNT, SIDE, NEIGHBORS = 40, 16, 3
 BAD = {3: b"", 11: b"not a picture", 12: None, 30: "cut"}  # row -> content; None: missing
@@ -48,7 +120,7 @@ def opened(data):
     return open_records(data, data.train_data_path, data.train_image_dir, NEIGHBORS)
 
 
-def test_they_fail_by_default_and_are_all_named(data):
+def test_bad_pictures_fail_by_default_and_are_all_named(data):
     paths = read_annotations(data.train_data_path).paths
     with pytest.raises(InputError) as error:
         training_records(dataclasses.replace(data, on_bad_image="fail"), 0)
@@ -104,7 +176,7 @@ def test_too_few_pictures_left_for_the_neighbors(data):
         open_records(data, data.train_data_path, data.train_image_dir, COUNT - len(BAD))
 
 
-def test_each_part_of_a_split_leaves_out_its_own(data):
+def test_each_part_leaves_out_its_own_bad_pictures(data):
     training, validation = training_records(data, seed=0)
     rows = [set(part.annotations().table["source_row"]) for part in (training, validation)]
     assert rows[0] | rows[1] == set(range(COUNT)) - set(BAD) and not rows[0] & rows[1]
@@ -127,73 +199,3 @@ def test_a_good_set_is_left_as_it_is(data, tmp_path, capsys):
     assert without_bad_images(*arguments) is good
     assert without_bad_images(*arguments) is good  # by the report
     assert capsys.readouterr().out == ""
-
-
-COUNT_SPLITS, K, SIDE_SPLITS = 30, 4, 12
-DATA = DataConfig(image_size=SIDE_SPLITS, num_neighbors=K, class_names=CLASS_NAMES)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A CSV with its pictures, and shards of them."""
-    folder = tmp_path_factory.mktemp("splits")
-    annotations = make_set(folder, COUNT_SPLITS)
-    annotations.write(folder / "all.csv")
-    write_records(
-        annotations,
-        folder / "images",
-        folder / "shards",
-        image_size=SIDE_SPLITS,
-        neighbors=some_neighbors(COUNT_SPLITS, K),
-        progress=False,
-    )
-    return folder
-
-
-def test_shards_are_opened_as_they_are(folder):
-    records = open_records(DATA, str(folder / "shards"), "", K)
-    assert (len(records), records.num_neighbors) == (COUNT_SPLITS, K)
-
-
-@pytest.mark.parametrize(
-    ("changes", "neighbors", "words"),
-    [
-        ({"image_size": 24}, K, "has image size 12, the settings say 24"),
-        ({"class_names": ("Calm", "Glad")}, K, "has classes .*Sad.*, the settings say"),
-        ({}, K + 1, "holds 4 neighbors a sample, --num_neighbors is 5. Write it again"),
-    ],
-)
-def test_shards_that_do_not_fit_are_refused(folder, changes, neighbors, words):
-    data = DataConfig(**{**vars(DATA), **changes})
-    with pytest.raises(InputError, match=words):
-        open_records(data, str(folder / "shards"), "", neighbors)
-
-
-def test_a_part_of_the_csv_chooses_the_epoch(folder):
-    data = DataConfig(
-        **{
-            **vars(DATA),
-            "train_data_path": str(folder / "all.csv"),
-            "train_image_dir": str(folder / "images"),
-            "validation_fraction": 0.2,
-            "records_dir": str(folder / "kept"),
-        }
-    )
-    training, validation = training_records(data, seed=0)
-    assert (len(training), len(validation)) == (24, 6)  # 30 rows, a fifth held out
-    assert (training.num_neighbors, validation.num_neighbors) == (K, 0)
-    rows = [records.annotations().table["source_row"] for records in (training, validation)]
-    assert sorted(np.concatenate(rows)) == list(range(COUNT_SPLITS))
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({}, "no training data: give --train_data_path"),
-        ({"train_data_path": "a.csv", "select_on_test": True}, "needs the test set as --val_data"),
-        ({"train_data_path": "shards"}, "from which no validation set can be split"),
-    ],
-)
-def test_sets_that_are_not_given_are_asked_for(settings, words):
-    with pytest.raises(InputError, match=words):
-        training_records(DataConfig(**settings), seed=0)

@@ -49,7 +49,7 @@ def test_run_and_export_agree(run, tmp_path):
         assert (model.class_names, model.image_size) == (CLASS_NAMES, 32)
         assert (model.temperature, model.notes) == (2.0, ())
     expected = of_run.probabilities(images, 4)
-    assert np.ptp(expected, axis=0).max() > 1e-3  # the images are told apart
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the images are distinguished
     np.testing.assert_allclose(of_export.probabilities(images, 4), expected, atol=1e-5)
 
     np.save(tmp_path / "images.npy", images)
@@ -75,13 +75,13 @@ def test_batches_have_few_sizes():
     assert model.probabilities(images[:0], 8).shape == (0, 3)
 
 
-def test_a_diverged_network_is_told():
+def test_a_diverged_network_is_named():
     model = TrainedModel(lambda x: np.full([len(x), 3], np.nan), CLASS_NAMES, SIZE)
     with pytest.raises(InputError, match="diverged"):
         model.probabilities(np.zeros([1, SIZE, SIZE, 3], np.uint8), 1)
 
 
-def test_what_is_no_model_is_told(run, tmp_path):
+def test_a_folder_that_is_no_model_is_named(run, tmp_path):
     with pytest.raises(InputError, match="is no model"):
         load_model(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"nonsense")

@@ -1,4 +1,4 @@
-"""What is read off a run, from tables made by hand: every number by its formula."""
+"""Measures of runs, from tables made by hand: every number by its formula."""
 
 import json
 
@@ -103,7 +103,7 @@ def test_all_measures_are_registered():
     assert {"test": measured_test, "votes": votes, "uncertainty": uncertainty} == MEASURES
 
 
-def test_test_rows_tell_best_and_last_epoch_and_flips_found():
+def test_rows_of_test_have_best_and_last_epoch_and_flips_found():
     first, second = measured_test(finished())
     assert (first.method, first.dataset, first.setting) == ("ME", "mine", "a setting")
     assert (second.method, second.dataset, second.setting) == ("ME", "theirs", "a setting")
@@ -183,7 +183,7 @@ def test_votes_of_test_faces_are_those_of_the_results():
     assert {row.dataset for row in rows if row.setting == "training faces"} == {"mine"}
 
 
-def test_without_votes_only_test_faces_are_told():
+def test_without_votes_only_test_faces_have_rows():
     assert [row.setting for row in votes(finished(human=False))] == ["test faces"] * 2
 
 
@@ -277,7 +277,7 @@ def test_cleanlab_on_the_cross_validated_predictions():
     assert values["issues_precision"] == pytest.approx(hits / found.sum())
     assert values["issues_recall"] == pytest.approx(hits / 15)
     assert "issues_precision" not in rows["cleanlab: normalized_margin", ""]
-    # Told once, beside cross-entropy.
+    # Once, beside cross-entropy.
     assert not any("cleanlab" in name for name, _ in rows_of("scn"))
 
 

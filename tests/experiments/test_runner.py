@@ -222,7 +222,7 @@ def test_what_could_not_be_measured_is_refused_before_training(sets, tmp_path, m
     check_measure(TWO, planned)
 
 
-def test_a_missing_cleanlab_is_told_before_training(sets, tmp_path, monkeypatch):
+def test_a_missing_cleanlab_is_named_before_training(sets, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     experiment = dataclasses.replace(TWO, measure="uncertainty")
     planned = plan(experiment, sets, CONFIG.replace(frozen=True), (0,), tmp_path / "runs")

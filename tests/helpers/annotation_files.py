@@ -1,4 +1,4 @@
-"""Small annotation CSVs and what is wrong with them, for the tests of reading and checking."""
+"""Small annotation CSVs and their problems, for the tests of reading and checking."""
 
 import pytest
 

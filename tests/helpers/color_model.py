@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ldl_fer.evaluation.trained_model import TrainedModel
-from ldl_fer.preparation.faces import Face
+from ldl_fer.preparation.faces.detector import Face
 
 CLASS_NAMES = ("Red", "Grün", "Blue")
 SIZE = 8

@@ -24,7 +24,7 @@ BENCHMARKS = {  # which `python -m` starts
 
 @dataclasses.dataclass(frozen=True)
 class Understood:
-    """What a command makes of a command line.
+    """The parsing of a command line by its command.
 
     Attributes:
       flags: name -> choices; None where any value of its type will do.

@@ -2,6 +2,13 @@
 
 import cv2
 import numpy as np
+import pytest
+
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.datasets import READERS
+
+EIGHT = (*CLASS_NAMES, "Contempt")
 
 
 def picture(path, value=0):
@@ -69,3 +76,16 @@ def class_folders(root, *paths):
     for path in paths:
         picture(root / path)
     return root
+
+
+def names_of(data_set, split):
+    """Returns the class name of each row."""
+    annotations = data_set.splits[split]
+    return [annotations.class_names[label] for label in annotations.labels]
+
+
+def complaint(name, root, **arguments):
+    """Returns the error of a reader that refuses a folder."""
+    with pytest.raises(InputError) as caught:
+        READERS[name].read(root, **arguments)
+    return str(caught.value)

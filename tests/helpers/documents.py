@@ -44,7 +44,7 @@ def blocks(document: Path) -> list[Block]:
 
 
 def prose(document: Path) -> str:
-    """What is not in a fenced block."""
+    """Returns the text that is not in a fenced block."""
     return _FENCED.sub("", document.read_text(encoding="utf-8"))
 
 

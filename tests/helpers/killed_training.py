@@ -101,7 +101,7 @@ def train_and_tell(text, event, number, queue):
             os.kill(os.getpid(), number)
 
     for owner, name in PLACES:
-        setattr(owner, name, _told(getattr(owner, name), happened))
+        setattr(owner, name, _noted(getattr(owner, name), happened))
 
     class Steps(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -121,7 +121,7 @@ def train_and_tell(text, event, number, queue):
     queue.put(events)
 
 
-def _told(function, happened):
+def _noted(function, happened):
     def wrapped(*args, **kwargs):
         happened()
         return function(*args, **kwargs)

@@ -53,8 +53,8 @@ def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
     # In a process of its own: absl's flags are global.
     code = """
 from absl import flags
-from ldl_fer.config_flags import config_from_flags, define_flags
-from ldl_fer.presets import PRESETS
+from ldl_fer.config.flags import config_from_flags, define_flags
+from ldl_fer.config.presets import PRESETS
 define_flags()
 flags.FLAGS(["x", "--method=eac"])
 made = config_from_flags()

@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.source import COMMANDS, PACKAGE, PATHS, imported, parsed
+from helpers.source import COMMANDS, PACKAGE, PATHS, ROOT, imported, parsed
 
 # --help of every command, and what no network is needed for, start without TensorFlow.
 WITHOUT_TENSORFLOW = [
     *("ldl_fer/__main__.py", "ldl_fer/errors.py", "ldl_fer/files.py", "ldl_fer/plots.py"),
     *("ldl_fer/config/flags.py", "ldl_fer/config/command_line.py"),
-    *("ldl_fer/data/annotations.py", "ldl_fer/data/neighbors.py"),
+    *("ldl_fer/data/annotations.py", "ldl_fer/data/neighbors.py", "ldl_fer/data/paths.py"),
     *("ldl_fer/preparation/noise/label_list.py", "ldl_fer/preparation/noise/kinds.py"),
     *("ldl_fer/preparation/noise/add.py", "ldl_fer/preparation/noise/command.py"),
     "ldl_fer/preparation/datasets/command.py",
@@ -23,6 +23,7 @@ LONGEST = 400  # lines of a module
 METHOD_NAMES = re.compile(r"^(ldlva|scn|rul|eac|ldl_alsg|cross_entropy|label_smoothing)$|^LDLVA$")
 # Those that compare methods name them: the demo, the paper's tables. The settings declare them.
 NAMES_METHODS = ("ldl_fer/methods/", "ldl_fer/experiments/", "ldl_fer/demo.py", "ldl_fer/config/")
+IMPORT = re.compile(r"\b(?:from (ldl_fer[.\w]*) import \(?\s*(\w+)|import (ldl_fer[.\w]*))")
 TENSORFLOW = {"tensorflow", "tensorflow_addons", "keras", "tf_keras"}
 
 
@@ -51,6 +52,22 @@ def reach(place):
             if name.split(".")[0] == "ldl_fer":
                 waiting.append(file_of(name))
     return reached
+
+
+def lost_imports(text):
+    """Returns the modules of ldl_fer that are imported in a text and are not there."""
+    found = []
+    for module, name, whole in IMPORT.findall(text):
+        place = (module or whole).replace(".", "/")
+        package = PATHS.get(f"{place}/__init__.py")
+        if not package:
+            there = f"{place}.py" in PATHS
+        else:
+            there = not name or {f"{place}/{name}.py", f"{place}/{name}/__init__.py"} & PATHS.keys()
+            there = there or re.search(rf"\b{name}\b", package.read_text(encoding="utf-8"))
+        if not there:
+            found.append(f"{module}.{name}" if package else module or whole)
+    return found
 
 
 def flag_reads(tree):
@@ -91,6 +108,14 @@ def test_the_top_of_the_package_is_small():
 def test_equations_stand_alone():
     tree = parsed(PATHS["ldl_fer/equations.py"])
     assert [name for _, name in imported(tree) if name.startswith("ldl_fer")] == []
+
+
+@pytest.mark.parametrize("folder", ["ldl_fer", "benchmarks", "tests"])
+def test_imported_modules_are_there(folder):
+    """Also those in the programs that tests start: an installed copy may have modules of old."""
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")}
+    texts.pop(Path(__file__), None)
+    assert {path: lost for path, text in texts.items() if (lost := lost_imports(text))} == {}
 
 
 def test_tensorflow_addons_is_imported_in_one_module():
@@ -163,5 +188,9 @@ def test_these_tests_see_what_they_forbid():
     assert file_of("ldl_fer.errors.InputError") == "ldl_fer/errors.py"
     assert {"ldl_fer/data/annotations.py", "ldl_fer/errors.py"} < reach("ldl_fer/data/neighbors.py")
     assert any(imports_tensorflow(parsed(PATHS[p])) for p in reach("ldl_fer/data/sets.py"))
+    there = "from ldl_fer import demo, errors\nfrom ldl_fer.errors import (\n    InputError)\n"
+    assert lost_imports(there + "from ldl_fer.preparation import noise\nimport ldl_fer.files") == []
+    gone = "from ldl_fer.settings import X; import ldl_fer.runs\nfrom ldl_fer.data import images"
+    assert lost_imports(gone) == ["ldl_fer.settings", "ldl_fer.runs", "ldl_fer.data.images"]
     with pytest.raises(AssertionError, match="no module"):
         file_of("numpy")

@@ -27,7 +27,7 @@ def command(name, *arguments):
 # --- audit
 
 
-def test_audit_tells_what_differs_and_how_good_the_rankings_are(tmp_path):
+def test_audit_says_what_differs_and_how_good_the_rankings_are(tmp_path):
     run = make_run(tmp_path, count=30, held_out=6)
     (tmp_path / "images/face1.png").unlink()
     code, out, _ = command("audit", run.folder, f"--output={tmp_path}/page.html")
@@ -172,9 +172,9 @@ def test_export_fails_where_a_format_does(tmp_path, monkeypatch, capsys):
     from absl import flags
 
     from ldl_fer.inference.export import command as export
-    from ldl_fer.inference.export import run_export
+    from ldl_fer.inference.export import load_format, run_export
 
-    kind = run_export.FORMATS["tflite"]
+    kind = load_format("tflite")
     (tmp_path / "model.tflite").write_bytes(bytes(2_240_000))
     kept = run_export.Exported(kind, tmp_path)
     failed = run_export.Exported(kind, tmp_path, failure="differs by 0.5")

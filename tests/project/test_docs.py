@@ -1,4 +1,4 @@
-"""What the documents name is there: modules, functions, files, links."""
+"""Modules, functions, files and links that the documents name are there."""
 
 import ast
 import re

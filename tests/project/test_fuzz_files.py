@@ -1,4 +1,4 @@
-"""Whatever bytes a picture or a folder of records holds: it is read right, or refused in words."""
+"""Pictures and folders of records of any bytes are read right, or refused in words."""
 
 import shutil
 
@@ -15,7 +15,7 @@ from ldl_fer.data.pictures import decoded_image, stored_image
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.records import Records
 from ldl_fer.errors import InputError
-from ldl_fer.files import FILE, write_checksums
+from ldl_fer.files import CHECKSUMS, write_checksums
 from ldl_fer.training.state import Checkpoints
 
 SIDE, COUNT = 16, 6
@@ -102,7 +102,7 @@ def test_manifests_and_tables_with_checksums_of_their_own(records, tmp_path_fact
     folder = copied(records, tmp_path_factory.getbasetemp() / "edited records")
     path = folder / data.draw(st.sampled_from(["manifest.json", "annotations.csv"]))
     path.write_bytes(data.draw(whatever(path.read_bytes())))
-    (folder / FILE).unlink()
+    (folder / CHECKSUMS).unlink()
     write_checksums(folder)
     try:
         read(folder)

@@ -1,4 +1,4 @@
-"""The mutation script itself: it breaks what a function may hold, and tells its limits."""
+"""The mutation script itself: it breaks what a function may hold, and names its limits."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def test_mutants(answers, text):
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
-def test_what_has_no_partner_is_told(answers, text):
+def test_what_has_no_partner_is_named(answers, text):
     assert answers[text][1] == ([f"2: {UNKNOWN[text]}"] if UNKNOWN[text] else [])
 
 

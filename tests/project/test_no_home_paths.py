@@ -41,7 +41,7 @@ def test_machine_paths_are_seen():
 
 
 @pytest.mark.slow
-def test_no_file_tells_the_home_folder_and_resuming_works(tmp_path):
+def test_no_file_names_the_home_folder_and_resuming_works(tmp_path):
     """Data by absolute paths below the home folder; the work folder is below it, too."""
     home, work = tmp_path / "ann", tmp_path / "ann" / "work"
     work.mkdir(parents=True)
@@ -82,6 +82,6 @@ def test_no_file_tells_the_home_folder_and_resuming_works(tmp_path):
     assert {"config.json", "result.json", "temperature.json", "audit.html", "doctor.json",
             "manifest.json", "MODEL_CARD.md", "info.json"} <= {f.name for f in files}  # fmt: skip
     assert [file for file in files if str(home).encode() in file.read_bytes()] == []
-    # What the settings say is still found, from the same folder.
+    # Files of the settings are still found, from the same folder.
     run(ROOT / "train.py", "--run_dir=run", "--resume", "--epochs=2", "--nopictures")
     assert len((work / "run" / "log.csv").read_text().splitlines()) == 1 + 2

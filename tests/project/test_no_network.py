@@ -1,4 +1,4 @@
-"""Nothing is downloaded unasked; asked for without a network, it is told in words."""
+"""Nothing is downloaded unasked; asked for without a network, it ends in words."""
 
 import subprocess
 import sys
@@ -26,8 +26,8 @@ for module in pkgutil.walk_packages(ldl_fer.__path__, "ldl_fer."):
         importlib.import_module(module.name)
 from ldl_fer.networks.network import BACKBONES, build_network
 from ldl_fer.config import Config
-from ldl_fer.settings import NetworkConfig
-from ldl_fer.training import train
+from ldl_fer.config.settings import NetworkConfig
+from ldl_fer.training.train import train
 for name in BACKBONES:
     build_network(NetworkConfig(backbone=name), 32, 3)
 config = Config().replace(
@@ -44,7 +44,7 @@ ASKED = (
     + """
 from ldl_fer.networks.network import build_network
 from ldl_fer.errors import InputError
-from ldl_fer.settings import NetworkConfig
+from ldl_fer.config.settings import NetworkConfig
 try:
     build_network(NetworkConfig(backbone="resnet50", weights="imagenet"), 32, 3)
 except InputError as error:
@@ -70,6 +70,6 @@ def test_no_connection_is_tried_unasked(tmp_path, monkeypatch):
     run(UNASKED, tmp_path, monkeypatch)
 
 
-def test_weights_asked_for_without_a_network_are_told_in_words(tmp_path, monkeypatch):
-    told = run(ASKED, tmp_path, monkeypatch)
-    assert "could not be downloaded" in told and "--weights=none" in told
+def test_weights_asked_for_without_a_network_end_in_words(tmp_path, monkeypatch):
+    text = run(ASKED, tmp_path, monkeypatch)
+    assert "could not be downloaded" in text and "--weights=none" in text

@@ -37,8 +37,6 @@ YUNET = "yunet.onnx"
 LDL_FER = f"""#!{sys.executable}
 import os, shutil, sys
 words = sys.argv[1:]
-if os.path.basename(sys.argv[0]) == "ldl-fer":
-    words = ["-m", "ldl_fer", *words]
 said = " ".join(words)
 for start, more in {SHORTER!r}.items():
     if said.startswith(start + " "):

@@ -1,4 +1,4 @@
-"""Which strategy a run gets, and what each machine is told to do."""
+"""A run gets the strategy of its devices and machines, and each replica its part of the data."""
 
 import json
 

@@ -118,7 +118,7 @@ def test_the_head_by_formula(network):
     np.testing.assert_allclose(found[1], features @ kernel + bias, rtol=1e-3, atol=1e-3)
 
 
-def test_standardize_makes_means_0_and_variances_1_of_what_it_was_told(network):
+def test_standardize_makes_means_0_and_variances_1_of_its_moments(network):
     head = trained_part(network)
     pooled = np.random.default_rng(2).normal(5, 3, [400, SIZE]).astype(np.float32)
     standardize(network, pooled.mean(axis=0), pooled.var(axis=0))

@@ -1,4 +1,4 @@
-"""A run tells what it was made with, and nothing of whose machine it was."""
+"""A run folder says how it was made, not on whose machine, and notices damage."""
 
 import json
 import os
@@ -14,22 +14,21 @@ from ldl_fer.files import sha256
 from ldl_fer.networks.network import build_network
 from ldl_fer.training.run import Run, environment, load_network
 
+CONFIG = Config().replace(backbone="small_cnn", image_size=32)
+EPOCH = {"epoch": 3, "validation_accuracy": 0.5}
+
 
 def test_versions_devices_and_a_command_without_the_home_folder(monkeypatch):
     home = os.path.expanduser("~")
     monkeypatch.setattr(
         sys, "argv", [f"{home}/x/train.py", f"--run_dir={home}/runs/a", "--epochs=2"]
     )
-    told = environment()
-    assert told["command"] == ["train.py", "--run_dir=~/runs/a", "--epochs=2"]
-    assert told["versions"]["tensorflow"] == tf.__version__
-    assert told["python"].startswith("3.") and told["started"].endswith("+00:00")
-    assert any("CPU" in device for device in told["devices"])
-    assert home not in json.dumps(told)
-
-
-CONFIG = Config().replace(backbone="small_cnn", image_size=32)
-TOLD = {"epoch": 3, "validation_accuracy": 0.5}
+    found = environment()
+    assert found["command"] == ["train.py", "--run_dir=~/runs/a", "--epochs=2"]
+    assert found["versions"]["tensorflow"] == tf.__version__
+    assert found["python"].startswith("3.") and found["started"].endswith("+00:00")
+    assert any("CPU" in device for device in found["devices"])
+    assert home not in json.dumps(found)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +40,16 @@ def network():
 def run(network, tmp_path):
     run = Run(tmp_path / "run")
     run.begin(CONFIG)
-    run.save_weights(network, "best", TOLD)
+    run.save_weights(network, "best", EPOCH)
     return run
 
 
-def test_weights_come_back_with_what_is_told_of_them(run, network):
+def test_weights_come_back_with_their_epoch(run, network):
     loaded, config = load_network(run.folder)
     assert config == Run(run.folder).config()
     for one, other in zip(loaded.weights, network.weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert run.epoch("best") == TOLD | {"sha256": sha256(run.weights("best"))}
+    assert run.epoch("best") == EPOCH | {"sha256": sha256(run.weights("best"))}
     assert run.epoch("last") == {}
     with pytest.raises(InputError, match="last.weights.h5 is missing"):
         load_network(run.folder, "last")
@@ -73,21 +72,21 @@ def test_every_change_of_the_weights_is_noticed(run, network):
 def test_a_run_stopped_between_weights_and_json_says_how_to_go_on(run, network):
     before = run.epoch_file("best").read_bytes()
     moved = build_network(CONFIG.network, 32, len(CONFIG.data.class_names), seed=2)
-    run.save_weights(moved, "best", TOLD | {"epoch": 4})
+    run.save_weights(moved, "best", EPOCH | {"epoch": 4})
     run.epoch_file("best").write_bytes(before)
     with pytest.raises(InputError, match="stopped between writing the two, go on with --resume"):
         load_network(run.folder, network=network)
 
 
-def test_a_run_of_an_early_version_tells_no_sum(run, network):
-    run.epoch_file("best").write_text(json.dumps(TOLD))
+def test_a_run_of_an_early_version_has_no_checksum(run, network):
+    run.epoch_file("best").write_text(json.dumps(EPOCH))
     load_network(run.folder, network=network)
     run.epoch_file("best").unlink()
     load_network(run.folder, network=network)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"3", b"\xff", b'["a"]'])
-def test_a_damaged_json_is_told(run, content):
+def test_a_damaged_json_is_named(run, content):
     run.epoch_file("best").write_bytes(content)
     with pytest.raises(InputError, match="best.json is damaged: .*Copy the run folder anew"):
         load_network(run.folder)

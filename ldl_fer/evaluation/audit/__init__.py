@@ -1,1 +1,7 @@
-"""The label audit: which labels of a training set are doubtful, as a page for its owner."""
+"""Writes the label audit: the doubtful labels of a training set, as a page for its owner.
+
+training_set   reads the training set of a run: every row, every picture
+page           ranks the labels and writes the page and its columns; page/ has its HTML, CSS and
+               JavaScript
+command        `ldl-fer audit`
+"""

@@ -1,4 +1,4 @@
-"""Which labels are wrong? Writes the label audit of a trained run: one HTML page, one CSV.
+"""Writes the label audit of a trained run: which labels are wrong? One HTML page, one CSV.
 
     ldl-fer audit checkpoints/mine
 
@@ -20,15 +20,14 @@ from absl import flags
 from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
 
-_TOP = 500
-
-
 if TYPE_CHECKING:
     from ldl_fer.evaluation.audit.training_set import TrainingSet
 
+_TOP = 500  # samples, at most, that the rankings are judged by
+
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer audit`."""
     command_line.start(main, _define_flags, __doc__, positional="the run folder")
 
 

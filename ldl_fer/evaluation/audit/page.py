@@ -1,4 +1,10 @@
-"""Ranks labels by suspicion, and writes one HTML file with the whole audit: data and pictures."""
+"""Ranks labels by suspicion, and writes one HTML file with the whole audit: data and pictures.
+
+The page's columns are made here, one value for each sample: `_sample_columns`, `_neighbor_columns`
+and, for the CSV that the page lets its reader download, `_csv_columns`. The numbers in them are
+those of the run's samples.csv, which `ldl_fer.training.samples` computes; page/samples.js reads
+them, page/list.js and page/detail.js show them.
+"""
 
 import base64
 import json
@@ -21,9 +27,9 @@ from ldl_fer.files import write_whole
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")
 _QUALITY = 85  # of JPEG thumbnails
-_HOLE = "\2"  # where the class number of a line goes
+_HOLE = "\2"  # in a line of the CSV, in place of its class number
 _END = "\1\n"  # of a line; a cell may hold "\n" itself
-REVIEW = ("given_expression", "review")  # the columns that a corrected CSV has more
+REVIEW = ("given_expression", "review")  # columns of a corrected CSV beside those of the given one
 
 
 def write_page(
@@ -63,9 +69,9 @@ def write_page(
         "listed": len(listed),
         "row": rows.tolist(),
         "pictures": pictures,
-        **_samples(training.samples.iloc[shown], names),
-        **_neighbors(training.samples, shown),
-        **_csv(training),
+        **_sample_columns(training.samples.iloc[shown], names),
+        **_neighbor_columns(training.samples, shown),
+        **_csv_columns(training),
     }
     write_whole(path, _html(data))
     return problems
@@ -75,7 +81,7 @@ def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str)
     """Scores the doubt about each label, in [0, 1]; the highest is the most doubtful.
 
     Args:
-      samples: of `construction.construct_samples`, N rows.
+      samples: of a run's samples.csv, N rows.
       class_names: C names.
       ranking: "probability", 1 - p_y, p being the network's probabilities and y the given label: of
         all scores it finds flipped labels best (results/uncertainty). "margin", max_j p_j - p_y:
@@ -101,6 +107,36 @@ def suggested_labels(samples: pd.DataFrame, class_names: tuple[str, ...]) -> np.
     return shares(samples, "probability", class_names).argmax(axis=1)
 
 
+def thumbnails(
+    picture: Callable[[int], bytes], rows: Sequence[int], side: int, progress: bool = True
+) -> tuple[list[str], list[str]]:
+    """Encodes pictures at most `side` x `side` pixels large, aspect ratio kept, none enlarged.
+
+    Args:
+      picture: row -> the bytes of a picture file.
+      rows: of the pictures.
+      side: pixels.
+      progress: whether to show a bar.
+
+    Returns:
+      A base64 JPEG for each row, and a sentence for each picture that could not be read, which
+      becomes a gray square.
+    """
+
+    def one(row: int) -> tuple[str, str | None]:
+        try:
+            image, problem = decoded_image(picture(row)), None
+        except (OSError, ValueError) as error:
+            image, problem = np.full([side, side, 3], 160, np.uint8), f"row {row}: {error}"
+        return _encoded(image, side), problem
+
+    with ThreadPoolExecutor() as pool:
+        made = list(
+            tqdm(pool.map(one, rows), "pictures", len(rows), unit="picture", disable=not progress)
+        )
+    return [text for text, _ in made], [problem for _, problem in made if problem]
+
+
 def _other_neighbors(samples: pd.DataFrame, listed: np.ndarray) -> np.ndarray:
     """Returns samples that are not listed, but neighbors of some that are."""
     if "neighbors" not in samples:
@@ -108,8 +144,8 @@ def _other_neighbors(samples: pd.DataFrame, listed: np.ndarray) -> np.ndarray:
     return np.setdiff1d(neighbor_numbers(samples.iloc[listed], "neighbors", int), listed)
 
 
-def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
-    """Returns columns of the page's samples; shares per mille."""
+def _sample_columns(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
+    """Returns labels, places and distributions of the page's samples; shares per mille."""
     columns = {
         "path": samples["subDirectory_filePath"].tolist(),
         "given": samples[LABEL].tolist(),
@@ -123,8 +159,8 @@ def _samples(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
     return columns
 
 
-def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
-    """Returns places of neighbors among the shown samples, for those whose neighbors all are."""
+def _neighbor_columns(samples: pd.DataFrame, shown: np.ndarray) -> dict:
+    """Returns neighbors by their places on the page, none where one is missing there; per mille."""
     if "neighbors" not in samples:
         return {}
     place = np.full(len(samples), -1)
@@ -137,7 +173,7 @@ def _neighbors(samples: pd.DataFrame, shown: np.ndarray) -> dict:
     return columns
 
 
-def _csv(training: TrainingSet) -> dict:
+def _csv_columns(training: TrainingSet) -> dict:
     """Returns the annotation file as text, with a hole for the class number in every line."""
     table = training.annotations.table.drop(columns=[*REVIEW], errors="ignore")
     holes = table.astype({LABEL: object}).assign(**{LABEL: _HOLE})
@@ -170,36 +206,6 @@ def _or_null(places: np.ndarray) -> list:
 
 def _per_mille(values: np.ndarray) -> list:
     return np.rint(1000.0 * values).astype(int).tolist()
-
-
-def thumbnails(
-    picture: Callable[[int], bytes], rows: Sequence[int], side: int, progress: bool = True
-) -> tuple[list[str], list[str]]:
-    """Encodes pictures at most `side` x `side` pixels large, aspect ratio kept, none enlarged.
-
-    Args:
-      picture: row -> the bytes of a picture file.
-      rows: of the pictures.
-      side: pixels.
-      progress: whether to show a bar.
-
-    Returns:
-      A base64 JPEG for each row, and a sentence for each picture that could not be read, which
-      becomes a gray square.
-    """
-
-    def one(row: int) -> tuple[str, str | None]:
-        try:
-            image, problem = decoded_image(picture(row)), None
-        except (OSError, ValueError) as error:
-            image, problem = np.full([side, side, 3], 160, np.uint8), f"row {row}: {error}"
-        return _encoded(image, side), problem
-
-    with ThreadPoolExecutor() as pool:
-        made = list(
-            tqdm(pool.map(one, rows), "pictures", len(rows), unit="picture", disable=not progress)
-        )
-    return [text for text, _ in made], [problem for _, problem in made if problem]
 
 
 def _encoded(image: np.ndarray, side: int) -> str:

@@ -1,4 +1,4 @@
-"""The training set of a run as its owner knows it: every row of the file, every picture."""
+"""Reads the training set of a run as its owner knows it: every row of the file, every picture."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from ldl_fer.training.run import Run
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Letters: M rows of the annotation file, N <= M that the run was trained on.
+    """The training set of a run: M rows of the annotation file, N <= M that it was trained on.
 
     Attributes:
       annotations: all M rows.
       samples: N rows of the run's samples.csv.
-      rows: [N] which row of `annotations` each of them is.
+      rows: int [N], the row of `annotations` that each of them is.
       picture: row -> the bytes of its picture file; OSError or ValueError where it cannot be
         read.
       name: of the annotation file, without its ending.
@@ -38,7 +38,7 @@ class TrainingSet:
 def training_set(
     run_dir: str | Path, annotations: str | Path | None = None, image_dir: str | Path | None = None
 ) -> TrainingSet:
-    """Reads what a run was trained on, and what it found.
+    """Reads the annotations that a run was trained on, and its samples.csv.
 
     Args:
       run_dir: the run folder.

@@ -22,7 +22,7 @@ from ldl_fer.config.settings import RunConfig
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer figures`."""
     command_line.start(main, _define_flags, __doc__)
 
 

@@ -1,4 +1,4 @@
-"""The paper's Figures 3 to 6 from a run.
+"""Draws the paper's Figures 3 to 6 from a run.
 
 Figures 3 and 4: label distributions of training faces, and their neighbors. Figure 5: predictions
 for test faces. Figure 6: the labels on which lambda is high.

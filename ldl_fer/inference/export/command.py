@@ -30,7 +30,7 @@ _FAILED = 1
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer export`."""
     command_line.start(main, _define_flags, __doc__)
 
 
@@ -61,7 +61,7 @@ def main() -> int:
 def _define_flags() -> None:
     flags.DEFINE_string("run_dir", RunConfig().run_dir, "Folder of a run of ldl-fer train.")
     flags.DEFINE_list(
-        "format", ["saved_model"], f"Which of {', '.join(export.FORMAT_NAMES)}; several: a,b."
+        "format", ["saved_model"], f"Which of {', '.join(export.FORMATS)}; several: a,b."
     )
     flags.DEFINE_string("output_dir", None, "Gets a folder per format. (default: --run_dir)")
     flags.DEFINE_string(

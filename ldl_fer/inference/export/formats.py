@@ -1,4 +1,4 @@
-"""Export formats: how all are written, whole or not at all, and compared with their network."""
+"""Writes exports of any format, whole or not at all, and compares them with their network."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import told_values, write_checksums
+from ldl_fer.files import values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """Bounds of the differences beyond which an export is refused, or kept with a warning.
+    """The bounds beyond which an export is refused, or kept with a warning.
 
     Attributes:
       largest: bound of `Comparison.largest`; infinite where a format rounds.
@@ -108,7 +108,7 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A way to hand on a network.
+    """A format of exports.
 
     Attributes:
       name: as in --format, and of the folder.
@@ -116,8 +116,9 @@ class Format:
       mark: the file that only folders of this format have.
       beside: folder within it for labels.txt and info.json.
       write: (trained, folder) writes it.
-      answers: (folder, images uint8 [B, S, S, 3]) -> by way of asking, probabilities [B, C].
-      tolerance: how far the answers may be from the network's.
+      answers: (folder, images uint8 [B, S, S, 3]) -> probabilities [B, C] for each way of asking,
+        such as a signature.
+      tolerance: how far they may be from the network's.
       interface: its inputs and outputs, in a sentence or two, {size} being S.
       example: Python that uses it, for the card, {folder} being the folder's name.
     """
@@ -175,7 +176,7 @@ def write_export(
 def content(trained: Trained) -> dict[str, Any]:
     """Returns the content of info.json."""
     own = {"class_names": list(trained.class_names), "image_size": trained.image_size}
-    return told_values(dict(trained.info)) | own
+    return values_without_home(dict(trained.info)) | own
 
 
 def fixed_size(trained: Trained, dtype: tf.DType) -> tf.Module:
@@ -254,7 +255,7 @@ def checked(
 
     Args:
       known: of `references`.
-      answers: images [B, S, S, 3] -> by way of asking, the export's probabilities [B, C].
+      answers: images [B, S, S, 3] -> the export's probabilities [B, C] for each way of asking.
       tolerance: of the format.
 
     Returns:

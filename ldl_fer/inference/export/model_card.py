@@ -1,4 +1,4 @@
-"""The page that goes with an export: what it was trained on, how, how good it is, and its limits.
+"""Writes the card of an export: what it was trained on, how, how good it is, and its limits.
 
 It names files without the folders of the machine they lie on, since exports are handed on.
 """
@@ -45,14 +45,14 @@ def model_card(
     folder: str = "",
     temperature: float | None = None,
 ) -> str:
-    """The card's text, Markdown.
+    """Writes the text of the card, Markdown.
 
     Args:
       run_dir: the run that was exported; its config.json, best.json, samples.csv, result.json
         and environment.json are read where there are any.
       kind: the format of the export.
       checks: of `write_export`.
-      pictures: a phrase that tells what the real pictures of the checks are.
+      pictures: a phrase that says where the real pictures of the checks are from.
       data_license: of the training data; empty: not stated.
       folder: name of the export's folder, for the example; empty: the format's own name.
       temperature: that calibrates the probabilities; None: none was fitted.
@@ -81,7 +81,7 @@ def model_card(
 
 
 def public_name(path: str) -> str:
-    """A path as it may be told: relative ones as they are, of others the last part alone."""
+    """Shortens a path for the public: relative ones stay, of others the last part is left."""
     parts = PurePosixPath(path.replace("\\", "/"))
     private = parts.is_absolute() or ".." in parts.parts or ":" in path or path.startswith("~")
     return parts.name if private else path
@@ -117,8 +117,8 @@ def _data(run: Run, config: Config, data_license: str) -> str:
             lines.append(f"- {wrong:.1%} of their labels were made wrong on purpose")
         if "valence_arousal_source" in samples:
             sources = samples["valence_arousal_source"].value_counts().items()
-            told = ", ".join(f"{public_name(str(name))} ({count:,})" for name, count in sources)
-            lines.append(f"- valence and arousal from: {told}")
+            named = ", ".join(f"{public_name(str(name))} ({count:,})" for name, count in sources)
+            lines.append(f"- valence and arousal from: {named}")
     chosen = f"`{public_name(data.val_data_path)}`"
     if not data.val_data_path:
         chosen = f"{data.validation_fraction:.0%} of the training file, held out"
@@ -153,8 +153,8 @@ def _settings(run: Run, config: Config) -> str:
     if made:
         lines.append(f"- made with: TensorFlow {made['versions']['tensorflow']}, ")
         lines[-1] += f"Python {made['python']}, code {made['git_commit']}, {made['started'][:10]}"
-    told = _without_folders(dataclasses.asdict(config))
-    return "\n".join(lines) + f"\n\n```json\n{json.dumps(told, indent=1)}\n```"
+    settings = _without_folders(dataclasses.asdict(config))
+    return "\n".join(lines) + f"\n\n```json\n{json.dumps(settings, indent=1)}\n```"
 
 
 def _without_folders(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""ONNX, for ONNX Runtime and all that reads it. Needs the packages onnx, tf2onnx, onnxruntime."""
+"""Writes ONNX, for ONNX Runtime and all that reads it; needs onnx, tf2onnx and onnxruntime."""
 
 import contextlib
 import json
@@ -22,8 +22,8 @@ from ldl_fer.inference.export.formats import (
 from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.onnx"
-_ASKER = "--format=onnx"
 OPSET = 17
+_ASKER = "--format=onnx"  # named where a package is missing
 
 
 def _write(trained: Trained, folder: Path) -> None:
@@ -40,8 +40,8 @@ def _write(trained: Trained, folder: Path) -> None:
             ) from error
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
-    told = {name: _text(value) for name, value in content(trained).items()}
-    onnx.helper.set_model_props(model, told)
+    metadata = {name: _text(value) for name, value in content(trained).items()}
+    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(folder / FILE))
 
@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the notices of conversion; errors are raised, not logged."""
+    """Silences the notices of conversion; errors are raised, not logged."""
     logging.disable(logging.WARNING)
     try:
         yield

@@ -5,7 +5,6 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from ldl_fer.data.pictures import pictures_in, read_pictures
 from ldl_fer.data.records import Records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
-from ldl_fer.inference.export import COUNT, FORMAT_NAMES, check_request
+from ldl_fer.inference.export import COUNT, check_request, load_format
 from ldl_fer.inference.export.formats import (
     CARD,
     Comparison,
@@ -28,14 +27,8 @@ from ldl_fer.inference.export.formats import (
     write_export,
 )
 from ldl_fer.inference.export.model_card import model_card
-from ldl_fer.inference.export.onnx_file import ONNX
-from ldl_fer.inference.export.saved_model import SAVED_MODEL
-from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8
 from ldl_fer.training.run import Run, load_network
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    dict(zip(FORMAT_NAMES, (SAVED_MODEL, TFLITE, TFLITE_INT8, ONNX), strict=True))
-)
 _SEED = 0  # of the representative pictures
 
 
@@ -58,7 +51,7 @@ class Exported:
     @property
     def size(self) -> int:
         """Bytes of all files but labels.txt, info.json, SHA256SUMS and the card."""
-        skipped = {"labels.txt", "info.json", CARD, files.FILE}
+        skipped = {"labels.txt", "info.json", CARD, files.CHECKSUMS}
         kept = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in kept if path.name not in skipped)
 
@@ -83,7 +76,7 @@ def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Pat
       RuntimeError: what was written does not answer as the network does; it is not kept.
     """
     folder = Path(output_dir or Run(run_dir).saved_model)
-    (made,) = export_formats(run_dir, {SAVED_MODEL.name: folder})
+    (made,) = export_formats(run_dir, {"saved_model": folder})
     if made.failure:
         raise RuntimeError(made.failure)
     return made.folder
@@ -101,13 +94,13 @@ def export_formats(
 
     Args:
       run_dir: the run folder.
-      formats: names in `FORMATS`, each with its folder; or names alone, for folders of these names
-        in the run folder.
+      formats: names in `export.FORMATS`, each with its folder; or names alone, for folders of
+        these names in the run folder.
       representative: folder of pictures to compare on and to calibrate by; None: the run's training
         set, or where that is not at hand, random images only.
       count: of those pictures, at most.
       data_license: of the training data, for the card.
-      trust_model: see `runs.load_network`.
+      trust_model: see `training.run.load_network`.
 
     Returns:
       The exports in the order of `formats`, with the failure of those that were not kept.
@@ -144,7 +137,7 @@ def export_formats(
             folder=Path(folder).name,
             temperature=temperature,
         )
-        kind, folder = FORMATS[name], Path(folder)
+        kind, folder = load_format(name), Path(folder)
         try:
             made.append(Exported(kind, folder, write_export(kind, trained, folder, card)))
         except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A SavedModel of the network alone, that needs neither this package nor Keras to be loaded.
+"""Writes a SavedModel of the network alone; neither this package nor Keras is needed to load it.
 
   loaded = tf.saved_model.load("checkpoints/x/saved_model")
   probabilities = loaded.signatures["serving_bytes"](image_bytes=...)["probabilities"]
@@ -33,7 +33,7 @@ def export_saved_model(
       class_names: C names.
       image_size: height and width that the network takes, pixels; images of other sizes are
         resized (bilinear, antialiased).
-      info: what else info.json says, such as the run and its validation accuracy.
+      info: further entries of info.json, such as the run and its validation accuracy.
 
     Returns:
       The folder.

@@ -1,8 +1,8 @@
-"""TensorFlow Lite, for phones and small boards: in float32, or with 8-bit weights and activations.
+"""Writes TensorFlow Lite, for phones and small boards, in float32 or 8-bit integers.
 
-Both take uint8 RGB images and answer float32 probabilities. The 8-bit one is calibrated on real
-pictures, the representative set, and its input is scaled by exactly 1, so that pixels go in as
-they are; its probabilities are multiples of 1/256.
+Both take uint8 RGB images and answer float32 probabilities. The 8-bit one, of weights and
+activations, is calibrated on real pictures, the representative set, and its input is scaled by
+exactly 1, so that pixels go in as they are; its probabilities are multiples of 1/256.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def quantizable(network: tf.keras.Model) -> tf.keras.Model:
     are alike. Other networks stay as they are.
 
     Args:
-      network: of `backbones.build_network`, or any: images -> (features, logits).
+      network: of `networks.network.build_network`, or any: images -> (features, logits).
 
     Returns:
       The same function, for evaluation only; layers and weights are shared.

@@ -30,7 +30,7 @@ UNREADABLE = 1
 
 
 def run() -> None:
-    """Starts the command."""
+    """Starts `ldl-fer predict`."""
     command_line.start(main, _define_flags, __doc__, positional="the model and what to look at")
 
 
@@ -61,9 +61,7 @@ def _define_flags() -> None:
             "batch_size", BATCH_SIZE, "Faces that pass through the network together.", 1
         )
     with subject("verdict"):
-        flags.DEFINE_string(
-            "affect", None, "Model that tells valence and arousal, see ldl-fer affect."
-        )
+        flags.DEFINE_string("affect", None, "Model of valence and arousal, see ldl-fer affect.")
         flags.DEFINE_float(
             "margin",
             MARGIN,

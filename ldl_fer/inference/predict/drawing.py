@@ -1,4 +1,4 @@
-"""Predictions on a picture: a box around each face, beside it a bar chart of its distribution."""
+"""Draws predictions on a picture: a box around each face, beside it its distribution in bars."""
 
 import functools
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ldl_fer.inference.predict.face import FacePrediction
 
-# One color a class, told apart by most color-blind people (after Okabe and Ito 2008); RGB.
+# One color a class, distinct to most color-blind people (after Okabe and Ito 2008); RGB.
 COLORS = (
     *((200, 200, 200), (240, 228, 66), (86, 180, 233), (230, 159, 0)),
     *((204, 121, 167), (0, 158, 115), (213, 94, 0), (0, 114, 178)),
@@ -31,7 +31,7 @@ _TEXT_OF_FACE = 1 / 14  # part of a face's height: a chart is about as high as i
 def draw_predictions(
     image: np.ndarray, faces: list[FacePrediction], whole: bool = False
 ) -> np.ndarray:
-    """The picture with boxes and bar charts.
+    """Draws boxes and bar charts on a copy of a picture.
 
     A box and its chart have the color of the leading class. The verdict on an ambiguous face names
     both leading classes, and its box is dashed. Pictures whose shorter side is below 360 pixels are
@@ -73,7 +73,7 @@ def draw_predictions(
 
 
 def verdict(face: FacePrediction) -> str:
-    """The face in a few words: its leading class, or both where it is ambiguous."""
+    """Names the leading class of a face, or both leading ones where it is ambiguous."""
     return f"{face.leading} or {face.runner_up}?" if face.ambiguous else face.leading
 
 
@@ -82,7 +82,7 @@ def _color(face: FacePrediction, name: str = "") -> tuple[int, int, int]:
 
 
 def _chart(face: FacePrediction, text: int) -> np.ndarray:
-    """Verdict, a bar for each class, entropy, valence and arousal; RGB, `_WIDTH` texts wide."""
+    """Draws verdict, a bar for each class, entropy, valence, arousal; RGB, `_WIDTH` texts wide."""
     line, gap = round(1.35 * text), text // 2
     foot = [f"entropy {face.entropy:.2f} nats"]
     if face.valence is not None:
@@ -110,7 +110,7 @@ def _place(
     boxes: Sequence[_Box],
     laid: Sequence[_Box],
 ) -> tuple[int, int]:
-    """Where a chart goes: at a side of its box, inside the picture, where it hides least."""
+    """Places a chart at a side of its box, inside the picture, where it hides least."""
     (x, y, width, height), (across, down) = box, size
     gap = max(2, height // 20)
     right, left, low, high = x + width + gap, x - across - gap, y + height + gap, y - down - gap
@@ -129,7 +129,7 @@ def _place(
 
 
 def _overlap(first: _Box, second: _Box) -> int:
-    """Pixels that two boxes x, y, width, height share."""
+    """Counts the pixels that two boxes x, y, width, height share."""
     sides = [
         min(first[i] + first[i + 2], second[i] + second[i + 2]) - max(first[i], second[i])
         for i in (0, 1)
@@ -175,7 +175,7 @@ def _write(
     color: _Color,
     width: int | None = None,
 ) -> None:
-    """OpenCV's own letters are ASCII alone, names of classes need not be: Pillow's are used."""
+    """Writes by Pillow: OpenCV's letters are ASCII alone, names of classes need not be."""
     mask = _letters(words, text)[:, :width]
     part = canvas[y : y + mask.shape[0], x : x + mask.shape[1]]
     mask = mask[: part.shape[0], : part.shape[1], np.newaxis] / 255.0
@@ -184,7 +184,7 @@ def _write(
 
 @functools.lru_cache(maxsize=1024)
 def _letters(words: str, text: int) -> np.ndarray:
-    """uint8 [h, w], 255 where ink is."""
+    """Draws words: uint8 [h, w], 255 where ink is."""
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), text)
     mask = Image.new("L", (max(1, int(font.getlength(words)) + 2), round(1.3 * text)))
     ImageDraw.Draw(mask).text((0, 0), words, 255, font)

@@ -1,4 +1,4 @@
-"""The prediction for one face: a label distribution, and whether it is ambiguous."""
+"""Judges one face: a label distribution, and whether it is ambiguous."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class FacePrediction:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the two leading classes are too close, or the calibrated confidence too low."""
+        """Whether the two leading classes are too close, or the confidence is too low."""
         return bool(self.doubts)
 
 

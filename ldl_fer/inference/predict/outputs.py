@@ -41,13 +41,13 @@ def predict_sources(
     print_faces: bool = False,
     progress: bool = True,
 ) -> dict[str, int]:
-    """Predicts all faces of pictures and videos and writes what was asked for.
+    """Predicts all faces of pictures and videos and writes the files that were asked for.
 
     A picture that cannot be read is named on stderr, and goes into the outputs with the reason.
 
     Args:
       predictor: the model.
-      sources: of `footage.find_sources`.
+      sources: of `sources.find_sources`.
       outputs: files that end in .jsonl or .csv.
       drawing_folder: annotated pictures and videos go there; None: none are drawn.
       every: of a video, every n-th frame is looked at.

@@ -1,4 +1,4 @@
-"""From pictures to label distributions: faces found, cut out, passed through a trained network.
+"""Finds and cuts out the faces of pictures, and predicts their label distributions.
 
 from ldl_fer import Predictor
 
@@ -30,7 +30,9 @@ from ldl_fer.evaluation.trained_model import TrainedModel, load_model
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.inference.predict.sources import VIDEOS, Frame, decoded_picture
 from ldl_fer.preparation.affect.model import load_affect_model
-from ldl_fer.preparation.faces import DETECT, FACES, WHOLE, Face, FaceDetector, aligned
+from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
+from ldl_fer.preparation.faces.alignment import aligned
+from ldl_fer.preparation.faces.detector import Face, FaceDetector
 
 Picture = np.ndarray | str | Path | Frame
 _UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that cannot be read
@@ -59,7 +61,7 @@ class Answer:
 
     @property
     def frame(self) -> Frame:
-        """The item of a stream of `footage.frames`."""
+        """The item, of a stream of `sources.frames`."""
         assert isinstance(self.item, Frame)
         return self.item
 
@@ -111,7 +113,7 @@ class Predictor:
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `preparation.affect` loads, or the model
             (`image_size`, and `predict`: uint8 [B, H, W, 3] -> [B, 2]); None: none.
-          temperature: T; None: what was fitted for the model, 1 if nothing was.
+          temperature: T; None: the one fitted for the model, 1 if none was.
           margin: a face is ambiguous if the probabilities of its leading classes are closer.
           min_confidence: or if the larger of them, calibrated, is below this.
           gray: make pictures gray for the network, for one that was trained on gray pictures.
@@ -187,7 +189,7 @@ class Predictor:
         holds two pictures a thread and those that wait for their batch, at most 256 MB.
 
         Args:
-          items: pictures, paths, or the frames of `footage.frames`; drawn from in another thread.
+          items: pictures, paths, or the frames of `sources.frames`; drawn from in another thread.
           keep_images: whether answers hold their pictures.
           threads: that decode and detect; None: one for each processor.
         """

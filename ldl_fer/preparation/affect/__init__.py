@@ -1,6 +1,15 @@
-"""Valence and arousal for faces that have none: a model's, a trained regressor's, or prototypes'.
+"""Fills in valence and arousal of faces that have none: `ldl-fer affect`.
 
-A value of this kind is a pseudo label: what a model says, not what raters said.
+Such a value is a pseudo label: a model's estimate, not a rating by humans.
+
+partial_annotations   a CSV in which valence and arousal may be missing
+filling               a model's values for its rows, and warnings about them
+model                 models from files: ONNX, Keras, SavedModel
+model_spec            how such a model is fed and read
+prototypes            class probabilities read as valence and arousal
+regressor             a network trained for it
+concordance           CCC as loss and metric of that training
+agreement             CCC, Pearson and RMSE with bootstrap intervals
 """
 
 BATCH_SIZE = 64  # pictures per call of a model

@@ -1,10 +1,9 @@
-"""How well predicted valence and arousal agree with given ones, with bootstrap intervals."""
+"""Measures how well predicted valence and arousal agree with given ones, with intervals."""
 
 import warnings
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from scipy.stats import bootstrap
 
 MEASURES = ("ccc", "pearson", "rmse")
@@ -16,7 +15,7 @@ _RESAMPLED_VALUES = 4_000_000  # numbers held at once
 
 
 def concordance(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Lin's concordance correlation coefficient (Lin, Biometrics 45, 1989), in [-1, 1].
+    """Returns Lin's concordance correlation coefficient (Biometrics 45, 1989), in [-1, 1].
 
       ccc = 2 s_xy / (s_x^2 + s_y^2 + (m_x - m_y)^2)
 
@@ -37,18 +36,18 @@ def concordance(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def pearson(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Pearson's correlation s_xy / (s_x s_y), in [-1, 1]; NaN where either is constant.
+    """Returns Pearson's correlation s_xy / (s_x s_y), in [-1, 1]; NaN where either is constant.
 
-    Args and shapes as of `concordance`.
+    Arguments and shapes are those of `concordance`.
     """
     x, y = x - x.mean(axis, keepdims=True), y - y.mean(axis, keepdims=True)
     return _divide((x * y).mean(axis), x.std(axis) * y.std(axis))
 
 
 def rmse(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Root mean squared difference, in the values' own unit (half the width of [-1, 1]).
+    """Returns the root mean squared difference, in the values' unit (half the width of [-1, 1]).
 
-    Args and shapes as of `concordance`.
+    Arguments and shapes are those of `concordance`.
     """
     return np.sqrt(((x - y) ** 2).mean(axis))
 
@@ -56,14 +55,14 @@ def rmse(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 def agreement(
     given: np.ndarray, predicted: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict:
-    """CCC, Pearson and RMSE, each for valence, arousal and as the mean of the two.
+    """Measures CCC, Pearson and RMSE, each for valence, arousal and as the mean of the two.
 
     Args:
       given, predicted: [N, 2], valence and arousal.
       seed: of the resampling.
       resamples: draws of N rows with replacement; the 95 % interval is from the 2.5th to the
-        97.5th percentile of what they give (Efron, 1979). It tells of the choice of rows alone,
-        not of training another time.
+        97.5th percentile of their values (Efron, 1979). It is of the choice of rows alone, not
+        of another training.
 
     Returns:
       {"rows": N, measure: {axis: {"value", "low", "high"}}, "standard_deviation": {axis: of the
@@ -81,7 +80,7 @@ def agreement(
     columns = (*given.T, *predicted.T)
     values = _measures(*columns)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of undefined values, which are told as None
+        warnings.simplefilter("ignore")  # of undefined values, which become None
         interval = bootstrap(
             columns,
             _measures,
@@ -108,7 +107,11 @@ def agreement(
 
 
 def worse_than_constant(found: dict) -> list[str]:
-    """Of what `agreement` found, a sentence for each axis whose RMSE exceeds that of the mean."""
+    """Returns a sentence for each axis on which a constant would do better.
+
+    Args:
+      found: of `agreement`. A constant, the mean, has the given values' standard deviation as RMSE.
+    """
     return [
         f"the RMSE of {axis}, {found['rmse'][axis]['value']:.2f}, exceeds the standard deviation "
         f"of the given values, {found[SPREAD][axis]:.2f}: worse than a constant"
@@ -118,7 +121,7 @@ def worse_than_constant(found: dict) -> list[str]:
 
 
 def agreement_table(found: dict) -> str:
-    """What `agreement` found, for a terminal: a line per measure, fewer than 90 columns."""
+    """Formats `agreement`'s result for a terminal: a line per measure, under 90 columns."""
     lines = [f"{found['rows']:,} rows" + "".join(f"{axis:>24}" for axis in AXES)]
     width = len(lines[0]) - len(AXES) * 24
     for measure in MEASURES:
@@ -130,7 +133,7 @@ def agreement_table(found: dict) -> str:
 
 
 def _measures(valence, arousal, predicted_valence, predicted_arousal, axis=-1):
-    """[9, ...]: measures one after the other, each for valence, arousal and their mean."""
+    """Returns [9, ...]: measures one after the other, each for valence, arousal and their mean."""
     made = []
     for measure in (concordance, pearson, rmse):
         of_valence = measure(valence, predicted_valence, axis)
@@ -153,61 +156,3 @@ def _cell(cell: dict) -> str:
     if cell["low"] is None:
         return f"{cell['value']:.3f}"
     return f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
-
-
-EPSILON = 1e-8  # added to denominators: a batch of one sample gives 0, not NaN
-
-
-def concordance_loss(given: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
-    """1 - (CCC of valence + CCC of arousal) / 2, over the samples of a batch.
-
-      ccc = 2 s_xy / (s_x^2 + s_y^2 + (m_x - m_y)^2)      (Lin, Biometrics 45, 1989)
-
-    Means and variances are the batch's own, divided by B. So the loss is no mean over samples,
-    and small batches make it noisy and biased towards 1: batches of 64 and more are advised. Of a
-    batch of one sample it is 1, without a gradient.
-
-    Args:
-      given, predicted: [B, 2].
-
-    Returns:
-      A scalar in [0, 2].
-    """
-    given, predicted = tf.cast(given, tf.float32), tf.cast(predicted, tf.float32)
-    mean_x, variance_x = tf.nn.moments(given, axes=[0])
-    mean_y, variance_y = tf.nn.moments(predicted, axes=[0])
-    covariance = tf.reduce_mean((given - mean_x) * (predicted - mean_y), axis=0)
-    shift = tf.square(mean_x - mean_y)
-    ccc = 2.0 * covariance / (variance_x + variance_y + shift + EPSILON)
-    return 1.0 - tf.reduce_mean(ccc)
-
-
-class Concordance(tf.keras.metrics.Metric):
-    """The mean CCC of valence and arousal over all samples seen, exact whatever the batches."""
-
-    def __init__(self, name: str = "ccc", **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
-        # Sums of 1, x, y, x^2, y^2, xy per axis; float64, as variances are small differences.
-        self._sums = self.add_weight(
-            name="sums", shape=(6, 2), initializer="zeros", dtype=tf.float64
-        )
-
-    def reset_state(self) -> None:
-        """Forgets all samples."""
-        self._sums.assign(tf.zeros_like(self._sums))
-
-    def update_state(
-        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: None = None
-    ) -> None:
-        """Adds a batch, [B, 2] each."""
-        x, y = tf.cast(y_true, tf.float64), tf.cast(y_pred, tf.float64)
-        terms = tf.stack([tf.ones_like(x), x, y, x * x, y * y, x * y])
-        self._sums.assign_add(tf.reduce_sum(terms, axis=1))
-
-    def result(self) -> tf.Tensor:
-        """A scalar in [-1, 1]."""
-        count, x, y, xx, yy, xy = tf.unstack(self._sums)
-        mean_x, mean_y = x / count, y / count
-        covariance = xy / count - mean_x * mean_y
-        spread = xx / count + yy / count - mean_x**2 - mean_y**2 + (mean_x - mean_y) ** 2
-        return tf.cast(tf.reduce_mean(2.0 * covariance / (spread + EPSILON)), tf.float32)

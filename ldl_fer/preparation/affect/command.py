@@ -1,4 +1,4 @@
-"""Valence and arousal for faces that have none, without which neighbors cannot be found.
+"""Fills in valence and arousal of faces that have none, so that neighbors can be found.
 
 predict: by any model
     ldl-fer affect predict --annotations=mine.csv --image_dir=images \\
@@ -8,7 +8,7 @@ predict: by any model
         --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225 --columns=-2,-1
 
     A model of `train` needs no further flags. Of any other .onnx (package onnxruntime), .h5, .keras
-    or SavedModel say how its pixels are scaled, and what the file does not tell: its input becomes
+    or SavedModel say how its pixels are scaled, and what the file does not say: its input becomes
     (scale * pixel + offset - mean) / std, pixels from 0 to 255. --spec=FILE.json holds the same;
     x.json beside x.onnx is found by itself.
 
@@ -18,7 +18,7 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
         --test_data_path=test.csv --test_image_dir=images --run_dir=checkpoints/affect
 
     Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
-    Pearson and RMSE come with 95 % bootstrap intervals, which tell of the choice of faces, not of
+    Pearson and RMSE come with 95 % bootstrap intervals, which are of the choice of faces, not of
     another training. An RMSE above the given values' standard deviation is warned of: their mean
     would do better. It trains on one device from start to end and finds no neighbors: flags that
     would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
@@ -33,7 +33,7 @@ prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a
 
 Of `predict` and `prototypes`, the output is the input with valence and arousal where they were
 missing (empty, -2, or no such columns), and where each row's are from in
-valence_arousal_source; --overwrite replaces values that are there as well, and tells how the new
+valence_arousal_source; --overwrite replaces values that are there as well, and prints how the new
 ones agree with them. A column knn is dropped where values changed.
 
     ldl-fer affect predict --help      the flags of one of the three
@@ -41,6 +41,9 @@ ones agree with them. A column knn is dropped where values changed.
 
 import functools
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -49,22 +52,26 @@ from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES, TRUST_HELP
 from ldl_fer.errors import InputError
+from ldl_fer.files import same_file
 from ldl_fer.preparation.affect import BATCH_SIZE
 from ldl_fer.preparation.affect.model_spec import CHANNELS, LAYOUTS
+
+if TYPE_CHECKING:
+    from ldl_fer.preparation.affect.filling import Affect
 
 COMMANDS = ("predict", "train", "prototypes")
 SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
     *("outputs", "columns", "tanh", "output_scale"),
 )
-_UNUSED = (  # settings that `train_regressor` does not look at
+_UNUSED = (  # settings that `train_regressor` ignores
     *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
     *("jit", "pictures", "sync_batch_norm"),
 )
 
 
 def define_command_flags(command: str | None) -> None:
-    """Those of the command; of none, if there is none."""
+    """Defines the flags of predict, train or prototypes; none without a command."""
     if command == "train":
         define_flags("data", "augmentation", "network", "optimizer", "run", without=_UNUSED)
         with subject("data"):
@@ -165,14 +172,12 @@ def main(names: list[str]) -> None:
         _train(given)
         return
 
-    from ldl_fer.preparation.affect.filled_csv import check_paths, fill_csv, warn
-
     paths = given.annotations, given.image_dir, given.output
     check_paths(*paths)
     if names[0] == "prototypes":
         from ldl_fer.preparation.affect.prototypes import WARNING, load_prototypes
 
-        warn([WARNING])
+        _warn([WARNING])
         model, class_names = load_prototypes(given.classifier, given.from_csv)
     else:
         from ldl_fer.preparation.affect.model import load_named_model
@@ -180,7 +185,58 @@ def main(names: list[str]) -> None:
         settings = {name: given[name].value for name in SPEC_FLAGS}
         model = load_named_model(given.model, given.spec, settings, given.trust_model)
         class_names = given.class_names
-    fill_csv(*paths, model, tuple(class_names), given.overwrite, given.batch_size)
+    _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size)
+
+
+def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
+    """Checks the paths, before anything is loaded.
+
+    Raises:
+      InputError: no such CSV or folder, or the output is the input.
+    """
+    if not Path(annotations_path).is_file():
+        raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
+    if not Path(image_dir).is_dir():
+        raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+    if same_file(annotations_path, output):
+        raise InputError(f"{output} is the input itself. Name another --output.")
+
+
+def _fill_csv(
+    annotations_path: str,
+    image_dir: str,
+    output: str,
+    model: "Affect",
+    class_names: Sequence[str],
+    overwrite: bool,
+    batch_size: int,
+) -> None:
+    """Fills a CSV by a model; prints means by class, warnings and agreement."""
+    import numpy as np
+
+    from ldl_fer.data.annotation_checks import NEIGHBORS
+    from ldl_fer.preparation.affect.agreement import agreement, agreement_table, worse_than_constant
+    from ldl_fer.preparation.affect.filling import class_table, fill, warnings_of
+    from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
+
+    partial = read_partial_annotations(annotations_path, class_names)
+    filled, rows, values = fill(partial, model, image_dir, overwrite, batch_size)
+    filled.write(output)
+    print(class_table(partial, rows, values))
+    given = partial.valence_arousal[rows]
+    known = np.isfinite(given).all(axis=1)
+    warnings = warnings_of(partial, rows, values)
+    if known.sum() > 1:
+        found = agreement(given[known], values[known].clip(-1.0, 1.0))
+        print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
+        warnings += [
+            f"{text}. Are --columns, --channels and the scaling of the pixels right?"
+            for text in worse_than_constant(found)
+        ]
+    _warn(warnings)
+    stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
+    dropped = "; knn dropped, it was of other values" if stale else ""
+    print(f"\n{output}: {len(rows):,} of {len(partial):,} rows filled by {model.source}{dropped}")
 
 
 def _train(given: flags.FlagValues) -> None:
@@ -193,14 +249,19 @@ def _train(given: flags.FlagValues) -> None:
     check_files(config.network.pretrained)
 
     from ldl_fer.preparation.affect.agreement import agreement_table, worse_than_constant
-    from ldl_fer.preparation.affect.filled_csv import warn
     from ldl_fer.preparation.affect.regressor import train_regressor
 
     found = train_regressor(config, given.test_data_path, given.test_image_dir)
     for name, measured in found.items():
         print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-        warn(
+        _warn(
             f"{name}: {text}: train longer or on more faces."
             for text in worse_than_constant(measured)
         )
     print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
+
+
+def _warn(texts: Iterable[str]) -> None:
+    """Prints sentences as warnings."""
+    for text in texts:
+        print(f"warning: {text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Valence and arousal for the rows of a CSV by a model, and what is suspicious about them."""
+"""Predicts valence and arousal for the rows of a CSV, and finds suspicious values."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -21,13 +21,13 @@ _CURE = "Replace it, drop the row, or correct --image_dir"
 
 
 class Affect(Protocol):
-    """What gives valence and arousal: an `AffectModel`, or `Prototypes`."""
+    """A model of valence and arousal: an `AffectModel`, or `Prototypes`."""
 
     image_size: int
     source: str
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Uint8 RGB [B, H, W, 3] -> [B, 2]."""
+        """Returns [B, 2] for uint8 RGB [B, H, W, 3]."""
 
 
 def predict_pictures(
@@ -37,20 +37,20 @@ def predict_pictures(
     batch_size: int = BATCH_SIZE,
     progress: bool = True,
 ) -> np.ndarray:
-    """A model's unclipped answers for picture files, face crops.
+    """Returns a model's unclipped answers for picture files, face crops.
 
     Args:
       model: reads them.
       paths: M files.
       rows: [M] row numbers in the CSV, for messages.
       batch_size: pictures per call of the model.
-      progress: whether to show a bar.
+      progress: show a bar.
 
     Returns:
       [M, 2] float32, valence and arousal.
 
     Raises:
-      InputError: a picture cannot be read, or the model's answer is not as it should be.
+      InputError: a picture cannot be read, or as `AffectModel.outputs`.
     """
     made = np.empty([len(paths), 2], np.float32)
     bar = tqdm(None, "valence and arousal", len(paths), unit="picture", disable=not progress)
@@ -69,17 +69,17 @@ def fill(
     batch_size: int = BATCH_SIZE,
     progress: bool = True,
 ) -> tuple[PartialAnnotations, np.ndarray, np.ndarray]:
-    """The table with the model's values, clipped to [-1, 1], where there are none.
+    """Puts the model's values, clipped to [-1, 1], where there are none.
 
     Args:
       annotations: N rows.
-      model: what gives the values.
+      model: gives the values.
       image_dir: where the paths start.
       overwrite: replace values that are there, too.
       batch_size, progress: as `predict_pictures` takes them.
 
     Returns:
-      The filled table, the M rows that were looked at, and what the model said, unclipped, [M, 2].
+      The filled table, the M rows that were predicted, and the model's unclipped values [M, 2].
 
     Raises:
       InputError: no row misses a value, or as `predict_pictures`.
@@ -97,7 +97,7 @@ def fill(
 
 
 def class_table(annotations: PartialAnnotations, rows: np.ndarray, values: np.ndarray) -> str:
-    """A line per class: rows filled, and mean, smallest and largest valence and arousal."""
+    """Formats a line per class: rows filled; mean, smallest and largest valence and arousal."""
     labels, values = annotations.labels[rows], values.clip(-1.0, 1.0)
     width = max(map(len, ("class", *annotations.class_names)))
     lines = [f"{'class':<{width}}{'rows':>9}{'valence':>26}{'arousal':>26}"]
@@ -113,16 +113,16 @@ def class_table(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
 
 
 def saturated(values: np.ndarray) -> np.ndarray:
-    """Bool [M]: which rows of [M, 2] have a value in (0.99, 1] or [-1, -0.99); NaN is in neither.
+    """Returns bool [M]: rows of [M, 2] with a value in (0.99, 1] or [-1, -0.99); NaN is in neither.
 
-    What lies outside of [-1, 1] is no saturation, but a range mistaken.
+    A value outside of [-1, 1] is no saturation, but a wrong range.
     """
     size = np.abs(values)
     return ((size > SATURATION) & (size <= 1.0)).any(axis=1)
 
 
 def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.ndarray) -> list[str]:
-    """What speaks against a model's unclipped values [M, 2] for M rows, a sentence each."""
+    """Returns a sentence for each thing suspicious about unclipped values [M, 2] for M rows."""
     found = []
     for name, x in zip(("valence", "arousal"), values.T, strict=True):
         outside = int((np.abs(x) > 1.0).sum())
@@ -162,7 +162,7 @@ def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
 def _batches(
     pool: Executor, paths: Sequence[Path], rows: Sequence[int], size: int, batch_size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(position, images [B, size, size, 3]); the next batch is decoded while one is worked on."""
+    """Yields (position, images [B, size, size, 3]), the next batch being decoded meanwhile."""
 
     def begun(start):
         chosen = slice(start, start + batch_size)

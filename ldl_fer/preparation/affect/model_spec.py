@@ -1,4 +1,4 @@
-"""How a model wants its faces, and where in its outputs valence and arousal stand.
+"""Describes how a model is fed, and where in its outputs valence and arousal are.
 
 As JSON, every entry optional but the scaling of models that take floats:
 
@@ -25,7 +25,7 @@ _SCALING = ("scale", "offset", "mean", "std")
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """What a model file does not tell of itself.
+    """Facts about a model that its file does not hold.
 
     Attributes:
       image_size: H = W, pixels; None: as the file says.
@@ -55,11 +55,11 @@ class ModelSpec:
 
     @property
     def scaling_known(self) -> bool:
-        """Whether anything was said of it."""
+        """Whether any of scale, offset, mean and std is given."""
         return any(getattr(self, name) is not None for name in _SCALING)
 
     def normalized(self, images: np.ndarray) -> np.ndarray:
-        """RGB uint8 [B, S, S, 3] -> float32 [B, S, S, 3], colors in the order of `channels`."""
+        """Scales RGB uint8 [B, S, S, 3] to float32 [B, S, S, 3], colors as in `channels`."""
         if self.channels == "BGR":
             images = images[..., ::-1]
         scale, offset, mean, std = (
@@ -69,18 +69,18 @@ class ModelSpec:
         return (images.astype(np.float32) * scale + offset - mean) / std
 
     def to_json(self) -> str:
-        """Indented JSON of what differs from the defaults."""
+        """Returns indented JSON of the values that differ from the defaults."""
         plain = {f.name: f.default for f in dataclasses.fields(self)}
-        told = {k: v for k, v in dataclasses.asdict(self).items() if v != plain[k]}
-        return json.dumps(told, indent=2) + "\n"
+        changed = {k: v for k, v in dataclasses.asdict(self).items() if v != plain[k]}
+        return json.dumps(changed, indent=2) + "\n"
 
 
 def make_spec(settings: Mapping[str, Any], origin: str) -> ModelSpec:
-    """A spec of loose values, as JSON or flags give them: numbers may be texts such as "1/255".
+    """Makes a spec of values from JSON or flags; numbers may be texts such as "1/255".
 
     Args:
       settings: by the names of `ModelSpec`'s attributes; None is left out.
-      origin: what messages call their source.
+      origin: name of their source, for messages.
 
     Raises:
       InputError: an unknown name, or a value of another kind or number.
@@ -113,7 +113,7 @@ def make_spec(settings: Mapping[str, Any], origin: str) -> ModelSpec:
 
 
 def read_spec(path: str | Path, changes: Mapping[str, Any] | None = None) -> ModelSpec:
-    """The spec of a JSON file, with some values replaced.
+    """Reads the spec in a JSON file, and replaces some values.
 
     Raises:
       InputError: an unreadable file, or as `make_spec`.

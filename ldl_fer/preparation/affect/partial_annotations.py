@@ -1,7 +1,7 @@
-"""An annotation CSV in which valence and arousal may be missing: read, filled, written.
+"""Reads, fills and writes an annotation CSV in which valence and arousal may be missing.
 
 Missing is an empty cell, "nan", or AffectNet's -2, or the whole column. Everything else is checked
-as `ldl_fer.data.annotations` checks it, and other columns are carried along to the letter.
+as `data.annotations` does, and other columns are carried along to the letter.
 """
 
 import dataclasses
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.data import annotations as annotation_csv
 from ldl_fer.data.annotation_checks import (
     ANNOTATOR,
     AROUSAL,
@@ -25,11 +24,11 @@ from ldl_fer.data.annotation_checks import (
     check_numbers,
     check_paths,
 )
-from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.annotations import Annotations, parse_csv
 from ldl_fer.files import write_whole
 
 SOURCE = "valence_arousal_source"
-GIVEN = "given"  # what that column says of values that were there before
+GIVEN = "given"  # in that column: values that were there before
 _MISSING = ("", "nan", "-2", "-2.0")
 
 
@@ -71,7 +70,7 @@ class PartialAnnotations:
         return np.isnan(self.valence_arousal).any(axis=1)
 
     def complete(self) -> Annotations:
-        """The rows that miss nothing, renumbered from 0, without `knn`."""
+        """Returns the rows that miss nothing, renumbered from 0, without `knn`."""
         table = pd.DataFrame(self.texts).drop(columns=NEIGHBORS, errors="ignore")
         table[LABEL] = self.labels.astype(np.int64)
         table[[VALENCE, AROUSAL]] = self.valence_arousal
@@ -80,14 +79,14 @@ class PartialAnnotations:
     def filled(
         self, rows: np.ndarray, values: np.ndarray, source: str, overwrite: bool = False
     ) -> "PartialAnnotations":
-        """A copy with values in some rows, and in SOURCE where each row's are from.
+        """Returns a copy with values in some rows; the column SOURCE has each row's origin.
 
         A column knn is dropped where anything changes: neighbors depend on these values.
 
         Args:
           rows: [M] row numbers.
           values: [M, 2] in [-1, 1]; four decimals are kept.
-          source: what SOURCE says of these rows. Others say what they said, or `GIVEN`.
+          source: SOURCE of these rows. Others keep theirs, or get `GIVEN`.
           overwrite: replace values that are there; else only what is missing is filled.
         """
         before = self.valence_arousal
@@ -131,9 +130,9 @@ def read_partial_annotations(
       class_names: C names, in the order of `expression`.
 
     Raises:
-      AnnotationError: anything but missing valence and arousal is wrong; it lists all that is.
+      AnnotationError: anything but missing valence and arousal is wrong; it lists all of it.
     """
-    texts, lines, problems = annotation_csv.parse_csv(csv_path)
+    texts, lines, problems = parse_csv(csv_path)
     for name in (VALENCE, AROUSAL):
         texts.setdefault(name, [""] * len(lines))
         texts[name] = ["" if text.strip().lower() in _MISSING else text for text in texts[name]]

@@ -1,8 +1,8 @@
-"""Valence and arousal out of class probabilities alone: their expectation on the circumplex.
+"""Estimates valence and arousal from class probabilities: their expectation on the circumplex.
 
   a = sum_j p_j a_j
 
-with a_j the place of class j. For want of better: it tells nothing that the probabilities do not.
+with a_j the place of class j. For want of better: it adds nothing to the probabilities.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,18 +65,18 @@ class Prototypes:
         self.source = source
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Uint8 RGB [B, H, W, 3] -> float32 [B, 2] in the prototypes' convex hull."""
+        """Returns float32 [B, 2] in the prototypes' convex hull, for uint8 RGB [B, H, W, 3]."""
         given = self._probabilities(squares(images, self.image_size))
         return expectation(given, self._prototypes).astype(np.float32)
 
 
 def expectation(probabilities: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
-    """[..., C] rows that sum to 1, and [C, 2] -> [..., 2]: sum_j p_j a_j."""
+    """Returns sum_j p_j a_j, [..., 2], of probabilities [..., C] and prototypes [C, 2]."""
     return np.asarray(probabilities, np.float64) @ np.asarray(prototypes, np.float64)
 
 
 def prototypes_of(class_names: Sequence[str]) -> np.ndarray:
-    """PROTOTYPES of the named classes, [C, 2].
+    """Returns PROTOTYPES of the named classes, [C, 2].
 
     Raises:
       InputError: a class that has none.
@@ -91,7 +91,7 @@ def prototypes_of(class_names: Sequence[str]) -> np.ndarray:
 
 
 def class_means(annotations: Annotations) -> np.ndarray:
-    """Mean valence and arousal of each class, [C, 2].
+    """Returns the mean valence and arousal of each class, [C, 2].
 
     Raises:
       InputError: a class without rows.
@@ -108,13 +108,13 @@ def class_means(annotations: Annotations) -> np.ndarray:
 def load_classifier(
     path: str | Path,
 ) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[str, ...], int, str]:
-    """The best network of a run folder, or an exported SavedModel.
+    """Loads the best network of a run folder, or an exported SavedModel.
 
     Returns:
-      uint8 [B, S, S, 3] -> probabilities [B, C]; the C class names; S; name and hash.
+      A function, uint8 [B, S, S, 3] -> probabilities [B, C]; the C class names; S; name and hash.
 
     Raises:
-      InputError: neither of the two lies there.
+      InputError: the path is neither of the two.
     """
     path, model = Path(path), load_model(path)
     weights = path / "best.weights.h5"  # of a run folder
@@ -128,11 +128,14 @@ def load_classifier(
 
 
 def load_prototypes(path: str, from_csv: str | None) -> tuple[Prototypes, tuple[str, ...]]:
-    """A classifier as a model of valence and arousal, and its class names; prints the prototypes.
+    """Loads a classifier as a model of valence and arousal; prints the prototypes.
 
     Args:
       path: of the classifier.
-      from_csv: whose class means are the prototypes; None: PROTOTYPES.
+      from_csv: its class means become the prototypes; None: PROTOTYPES.
+
+    Returns:
+      The model, and its class names.
 
     Raises:
       InputError: as `load_classifier`, `prototypes_of` and `class_means`.

@@ -1,22 +1,22 @@
-"""Trains a network to tell valence and arousal, and says how well it does.
+"""Trains a network to estimate valence and arousal, and measures how well it does.
 
-The network is the classifiers' (`build_network`), with two outputs in place of logits and tanh
-behind them; the loss is 1 - CCC. The folder it leaves:
+The network is the classifiers' (`build_network`) with two outputs in place of the logits and tanh
+behind them; the loss is 1 - CCC. The run folder has:
 
 config.json, environment.json   every setting; versions, git commit, command
 log.csv                         a row per epoch: loss, CCC, validation CCC
 best.weights.h5, best.json      the network of the best validation CCC; its epoch and SHA-256
 metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces,
                                 beside the standard deviation of their given values
-saved_model/                    what `load_affect_model` takes
+saved_model/                    the best network, for `load_affect_model`
 """
 
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,150 +27,22 @@ from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.data.pooled_records import PooledRecords
-from ldl_fer.data.sets import AnyRecords, opener
+from ldl_fer.data.sets import AnyRecords, Opener, opener
 from ldl_fer.errors import InputError
-from ldl_fer.files import told_values, write_checksums, write_whole
+from ldl_fer.files import values_without_home, write_checksums, write_whole
 from ldl_fer.methods.optimizers import learning_rate, network_optimizer
 from ldl_fer.networks.head import backbone_variables, standardize, trained_part
 from ldl_fer.networks.network import build_network
 from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, save_serving
-from ldl_fer.preparation.affect.agreement import Concordance, agreement, concordance_loss
+from ldl_fer.preparation.affect.agreement import agreement
+from ldl_fer.preparation.affect.concordance import Concordance, concordance_loss
 from ldl_fer.preparation.affect.model import SPEC_FILE, load_affect_model
 from ldl_fer.preparation.affect.model_spec import ModelSpec
 from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 from ldl_fer.training.callbacks import TQDMProgressBar
 from ldl_fer.training.run import Run
 
-if TYPE_CHECKING:
-    from ldl_fer.data.sets import AnyRecords
-
-Opener = Callable[..., "AnyRecords"]
-
-
-def check_sources(data: DataConfig) -> None:
-    """Raises InputError where there is no training set, or shards of which no part can be taken."""
-    if not data.train_data_path:
-        raise InputError(
-            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
-        )
-    if not data.val_data_path and not data.train_data_path.endswith(".csv"):
-        raise InputError(
-            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
-            "split. Give --val_data_path, or the CSV itself."
-        )
-
-
-def training_and_validation(
-    data: DataConfig, seed: int, opened: Opener, progress: bool
-) -> "tuple[AnyRecords, AnyRecords]":
-    """The training set and the set to choose the epoch on, of rows with valence and arousal.
-
-    Args:
-      data: where they are.
-      seed: of the split, where the second is a part of the first.
-      opened: of `splits.opener`.
-      progress: whether to say what is left out.
-
-    Raises:
-      InputError: as `check_sources` and `opened_set`.
-    """
-    check_sources(data)
-    training = data.train_data_path, data.train_image_dir
-    if data.val_data_path:
-        validation = data.val_data_path, data.val_image_dir
-        return (
-            opened_set(opened, data, *training, progress),
-            opened_set(opened, data, *validation, progress),
-        )
-    whole = _with_values(data.train_data_path, data.class_names, progress)
-    first, second = split_annotations(whole, data.validation_fraction, seed)
-    return opened(data, *training, 0, first), opened(data, *training, 0, second)
-
-
-def opened_set(
-    opened: Opener, data: DataConfig, path: str, image_dir: str, progress: bool = True
-) -> "AnyRecords":
-    """A set, of a CSV the rows that have values.
-
-    Raises:
-      InputError: as `read_partial_annotations` and `open_records`; fewer than two rows have values.
-    """
-    if not path.endswith(".csv"):
-        return opened(data, path, image_dir, 0)
-    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
-
-
-def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
-    partial = read_partial_annotations(path, class_names)
-    complete = partial.complete()
-    if len(complete) < 2:
-        raise InputError(
-            f"{path}: {len(complete)} rows have valence and arousal; a regressor learns from rows "
-            "that have them."
-        )
-    if progress and len(complete) < len(partial):
-        print(f"{path}: {len(partial) - len(complete):,} rows without values are left out.")
-    return complete
-
-
-OUTPUT = "valence_arousal"
-
-
-def valence_arousal(network: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """tanh of a network's two logits: images [B, S, S, 3] -> float32 [B, 2]."""
-    return tf.tanh(tf.cast(network(images, training=False)[1], tf.float32))
-
-
-def save_regressor(
-    network: tf.keras.Model, folder: str | Path, info: Mapping[str, Any] | None = None
-) -> Path:
-    """Writes the SavedModel, loads it and compares it with the network; only then names it.
-
-    Args:
-      network: of `build_network`, of two classes.
-      folder: must not exist yet.
-      info: what info.json says.
-
-    Raises:
-      InputError: the folder exists.
-      RuntimeError: what was written does not answer as the network does.
-    """
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder} exists already. Name another folder.")
-    size = network.input_shape[1]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-        written = Path(temporary) / "new"
-
-        def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {OUTPUT: valence_arousal(network, images)}
-
-        save_serving(network, written, size, answer, {"image_size": size})
-        extra = written / EXTRA
-        extra.mkdir()
-        spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
-        (extra / SPEC_FILE).write_text(spec.to_json())
-        told = told_values(dict(info or {}))
-        (extra / "info.json").write_text(json.dumps(told, indent=2, default=str) + "\n")
-        write_checksums(written)
-        _compare(network, written, size)
-        written.rename(folder)
-    return folder
-
-
-def _compare(network: tf.keras.Model, folder: Path, size: int) -> None:
-    """Raises RuntimeError unless the folder, loaded, answers as the network, within TOLERANCE."""
-    images = np.random.default_rng(0).integers(0, 256, [3, size, size, 3], np.uint8)
-    live = valence_arousal(network, tf.constant(images, tf.float32)).numpy()
-    difference = np.abs(load_affect_model(folder).outputs(images) - live).max()
-    if not difference < TOLERANCE:  # a NaN is a difference too
-        raise RuntimeError(
-            f"the saved regressor differs from the network by {difference:.3g}, more than "
-            f"{TOLERANCE}; nothing was kept"
-        )
-
-
+OUTPUT = "valence_arousal"  # of the SavedModel
 _FIRST_SCALE = 0.01
 
 
@@ -180,19 +52,19 @@ def train_regressor(
     test_image_dir: str = "",
     progress: bool = True,
 ) -> dict:
-    """Trains on one device and leaves a folder.
+    """Trains on one device and writes a run folder, see above.
 
     Args:
       config: data, augmentation, network, optimizer and run; method, K and how a classifier's run
-        is distributed and saved are not looked at. Rows of a CSV without valence or arousal are
-        left out.
+        is distributed and saved are ignored. Rows of a CSV without valence or arousal are left
+        out.
       test_data_path: annotation CSV, or a folder of shards, on which the best epoch's network is
         measured; empty: none.
       test_image_dir: folder that its paths start from.
-      progress: show bars and print what is done.
+      progress: show bars and print sizes.
 
     Returns:
-      What metrics.json holds: {"validation": `agreement`'s, "test": the same, if there is one}.
+      {"validation": of `agreement`, "test": the same, if there is a test set}.
 
     Raises:
       InputError: data or settings that cannot be trained on, or a folder in use.
@@ -250,19 +122,85 @@ def train_regressor(
     for name, records in (("validation", validation), ("test", test)):
         if records is not None:
             found[name] = _measure(model, records, config)
-    told = {"best": run.epoch("best"), "batch_size": batch_size} | found
-    write_whole(run.folder / "metrics.json", json.dumps(told, indent=2) + "\n")
+    metrics = {"best": run.epoch("best"), "batch_size": batch_size} | found
+    write_whole(run.folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     exact = _in_float32(network, config)
-    info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | told
+    info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | metrics
     save_regressor(exact, run.saved_model, info)
     return found
 
 
-def shrink_logits(network: tf.keras.Model) -> None:
-    """Multiplies the first weights behind the features by 0.01: tanh starts where it is linear.
+def check_sources(data: DataConfig) -> None:
+    """Raises InputError where there is no training set, or shards of which no part can be taken."""
+    if not data.train_data_path:
+        raise InputError(
+            "no training data: give --train_data_path=annotations.csv --train_image_dir=images."
+        )
+    if not data.val_data_path and not data.train_data_path.endswith(".csv"):
+        raise InputError(
+            f"{data.train_data_path} is a folder of shards, from which no validation set can be "
+            "split. Give --val_data_path, or the CSV itself."
+        )
+
+
+def training_and_validation(
+    data: DataConfig, seed: int, opened: Opener, progress: bool
+) -> tuple[AnyRecords, AnyRecords]:
+    """Opens the training set and the set to choose the epoch on: rows with valence and arousal.
 
     Args:
-      network: of `build_network`, its logits as they were drawn.
+      data: where they are.
+      seed: of the split, where the second is a part of the first.
+      opened: of `data.sets.opener`.
+      progress: print how many rows are left out.
+
+    Raises:
+      InputError: as `check_sources` and `opened_set`.
+    """
+    check_sources(data)
+    training = data.train_data_path, data.train_image_dir
+    if data.val_data_path:
+        validation = data.val_data_path, data.val_image_dir
+        return (
+            opened_set(opened, data, *training, progress),
+            opened_set(opened, data, *validation, progress),
+        )
+    whole = _with_values(data.train_data_path, data.class_names, progress)
+    first, second = split_annotations(whole, data.validation_fraction, seed)
+    return opened(data, *training, 0, first), opened(data, *training, 0, second)
+
+
+def opened_set(
+    opened: Opener, data: DataConfig, path: str, image_dir: str, progress: bool = True
+) -> AnyRecords:
+    """Opens a set; of a CSV the rows that have values.
+
+    Raises:
+      InputError: as `read_partial_annotations` and `open_records`; fewer than two rows have values.
+    """
+    if not path.endswith(".csv"):
+        return opened(data, path, image_dir, 0)
+    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
+
+
+def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
+    partial = read_partial_annotations(path, class_names)
+    complete = partial.complete()
+    if len(complete) < 2:
+        raise InputError(
+            f"{path}: {len(complete)} rows have valence and arousal; a regressor learns from rows "
+            "that have them."
+        )
+    if progress and len(complete) < len(partial):
+        print(f"{path}: {len(partial) - len(complete):,} rows without values are left out.")
+    return complete
+
+
+def shrink_logits(network: tf.keras.Model) -> None:
+    """Multiplies the initial weights behind the features by 0.01: tanh starts where it is linear.
+
+    Args:
+      network: of `build_network`, untrained.
     """
     kernel = trained_part(network).get_layer("logits").kernel
     kernel.assign(_FIRST_SCALE * kernel)
@@ -279,12 +217,12 @@ class _BestRegressor(tf.keras.callbacks.Callback):
         ccc = float(logs["val_ccc"])
         if ccc > self._best:
             self._best = ccc
-            told = {"epoch": epoch + 1, "validation_ccc": ccc}
-            self._run.save_weights(self._network, "best", told)
+            best = {"epoch": epoch + 1, "validation_ccc": ccc}
+            self._run.save_weights(self._network, "best", best)
 
 
 def _with_targets(dataset: tf.data.Dataset, records: AnyRecords) -> tf.data.Dataset:
-    """Batches of (images, valence and arousal [B, 2])."""
+    """Returns batches of (images, valence and arousal [B, 2])."""
     targets = tf.constant(records.annotations().valence_arousal)
     return dataset.map(lambda batch: (batch["image"], tf.gather(targets, batch["sample_id"])))
 
@@ -295,10 +233,65 @@ def _measure(model: tf.keras.Model, records: AnyRecords, config: Config) -> dict
 
 
 def _in_float32(network: tf.keras.Model, config: Config) -> tf.keras.Model:
-    """The same network in float32 arithmetic; itself if it is."""
+    """Returns the same network in float32 arithmetic; itself if it is."""
     if config.network.precision == "float32":
         return network
     exact = dataclasses.replace(config.network, precision="float32")
     made = build_network(exact, config.data.image_size, 2, load=False)
     made.set_weights(network.get_weights())
     return made
+
+
+def save_regressor(
+    network: tf.keras.Model, folder: str | Path, info: Mapping[str, Any] | None = None
+) -> Path:
+    """Writes the SavedModel, loads it and compares it with the network; only then renames it.
+
+    Args:
+      network: of `build_network`, of two classes.
+      folder: must not exist yet.
+      info: content of info.json.
+
+    Raises:
+      InputError: the folder exists.
+      RuntimeError: the file's answers differ from the network's.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder} exists already. Name another folder.")
+    size = network.input_shape[1]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        written = Path(temporary) / "new"
+
+        def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {OUTPUT: valence_arousal(network, images)}
+
+        save_serving(network, written, size, answer, {"image_size": size})
+        extra = written / EXTRA
+        extra.mkdir()
+        spec = ModelSpec(image_size=size, outputs=(OUTPUT,), columns=(0, 1))
+        (extra / SPEC_FILE).write_text(spec.to_json())
+        entries = values_without_home(dict(info or {}))
+        (extra / "info.json").write_text(json.dumps(entries, indent=2, default=str) + "\n")
+        write_checksums(written)
+        _compare(network, written, size)
+        written.rename(folder)
+    return folder
+
+
+def valence_arousal(network: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Returns tanh of a network's two logits: images [B, S, S, 3] -> float32 [B, 2]."""
+    return tf.tanh(tf.cast(network(images, training=False)[1], tf.float32))
+
+
+def _compare(network: tf.keras.Model, folder: Path, size: int) -> None:
+    """Raises RuntimeError unless the saved model's answers are the network's, within TOLERANCE."""
+    images = np.random.default_rng(0).integers(0, 256, [3, size, size, 3], np.uint8)
+    live = valence_arousal(network, tf.constant(images, tf.float32)).numpy()
+    difference = np.abs(load_affect_model(folder).outputs(images) - live).max()
+    if not difference < TOLERANCE:  # a NaN is a difference too
+        raise RuntimeError(
+            f"the saved regressor differs from the network by {difference:.3g}, more than "
+            f"{TOLERANCE}; nothing was kept"
+        )

@@ -1,15 +1,23 @@
-"""Readers of the field's data sets, a small file for each layout."""
+"""Reads the field's data sets as they are downloaded: `ldl-fer datasets`.
+
+raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders   a layout each
+vote_rules     from FER+'s votes to a label
+source_files   files of a download
+reader         from the rows of a layout to a checked data set
+data_set       the data set: annotations by split, written as CSV files
+count_table    rows per class beside the published ones
+"""
 
 import importlib
 from types import MappingProxyType
 from typing import Any
 
-# The modules, each of which has a READER of its own name.
+# Modules, each with a READER of that name.
 NAMES = ("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders")
 
 
 def __getattr__(name: str) -> Any:
-    """`READERS`, name -> `Reader`, loaded when first asked for: --help does without pandas."""
+    """Loads `READERS`, name -> `Reader`, when it is first used: --help does without pandas."""
     if name == "READERS":
         modules = {name: importlib.import_module(f"{__name__}.{name}") for name in NAMES}
         globals()[name] = MappingProxyType({n: m.READER for n, m in modules.items()})

@@ -13,7 +13,7 @@ The second, of cropped faces:
 0 Neutral, 1 Happy, 2 Sad, 3 Surprise, 4 Fear, 5 Disgust, 6 Anger, 7 Contempt, 8 None, 9 Uncertain,
 10 No-Face. Contempt is left out unless it is among --class_names, and so are 8 to 10. A valence or
 arousal of -2 means that there is none; such a row is left out and counted, since the method needs
-both. The validation set is what papers test on. The face's box is carried as face_x, ... pixels.
+both. Papers test on the validation set. The face's box is carried along as face_x, ..., pixels.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ _PICTURES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated
 
 
 def affectnet_rows(root: Path, splits: tuple[str, ...]) -> Rows:
-    """Rows of whichever layout is there; see `Reader.rows`.
+    """Reads the rows of whichever layout is there; see `Reader.rows`.
 
     Raises:
       InputError: files are not there, or hold other than the numbers above.
@@ -64,7 +64,7 @@ def affectnet_rows(root: Path, splits: tuple[str, ...]) -> Rows:
         parts = [_of_list(folder, split, path) for split, path in chosen.items()]
     table = pd.concat(parts, ignore_index=True)
     absent = (table[[VALENCE, AROUSAL]] == -2).any(axis=1)
-    absent &= table[ORIGINAL] < LABEL_ORDER.index("none")  # of 8 to 10 another reason is told
+    absent &= table[ORIGINAL] < LABEL_ORDER.index("none")  # 8 to 10 have another reason
     left_out = Counter((split, "valence or arousal absent") for split in table[SPLIT][absent])
     return Rows(table[~absent], left_out)
 
@@ -103,7 +103,7 @@ def _of_arrays(root: Path, split: str, folder: Path) -> pd.DataFrame:
 
 
 def _number(file: Path) -> float:
-    """The number in a .npy file, stored as one or as text."""
+    """Reads the number in a .npy file, stored as one or as text."""
     try:
         return float(np.load(file).item())
     except (OSError, ValueError) as error:

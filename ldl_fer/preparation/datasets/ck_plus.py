@@ -21,7 +21,7 @@ LABEL_ORDER = ("Anger", "Contempt", "Disgust", "Fear", "Happy", "Sad", "Surprise
 
 
 def ck_plus_rows(root: Path, splits: tuple[str, ...]) -> Rows:
-    """Rows of the class folders; see `Reader.rows`.
+    """Reads the rows of the class folders; see `Reader.rows`.
 
     Raises:
       InputError: the folders are not there, or have another name than CK+'s.

@@ -3,9 +3,9 @@
     ROOT/train/happy/a.jpg  ROOT/test/sad/b.jpg    or, without splits,  ROOT/happy/a.jpg
 
 Split folders are train (training), val (valid, validation), test (testing). Class folders are
-called as the classes are, or by a usual synonym (happiness, angry, surprised); what other names
-mean is told by --map=FOLDER=Class, or they are left out by --leave_out=FOLDER. Kaggle's RAF-DB of
-numbered folders is read so:
+called as the classes are, or by a usual synonym (happiness, angry, surprised); other names get a
+class by --map=FOLDER=Class, or are left out by --leave_out=FOLDER. Kaggle's RAF-DB of numbered
+folders is read so:
     --map=1=Surprise,2=Fear,3=Disgust,4=Happy,5=Sad,6=Anger,7=Neutral
 Pictures may lie deeper than their class folder. There is no valence and arousal.
 """
@@ -36,7 +36,7 @@ def folder_rows(
     names: Mapping[str, str] | None = None,
     leave_out: Sequence[str] = (),
 ) -> Rows:
-    """Rows of the pictures in class folders; `ORIGINAL` is the folder's name.
+    """Reads the rows of the pictures in class folders; `ORIGINAL` is the folder's name.
 
     Args:
       root: folder that the paths start from.
@@ -68,7 +68,7 @@ def folder_rows(
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Split -> folder of that name under the root; {"all": root} where there is none.
+    """Returns split -> folder of that name under the root; {"all": root} where there is none.
 
     Raises:
       InputError: there are two of one split, or other folders beside them.
@@ -96,14 +96,14 @@ def split_folders(root: Path) -> dict[str, Path]:
 def class_folder_rows(
     root: Path, splits: tuple[str, ...], map: Sequence[str], leave_out: Sequence[str]
 ) -> Rows:
-    """Rows of any folder of classes; see `Reader.rows`.
+    """Reads the rows of any folder of classes; see `Reader.rows`.
 
     Args:
       map: entries FOLDER=Class.
       leave_out: names of class folders.
 
     Raises:
-      InputError: an entry is no such thing or names no folder, and as the functions above.
+      InputError: an entry is not of this form or names no folder, or as the functions above.
     """
     pairs = [entry.rpartition("=") for entry in map]
     for entry, (folder, _, name) in zip(map, pairs, strict=True):

@@ -48,7 +48,7 @@ def run() -> None:
 
 
 def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path) -> str:
-    """The commands that follow, for files as `DataSet.write` returns them."""
+    """Returns the commands to run next, for files as `DataSet.write` returns them."""
     from ldl_fer.preparation.datasets.data_set import ALL
 
     names = next(iter(data_set.splits.values())).class_names
@@ -83,7 +83,7 @@ def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path) -> str
 
 
 def absent_classes(data_set: "DataSet") -> str:
-    """What to do about classes that no split has a picture of; empty if there is none."""
+    """Returns advice on classes that no split has a picture of; empty if there are none."""
     names = next(iter(data_set.splits.values())).class_names
     counts = zip(*(data_set.counts(split) for split in data_set.splits), strict=True)
     left = [name for name, found in zip(names, counts, strict=True) if any(found)]
@@ -170,7 +170,7 @@ def _define_flags() -> None:
 
 
 def _layout(arguments: list[str]) -> str:
-    """The help of the data set that the arguments name; the command's own if they name none."""
+    """Returns the help of the data set that the arguments name, else the command's own."""
     name = next((word for word in arguments if word in NAMES), None)
     if name is None:
         return __doc__

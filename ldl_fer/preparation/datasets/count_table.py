@@ -1,11 +1,11 @@
-"""Rows per split and class beside the published ones, as text."""
+"""Formats rows per split and class beside the published ones."""
 
 from ldl_fer.preparation.datasets.data_set import DataSet
 from ldl_fer.preparation.datasets.reader import Reader
 
 
 def count_table(reader: Reader, data_set: DataSet) -> str:
-    """A line per class and one of sums, and what was left out; a count that differs is starred."""
+    """Formats a line per class, sums, and rows left out; a count that differs is starred."""
     names = next(iter(data_set.splits.values())).class_names
     columns: list[list[str]] = [["", *names, "all"]]
     differs = False

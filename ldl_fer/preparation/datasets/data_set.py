@@ -1,4 +1,4 @@
-"""A data set as it was read: annotations per split, what was left out, and how both are written."""
+"""Holds a data set as it was read, annotations per split, and writes it."""
 
 import dataclasses
 import json
@@ -38,23 +38,22 @@ class DataSet:
     picture: Callable[[str], bytes] | None = None
 
     def counts(self, split: str) -> tuple[int, ...]:
-        """Rows per class, in the order of the class names."""
+        """Returns rows per class, in the order of the class names."""
         annotations = self.splits[split]
         classes = len(annotations.class_names)
         return tuple(np.bincount(annotations.labels, minlength=classes).tolist())
 
     @property
     def has_valence_arousal(self) -> bool:
-        """Whether every row has both."""
+        """Whether every row has valence and arousal."""
         tables = [annotations.table for annotations in self.splits.values()]
         return not any(table[[VALENCE, AROUSAL]].isna().any(axis=None) for table in tables)
 
     def with_test_part(self, fraction: float, seed: int) -> "DataSet":
-        """A data set without splits, divided in train and test.
+        """Divides a data set without splits into train and test.
 
-        Where a column `subject` tells persons apart, `fraction` of the persons, drawn, are the
-        test set, so that it holds nobody of the training set; else `fraction` of the rows,
-        stratified by class.
+        Where a column `subject` names persons, `fraction` of the persons, drawn, are the test set,
+        so that nobody is in both sets; else `fraction` of the rows, stratified by class.
 
         Raises:
           InputError: it has splits of its own, the fraction is not between 0 and 1, or either part
@@ -103,8 +102,8 @@ class DataSet:
         Args:
           output: a folder, for train.csv, ... and the record dataset.json; or, for one split, a
             file that ends in .csv.
-          image_dir: where pictures go that are not files yet; None: images beside the CSV files.
-          info: what the record tells beside classes, counts and the folder of the pictures.
+          image_dir: folder for pictures that are not files yet; None: images beside the CSV files.
+          info: entries of the record beside classes, counts and the folder of the pictures.
           progress: show a bar where writing pictures takes longer than two seconds.
           overwrite: replace CSV files of a reader that are there and differ.
 
@@ -164,7 +163,7 @@ class DataSet:
 
 
 def _check_replaceable(file: Path, text: str, overwrite: bool) -> None:
-    """Refuses to replace what no reader wrote, and what was changed since, by `text`."""
+    """Refuses to replace a file that no reader wrote, or that was changed since, by `text`."""
     if not file.exists():
         return
     try:

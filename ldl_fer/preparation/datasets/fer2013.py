@@ -30,7 +30,7 @@ _ROWS = 35887  # of the original file, for the bar
 
 
 def fer2013_file(root: Path) -> Path | None:
-    """FER2013's CSV under the root, if it is there."""
+    """Finds FER2013's CSV under the root; None if it is not there."""
     return found(root, _FILES)
 
 
@@ -45,7 +45,7 @@ def read_fer2013(path: Path, pixels: bool = True) -> tuple[np.ndarray, np.ndarra
       labels, int [N], 0 to 6; splits, text [N]; pictures, uint8 [N, 48, 48], or [0, 48, 48].
 
     Raises:
-      AnnotationError: a cell is not what it should be; it lists all that are.
+      AnnotationError: a cell is wrong; it lists all that are.
     """
     labels, splits, pictures, problems = [], [], [], []
     columns = ("emotion", "Usage", *(("pixels",) if pixels else ()))
@@ -76,12 +76,12 @@ def read_fer2013(path: Path, pixels: bool = True) -> tuple[np.ndarray, np.ndarra
 
 
 def png(image: np.ndarray) -> bytes:
-    """A PNG file of an image, uint8 [H, W]."""
+    """Encodes an image, uint8 [H, W], as a PNG file."""
     return cv2.imencode(".png", image)[1].tobytes()
 
 
 def fer2013_rows(root: Path, splits: tuple[str, ...]) -> Rows:
-    """Rows with FER2013's own labels; see `Reader.rows`.
+    """Reads the rows with FER2013's own labels; see `Reader.rows`.
 
     Raises:
       InputError: the file is not there, or a cell of it is wrong.

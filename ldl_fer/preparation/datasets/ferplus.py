@@ -52,7 +52,7 @@ _HOMES = ("", "data/", "images/")
 
 
 def ferplus_rows(root: Path, splits: tuple[str, ...], rule: str, min_votes: int | None) -> Rows:
-    """Rows with a label by the rule; see `Reader.rows`.
+    """Reads the rows that have a label by the rule; see `Reader.rows`.
 
     Args:
       rule, min_votes: as in `vote_rules.winners`.
@@ -101,7 +101,7 @@ def ferplus_rows(root: Path, splits: tuple[str, ...], rule: str, min_votes: int 
 
 
 def _read_votes(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image names and splits, text [N], and votes, int [N, 10]."""
+    """Reads image names and splits, text [N], and votes, int [N, 10]."""
     (table,) = csv_chunks(path, ("Usage", "Image name", *_VOTES))
     split = table["Usage"].str.strip().map(SPLIT_OF_USAGE)
     votes = table[list(_VOTES)].apply(pd.to_numeric, errors="coerce").to_numpy(float)

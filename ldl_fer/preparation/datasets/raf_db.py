@@ -24,7 +24,7 @@ _HOMES = ("", "basic/")
 
 
 def raf_db_rows(root: Path, splits: tuple[str, ...], pictures: str) -> Rows:
-    """Rows of the list; see `Reader.rows`.
+    """Reads the rows of the list; see `Reader.rows`.
 
     Args:
       pictures: "aligned" or "original".

@@ -1,4 +1,4 @@
-"""What a data-set reader is: from the rows that a layout holds to a checked `DataSet`."""
+"""Turns the rows of a layout into a checked `DataSet`: the reader that all layouts share."""
 
 import dataclasses
 from collections import Counter
@@ -24,6 +24,8 @@ from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT, DataSet
 from ldl_fer.preparation.datasets.source_files import missing
 
+CLASS = "class_name"  # column of `Rows.table`
+_SHOWN = 5  # missing pictures that a message lists
 _SYNONYMS = {
     "Neutral": ("neutral", "neutrality", "normal", "ne"),
     "Happy": ("happy", "happiness", "happily", "joy", "ha"),
@@ -37,27 +39,14 @@ _SYNONYMS = {
 _NAME_OF = {word: name for name, words in _SYNONYMS.items() for word in words}
 
 
-def one_name(word: str) -> str:
-    """The name of an emotion for any of its synonyms, letters in any case ("angry": "Anger").
-
-    Another word is returned in lower case, without the blanks around it.
-    """
-    word = word.strip().lower()
-    return _NAME_OF.get(word, word)
-
-
-CLASS = "class_name"
-_SHOWN = 5
-
-
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """What a layout holds, before classes become numbers.
+    """The rows of a layout, before classes become numbers.
 
     Attributes:
       table: a row per picture: PATH under the root; CLASS, a name as `one_name` gives it; SPLIT;
         ORIGINAL, the label as the data set writes it; VALENCE and AROUSAL if it has them; columns
-        votes_<class> and others are carried.
+        votes_<class> and others are carried along.
       left_out: (split, reason) -> number of rows not in the table.
       picture: path -> PNG file, for pictures that are not files yet; None: they are.
     """
@@ -69,15 +58,15 @@ class Rows:
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """One layout.
+    """A reader of one layout.
 
     Attributes:
-      name: of the command.
+      name: argument of the command.
       title: the data set's name.
       rows: (root, splits, **options) -> `Rows`; `splits` are those wanted, all if empty.
       label_order: classes in the order of the data set's own numbers, or of its class folders.
       published_counts: split -> rows per class, in the order of `CLASS_NAMES`; empty: none known.
-      options: name -> default of what `rows` takes beside root and splits.
+      options: name -> default of arguments that `rows` takes beside root and splits.
       only_known: a class that is not among the class names is a mistake; else it is left out.
     """
 
@@ -90,7 +79,7 @@ class Reader:
     only_known: bool = False
 
     def published(self, split: str, class_names: Sequence[str]) -> list[int | None]:
-        """Published rows per class, in the order of any class names; None where none is known."""
+        """Returns published rows per class, in the order given; None where none is known."""
         counts = self.published_counts.get(split, ())
         count_of = dict(zip(map(one_name, CLASS_NAMES), counts, strict=False))
         return [count_of.get(one_name(name)) for name in class_names]
@@ -114,7 +103,7 @@ class Reader:
           options: of this reader.
 
         Raises:
-          InputError: anything is wrong with the arguments or the files.
+          InputError: an argument or a file is wrong.
         """
         root, names = Path(root), tuple(class_names or CLASS_NAMES)
         if not root.is_dir():
@@ -137,10 +126,10 @@ class Reader:
         parts = dict(iter(table.groupby(SPLIT, sort=False)))
         absent = [split for split in splits if split not in parts]
         if absent or not parts:
-            told = "; ".join(f"{n} of {split}: {reason}" for (split, reason), n in left_out.items())
+            reasons = [f"{n} of {split}: {reason}" for (split, reason), n in left_out.items()]
             raise InputError(
                 f"{root}: no row is left of {', '.join(absent) or 'any split'} (left out: "
-                f"{told or 'none'}). See --help for the layout."
+                f"{'; '.join(reasons) or 'none'}). See --help for the layout."
             )
         problems = [
             p for part in parts.values() for p in check_paths(list(part[PATH]), None, False)
@@ -157,7 +146,7 @@ class Reader:
     def _numbered(
         self, table: pd.DataFrame, class_names: tuple[str, ...], left_out: Counter, root: Path
     ) -> pd.DataFrame:
-        """The table with class numbers, and our columns first; counts what is of other classes."""
+        """Returns the table with class numbers, our columns first; counts rows of other classes."""
         number_of = {one_name(name): number for number, name in enumerate(class_names)}
         if len(number_of) < len(class_names):
             raise InputError(f"--class_names={','.join(class_names)} names a class twice.")
@@ -181,16 +170,25 @@ class Reader:
         return kept[first + [name for name in kept if name not in (*first, CLASS)]]
 
 
+def one_name(word: str) -> str:
+    """Returns the name of an emotion for any of its synonyms, in any case ("angry": "Anger").
+
+    Another word is returned in lower case, without the blanks around it.
+    """
+    word = word.strip().lower()
+    return _NAME_OF.get(word, word)
+
+
 def wanted_splits(
     there: Mapping[str, Any], splits: Sequence[str], root: Path, sought: str
 ) -> dict[str, Any]:
-    """Those of a layout's splits that are there and wanted.
+    """Returns those of a layout's splits that are there and wanted.
 
     Args:
       there: split -> its file or folder, None where there is none.
       splits: those wanted; empty: all.
-      root: the data set's folder, for complaints.
-      sought: what was looked for, for complaints.
+      root: the data set's folder, for messages.
+      sought: files that were looked for, for messages.
 
     Raises:
       InputError: a wanted split is not there, or none is.
@@ -208,7 +206,7 @@ def wanted_splits(
 
 
 def _present(table: pd.DataFrame, root: Path, skip: bool, left_out: Counter) -> pd.DataFrame:
-    """The rows whose picture is there; counts the others, or raises InputError."""
+    """Returns the rows whose picture is there; counts the others, or raises InputError."""
     paths = table[PATH].tolist()
     absent = missing(paths, root)
     if not absent:

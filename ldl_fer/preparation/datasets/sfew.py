@@ -19,7 +19,7 @@ _WORDS = {"train": "Train", "val": "Val", "test": "Test"}
 
 
 def sfew_rows(root: Path, splits: tuple[str, ...], pictures: str) -> Rows:
-    """Rows of the class folders; see `Reader.rows`.
+    """Reads the rows of the class folders; see `Reader.rows`.
 
     Args:
       pictures: "aligned" or "original".
@@ -37,7 +37,7 @@ def sfew_rows(root: Path, splits: tuple[str, ...], pictures: str) -> Rows:
 
 
 def _home(root: Path, word: str, pictures: str) -> Path | None:
-    """The folder with the class folders of a split."""
+    """Finds the folder with the class folders of a split."""
     aligned = [f"{word}_Aligned_Faces", f"{word}_Aligned_Faces_new"]
     names = aligned if pictures == "aligned" else [word]
     places = [root / outer / name for name in names for outer in ("", word, name)]

@@ -1,4 +1,4 @@
-"""Files of a data set as it was downloaded: found, read, and missed with where they were sought."""
+"""Finds and reads the files of a data set as it was downloaded."""
 
 import os
 from collections import defaultdict
@@ -12,12 +12,12 @@ from ldl_fer.errors import InputError
 
 
 def found(root: Path, places: Sequence[str]) -> Path | None:
-    """The first of the places (paths under root) that is there."""
+    """Returns the first of the places (paths under root) that is there; None if none is."""
     return next((root / place for place in places if (root / place).exists()), None)
 
 
 def must_find(root: Path, places: Sequence[str], what: str, cure: str) -> Path:
-    """As `found`.
+    """Returns the first of the places (paths under root) that is there.
 
     Raises:
       InputError: none is there; the text lists the places and ends with the cure.
@@ -29,7 +29,7 @@ def must_find(root: Path, places: Sequence[str], what: str, cure: str) -> Path:
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
-    """Number, from 1, and text of each line of a UTF-8 text file that is not blank.
+    """Reads the lines of a UTF-8 file that are not blank: number, from 1, and text of each.
 
     Raises:
       InputError: the file cannot be read.
@@ -49,13 +49,13 @@ def csv_chunks(
     header: Sequence[str] | None = None,
     rows: int | None = None,
 ) -> Iterable[pd.DataFrame]:
-    """Parts of a CSV: the named columns as text; the index is a row's line in the file, from 1.
+    """Yields parts of a CSV: the named columns as text, indexed by line in the file, from 1.
 
     Args:
       path: the file. Blanks around its column names do not count.
       columns: those wanted.
       header: names of all columns, of a file whose first line may be data already.
-      rows: of a part; None: all in one.
+      rows: number in a part; None: all in one.
 
     Raises:
       InputError: the file cannot be read, or lacks a column.
@@ -95,9 +95,9 @@ def csv_chunks(
 
 
 def pictures_under(folder: Path) -> tuple[list[str], int]:
-    """Paths under the folder, with /, of its pictures at any depth, sorted; number of other files.
+    """Returns sorted paths, with /, of a folder's pictures at any depth; counts other files.
 
-    What starts with a dot, Thumbs.db and __MACOSX do not count at all.
+    Names that start with a dot, Thumbs.db and __MACOSX do not count at all.
     """
     pictures, others = [], 0
     for place, folders, files in os.walk(folder):
@@ -111,7 +111,7 @@ def pictures_under(folder: Path) -> tuple[list[str], int]:
 
 
 def missing(paths: Sequence[str], folder: Path) -> list[int]:
-    """Positions of the paths that no file under the folder has; each folder is listed once."""
+    """Returns positions of the paths that have no file in the folder; lists each folder once."""
     by_parent = defaultdict(list)
     for position, path in enumerate(paths):
         parent, _, name = path.rpartition("/")

@@ -1,12 +1,11 @@
-"""From ten people's votes to one label, or to none.
+"""Turns ten people's votes into one label, or none.
 
-majority   Emotions with a single vote are set aside as slips; the label is what has more than half
-           of the votes left (Barsoum et al., ICMI 2016, and the code published with it).
-plurality  The label is what has most votes.
-votes      The label is what has most votes, if these are at least `min_votes`.
+majority   Emotions with a single vote are set aside as slips; the label has more than half of the
+           votes left (Barsoum et al., ICMI 2016, and the code published with it).
+plurality  The label has the most votes.
+votes      The label has the most votes, and at least `min_votes`.
 
-All that people could vote for takes part, unknown and no-face too. Where two lead alike, there is
-no label.
+All that people could vote for takes part, unknown and no-face too. A tie gives no label.
 """
 
 import numpy as np
@@ -25,7 +24,7 @@ def check_rule(rule: str, min_votes: int | None) -> None:
 
 
 def winners(votes: np.ndarray, rule: str, min_votes: int | None = None) -> np.ndarray:
-    """What is voted for.
+    """Returns the label that each row's votes give.
 
     Args:
       votes: [N, V] counts.

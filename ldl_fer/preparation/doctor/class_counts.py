@@ -1,4 +1,4 @@
-"""Rows per class: against what is published, and against what a training needs."""
+"""Checks cells and rows per class, against published counts and what a training needs."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _SIZE_FITS = 0.01  # relative difference of the number of rows
 
 
 def check_cells(splits: Sequence[Split]) -> list[Finding]:
-    """Cells that training would refuse."""
+    """Lists cells that training would refuse."""
     rows = tuple(
         split.row(r, text) for split in splits for r, text in split.problems if r is not None
     )
@@ -33,11 +33,11 @@ def check_cells(splits: Sequence[Split]) -> list[Finding]:
 
 
 def check_classes(splits: Sequence[Split]) -> list[Finding]:
-    """Classes that are absent or rare, and how unequal they are."""
+    """Looks for classes that are absent or rare, or much larger than others."""
     findings = []
     for split in splits:
         names, counts = split.class_names, split.counts
-        told = _told(names, counts)
+        listed = _listed(names, counts)
         values = {"split": split.name, "rows": len(split), "counts": counts.tolist()}
         absent = [name for name, count in zip(names, counts, strict=True) if not count]
         few = [name for name, count in zip(names, counts, strict=True) if 0 < count < FEW]
@@ -46,7 +46,7 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
                 Finding(
                     "classes",
                     MISTAKE if split.name == "train" else DOUBTFUL,
-                    f"{split.name} has no row of {', '.join(absent)} ({told}).",
+                    f"{split.name} has no row of {', '.join(absent)} ({listed}).",
                     "Add rows, or name only the classes that there are by --class_names (with "
                     "the numbers in `expression` changed accordingly).",
                     values=values,
@@ -57,7 +57,7 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
                 Finding(
                     "classes",
                     DOUBTFUL,
-                    f"{split.name} has fewer than {FEW} rows of {', '.join(few)} ({told}).",
+                    f"{split.name} has fewer than {FEW} rows of {', '.join(few)} ({listed}).",
                     "Nothing can be said of so few; add rows.",
                     values=values,
                 )
@@ -68,23 +68,23 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
                     "classes",
                     DOUBTFUL,
                     f"train has {counts.max() / counts.min():.0f} times as many rows of "
-                    f"{names[counts.argmax()]} as of {names[counts.argmin()]} ({told}).",
+                    f"{names[counts.argmax()]} as of {names[counts.argmin()]} ({listed}).",
                     "Train with --class_weights=balanced, and look at the macro F1.",
                     values=values,
                 )
             )
         elif not absent and not few:
-            text = f"{split.name}: {len(split)} rows ({told})."
+            text = f"{split.name}: {len(split)} rows ({listed})."
             findings.append(Finding("classes", FINE, text, values=values))
     return findings
 
 
 def check_published(splits: Sequence[Split], data_set: str | None = None) -> list[Finding]:
-    """Counts against the published ones.
+    """Compares counts with the published ones.
 
     Args:
-      splits: the data set's.
-      data_set: its name in `READERS`; None: those whose number of rows fits within 1 %.
+      splits: of the data set.
+      data_set: its name in `READERS`; None: all whose number of rows fits within 1 %.
     """
     findings = []
     for split in splits:
@@ -101,7 +101,7 @@ def check_published(splits: Sequence[Split], data_set: str | None = None) -> lis
 
 
 def published_of(reader: Reader, split: Split) -> np.ndarray | None:
-    """Published counts of a split, int64 [C] in its order; None: not known of all its classes."""
+    """Returns published counts, int64 [C] in the split's order; None unless all are known."""
     counts = reader.published(split.name, split.class_names)
     if None in counts or len(counts) != len(reader.published_counts.get(split.name, ())):
         return None
@@ -124,10 +124,10 @@ def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) 
         for name, count, wanted in zip(names, counts, published, strict=True)
         if count != wanted
     ]
-    told = f"{split.name} differs from {reader.title} as published: {', '.join(differences)}."
     if asked:
+        text = f"{split.name} differs from {reader.title} as published: {', '.join(differences)}."
         cure = "Find the rows that are missing or too many, or the labels that were changed."
-        return Finding("published counts", DOUBTFUL, told, cure, values=values)
+        return Finding("published counts", DOUBTFUL, text, cure, values=values)
     text = (
         f"{split.name} has the size of {reader.title} but not its classes, and is taken for "
         f"another data set. If it is this one, give --dataset={reader.name}."
@@ -135,5 +135,5 @@ def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) 
     return Finding("published counts", FINE, text, values=values)
 
 
-def _told(names: Sequence[str], counts: np.ndarray) -> str:
+def _listed(names: Sequence[str], counts: np.ndarray) -> str:
     return ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))

@@ -3,7 +3,7 @@
     ldl-fer doctor --train=train.csv --val=val.csv --test=test.csv --image_dir=images \\
         --detector=yunet.onnx --output=doctor.json
 
-It reads the annotation CSVs (one of them is enough) and every picture, and tells what is fine,
+It reads the annotation CSVs (one of them is enough) and every picture, and reports what is fine,
 what is doubtful and what is a mistake, with rows and cure:
     cells                  that training would refuse
     classes                absent, rare, strongly unbalanced
@@ -90,14 +90,11 @@ def _define_flags() -> None:
 
 
 def main() -> int:
-    from ldl_fer.preparation.doctor import (
-        MIN_SCORE,
-        MISTAKE,
-        as_text,
-        examine,
-        read_split,
-        write_report,
-    )
+    from ldl_fer.preparation.doctor.examination import examine
+    from ldl_fer.preparation.doctor.finding import MISTAKE
+    from ldl_fer.preparation.doctor.picture_checks import MIN_SCORE
+    from ldl_fer.preparation.doctor.report import as_text, write_report
+    from ldl_fer.preparation.doctor.split import read_split
     from ldl_fer.preparation.faces.detector import FaceDetector
 
     given = flags.FLAGS

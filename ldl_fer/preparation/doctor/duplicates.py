@@ -49,8 +49,8 @@ def near_pairs(
     """Returns all pairs of pictures that look the same.
 
     Args:
-      signatures: float [M, 255] as from `pictures.signature`; all-zero rows are like nothing.
-      correlation: of two pictures, at least; in (0, 1].
+      signatures: float [M, 255] of `pictures.signature`; an all-zero row is in no pair.
+      correlation: least correlation of a pair, in (0, 1].
       progress: show a bar with time left.
 
     Returns:
@@ -113,9 +113,9 @@ def _candidates(
 
 
 def _projected(signatures: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 [M', 16] twice: even and odd frequencies, projected apart.
+    """Projects even and odd frequencies apart: float32 [M', 16] each.
 
-    So the mirrored picture has the same even part, and the odd part with the other sign.
+    So a mirrored picture has the same even part, and the odd part with the other sign.
     """
     sample = known[:: -(-len(known) // _SAMPLE)]
     parts = []

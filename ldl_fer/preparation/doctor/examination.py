@@ -1,4 +1,4 @@
-"""All checks of the doctor, in order."""
+"""Runs all checks of the doctor, in order."""
 
 from collections.abc import Sequence
 
@@ -24,16 +24,16 @@ def examine(
     correlation: float = CORRELATION,
     progress: bool = True,
 ) -> list[Finding]:
-    """Looks at everything; whatever is broken does not stop it.
+    """Runs every check; a broken row or picture is a finding and stops nothing.
 
     Args:
-      splits: as from `read_split`, in the order train, val, test: of pictures that are in two of
-        them, the earlier one's row is what is listed.
+      splits: of `read_split`, in the order train, val, test. Of a picture that is in two of them,
+        the earlier one's row is listed.
       data_set: its name in `datasets.READERS`; None: it is guessed from the sizes.
       detector: finds faces; None: that check is left out.
       num_neighbors: K of the neighbors whose labels are compared.
       min_side: a shorter side below it is tiny, pixels.
-      correlation: of near duplicates, at least; see `duplicates`.
+      correlation: least correlation of near duplicates; see `duplicates`.
       progress: show bars with time left.
 
     Raises:

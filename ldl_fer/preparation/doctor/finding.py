@@ -1,4 +1,4 @@
-"""Findings of the doctor, and the rows that each is about."""
+"""Holds a finding of the doctor, and the rows that it is about."""
 
 import dataclasses
 from collections.abc import Mapping

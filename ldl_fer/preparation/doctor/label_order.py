@@ -1,12 +1,12 @@
-"""Whether the numbers in `expression` mean the classes that they are taken for.
+"""Checks that the numbers in `expression` mean the classes that they are taken for.
 
-Two kinds of evidence. Counts: a published number of rows per class fits better, or exactly, if the
-numbers are read in another order. Valence-arousal: the classes' means lie as their names say on
-the circumplex (`affect.prototypes`), or as other names would. How well is told by the correlation
-of the means with the classes' places, both coordinates together, each less its mean over the
-classes, so that shrunk or shifted values do no harm. On FER+ with predicted valence-arousal
-(12,271 rows) the right order had 0.84, with half of the labels made random 0.78, and no other
-order more than 0.51.
+There are two kinds of evidence. Counts: a published number of rows per class fits better, or
+exactly, if the numbers are read in another order. Valence-arousal: the classes' means lie as their
+names say on the circumplex (`affect.prototypes`), or as other names would. The fit is the
+correlation of the means with the classes' places, both coordinates together, each less its mean
+over the classes, so that shrunk or shifted values do no harm. On FER+ with predicted
+valence-arousal (12,271 rows) the right order had 0.84, with half of the labels made random 0.78,
+and no other order more than 0.51.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ _FEWEST = 10  # rows with valence-arousal of a class
 
 
 def known_orders(class_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Orders that other data sets number the same classes in.
+    """Returns the orders in which other data sets number the same classes.
 
     Args:
       class_names: C names.
 
     Returns:
-      Name of the order -> C numbers of classes: what a label 0, 1, ... means in it. Without the
+      Name of the order -> C numbers of classes: the meaning of labels 0, 1, ... in it. Without the
       order of `class_names` itself; of equal orders the first.
     """
     names = [one_name(name) for name in class_names]
@@ -50,10 +50,10 @@ def known_orders(class_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def check_label_order(splits: Sequence[Split], data_set: str | None = None) -> list[Finding]:
-    """Both kinds of evidence, a finding each where there is any.
+    """Looks for both kinds of evidence; a finding each where there is any.
 
     Args:
-      splits: the data set's.
+      splits: of the data set.
       data_set: its name in `READERS`; None: all are compared.
     """
     findings = []
@@ -63,15 +63,15 @@ def check_label_order(splits: Sequence[Split], data_set: str | None = None) -> l
 
 
 def plane_fits(split: Split, orders: Mapping[str, Sequence[int]]) -> dict[str, float] | None:
-    """Correlation in [-1, 1] of the classes' mean valence-arousal with the circumplex, by order.
+    """Correlates the classes' mean valence-arousal with the circumplex, for each order.
 
     Args:
       split: labels and valence-arousal.
-      orders: as from `known_orders`.
+      orders: of `known_orders`.
 
     Returns:
-      None if fewer than four classes have a place on the circumplex and rows enough, or if all
-      means are one point.
+      Name of the order -> correlation in [-1, 1]. None if fewer than four classes have a place on
+      the circumplex and rows enough, or if all means are one point.
     """
     names = [one_name(name) for name in split.class_names]
     there = ~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0)
@@ -154,7 +154,7 @@ def _by_counts(split: Split, data_set: str | None) -> Finding | None:
 
 
 def _difference(counts: np.ndarray, published: np.ndarray) -> float:
-    """Half the sum of differences of the shares, in [0, 1]."""
+    """Returns half the sum of absolute differences of the shares, in [0, 1]."""
     total = max(int(counts.sum()), 1)
     return float(0.5 * np.abs(counts / total - published / published.sum()).sum())
 

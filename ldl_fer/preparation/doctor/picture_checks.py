@@ -19,7 +19,7 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
     """Checks each picture alone.
 
     Args:
-      pictures: as from `look_at`.
+      pictures: of `look_at`.
       min_side: a shorter side below it is tiny, pixels.
     """
     readable, sides = pictures.readable, pictures.sizes.min(axis=1)
@@ -76,11 +76,11 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
 def check_duplicates(
     pictures: Pictures, correlation: float = CORRELATION, progress: bool = True
 ) -> list[Finding]:
-    """Pictures that come twice, within a split or in two.
+    """Looks for pictures that come twice, within a split or in two.
 
     Args:
-      pictures: as from `look_at`.
-      correlation: of near duplicates, at least; see `near_pairs`.
+      pictures: of `look_at`.
+      correlation: least correlation of near duplicates; see `near_pairs`.
       progress: show a bar with time left.
     """
     readable = np.flatnonzero(pictures.readable & (pictures.contrast >= BLANK))
@@ -108,10 +108,9 @@ def check_duplicates(
 
 
 def _pairs_of(pictures: Pictures, group: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of identical pictures: each with the first, and with one of each other split.
+    """Yields pairs of identical pictures: each with the first, and with one of each other split.
 
-    If there are few pictures in a group these are all pairs that matter, and never a square of
-    many.
+    In a small group these are all pairs that matter; in a large one they are not its square.
     """
     by_split = [list(g) for _, g in itertools.groupby(group, key=lambda p: pictures.split[p])]
     for members in by_split:
@@ -123,7 +122,7 @@ def _pairs_of(pictures: Pictures, group: np.ndarray) -> Iterator[tuple[int, int]
 def _compared(
     pictures: Pictures, check: str, pairs: list, notes: list[str], across: str
 ) -> list[Finding]:
-    """Findings on pairs: in two splits, in one with other labels, in one with the same label."""
+    """Sorts pairs into findings: in two splits, in one with other labels, or with the same."""
     split, labels = pictures.split, pictures.labels
     kinds = {"across": [], "other label": [], "same label": []}
     splits = set()
@@ -155,9 +154,9 @@ def _compared(
     }
     findings = []
     for kind, rows in kinds.items():
-        level, told, cure = texts[kind]
+        level, place, cure = texts[kind]
         if rows:
-            text, values = f"{len(rows)} pairs {told}.", {"pairs": len(rows)}
+            text, values = f"{len(rows)} pairs {place}.", {"pairs": len(rows)}
             findings.append(Finding(check, level, text, cure, tuple(rows), values))
     return findings or [Finding(check, FINE, "none.")]
 
@@ -167,14 +166,15 @@ def _listed(
     check: str,
     level: str,
     chosen: np.ndarray,
-    told: str,
+    fault: str,
     cure: str,
     note: Callable[[int], str] = lambda picture: "",
 ) -> Finding:
+    """Makes a finding on the chosen pictures, bool [M]."""
     rows: tuple[Row, ...] = tuple(
         pictures.row_of(picture, note(picture)) for picture in np.flatnonzero(chosen).tolist()
     )
     if not rows:
         return Finding(check, FINE, f"none of {len(pictures)} pictures.")
-    text = f"{len(rows)} of {len(pictures)} pictures {told}."
+    text = f"{len(rows)} of {len(pictures)} pictures {fault}."
     return Finding(check, level, text, cure, rows, {"pictures": len(rows)})

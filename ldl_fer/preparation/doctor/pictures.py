@@ -43,7 +43,7 @@ class Pictures:
       sizes: int32 [M, 2], height and width, pixels; 0 if it cannot be read.
       contrast: float32 [M], standard deviation of its gray values, in [0, 128].
       digests: bytes [M, 16], equal if and only if the decoded pixels are; 0 if it cannot be read.
-      signatures: float16 [M, 255], see the function `signature`.
+      signatures: float16 [M, 255], of `signature`.
       faces: int8 [M], number of faces; UNKNOWN without a detector.
     """
 
@@ -63,7 +63,7 @@ class Pictures:
 
     @property
     def readable(self) -> np.ndarray:
-        """Bool [M]."""
+        """Bool [M], whether it can be read."""
         return self.sizes[:, 0] > 0
 
     @property
@@ -88,7 +88,7 @@ class Pictures:
 def look_at(
     splits: Sequence[Split], detector: FaceDetector | None = None, progress: bool = True
 ) -> Pictures:
-    """Decodes every picture once; why one cannot be read goes into `problems`.
+    """Decodes every picture once; the reason why one cannot be read goes into `problems`.
 
     Args:
       splits: of the pictures; a file that several rows of a split name is one picture.

@@ -1,4 +1,4 @@
-"""Valence and arousal: whether they are there, usual for their class, and of use for neighbors."""
+"""Checks that valence and arousal are there, usual for their class, and useful for neighbors."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ UNUSUAL = 4.5  # robust standard deviations; of normal values 1 in 25,000 lies f
 _NARROWEST = 0.05  # standard deviation that a class is given at least
 _FEWEST = 20  # rows of a class, below which nothing is usual
 _MOST_FITTED = 5000  # rows that a class' center and spread are estimated from
-_NO_BETTER = 1.2  # times chance, below which neighbors tell nothing of the label
+_NO_BETTER = 1.2  # times chance, below which neighbors say nothing about the label
 _FILL = (
     "`ldl-fer affect` fills both columns; see its --help. Training by "
     "--method=cross_entropy needs a number there too, but does not use it."
@@ -26,10 +26,10 @@ _FILL = (
 def check_plane(
     splits: Sequence[Split], num_neighbors: int = NEIGHBORS, progress: bool = True
 ) -> list[Finding]:
-    """All findings on valence and arousal.
+    """Runs all checks of valence and arousal.
 
     Args:
-      splits: the data set's.
+      splits: of the data set.
       num_neighbors: K of the neighbors whose labels are compared.
       progress: show a bar where finding them takes longer than two seconds.
     """
@@ -42,7 +42,7 @@ def check_plane(
 
 
 def unusual_distances(split: Split) -> np.ndarray:
-    """How far each row is from what its class usually has.
+    """Measures how far each row's valence-arousal is from what is usual in its class.
 
     The class' center and covariance are robust (minimum covariance determinant); a class is given
     a standard deviation of at least 0.05.
@@ -155,7 +155,7 @@ def _unusual_row(split: Split, row: int, distance: float) -> Row:
 
 
 def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
-    """How often neighbors have the label of the row, beside rows drawn at random."""
+    """Compares how often neighbors have the row's label with rows drawn at random."""
     rows = np.flatnonzero(~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0))
     if len(rows) <= k:
         return []
@@ -174,13 +174,13 @@ def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
         "same_label_per_class": by_class.tolist(),
         "chance_per_class": chances.tolist(),
     }
-    told = ", ".join(
+    listed = ", ".join(
         f"{name} {share:.0%} ({by_chance:.0%})"
         for name, share, by_chance in zip(split.class_names, by_class, chances, strict=True)
     )
     text = (
         f"{split.name}: {overall:.1%} of the {k} neighbors have the same label, {chance:.1%} "
-        f"would by chance. By class (chance): {told}."
+        f"would by chance. By class (chance): {listed}."
     )
     if overall >= _NO_BETTER * chance:
         return [Finding("neighbors", FINE, text, values=values)]

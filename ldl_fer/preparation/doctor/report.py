@@ -1,11 +1,11 @@
-"""The doctor's findings, to be read on a terminal and by programs."""
+"""Writes the doctor's findings as text for a terminal and as JSON for programs."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ldl_fer.files import told, write_whole
+from ldl_fer.files import without_home, write_whole
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding
 from ldl_fer.preparation.doctor.split import Split
 
@@ -18,7 +18,7 @@ _TITLES = {
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """A sentence: whether to train on it."""
+    """Returns a sentence: whether to train on the data set."""
     mistakes = sum(finding.level == MISTAKE for finding in findings)
     doubts = sum(finding.level == DOUBTFUL for finding in findings)
     if mistakes:
@@ -27,10 +27,10 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 
 def as_text(findings: Sequence[Finding], rows_shown: int = 5) -> str:
-    """The report as lines, mistakes last, where a terminal ends.
+    """Formats the report; mistakes come last, where a terminal ends.
 
     Args:
-      findings: as from `examine`.
+      findings: of `examine`.
       rows_shown: of each finding, at most.
     """
     lines = []
@@ -53,14 +53,17 @@ def as_text(findings: Sequence[Finding], rows_shown: int = 5) -> str:
 
 
 def as_json(findings: Sequence[Finding], splits: Sequence[Split]) -> dict[str, Any]:
-    """The report with all rows, ready for JSON."""
+    """Returns the report with all rows, ready for JSON."""
     return {
         "verdict": verdict(findings),
         "mistakes": sum(finding.level == MISTAKE for finding in findings),
         "doubts": sum(finding.level == DOUBTFUL for finding in findings),
         "class_names": list(splits[0].class_names),
         "splits": {
-            split.name: {"csv": told(str(split.csv_path)), "image_dir": told(str(split.image_dir))}
+            split.name: {
+                "csv": without_home(str(split.csv_path)),
+                "image_dir": without_home(str(split.image_dir)),
+            }
             for split in splits
         },
         "findings": [

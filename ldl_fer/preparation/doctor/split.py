@@ -1,4 +1,4 @@
-"""A split of a data set as it is, broken rows included: the doctor looks at all of it."""
+"""Reads a split of a data set as it is, broken rows included, for the doctor to look at."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ _ABSENT = -2.0  # AffectNet's mark of a value that is not there
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Letters: N rows, C classes.
+    """A split as it is. Letters: N rows, C classes.
 
     Attributes:
       name: train, val or test.
-      csv_path, image_dir: where it is from.
+      csv_path, image_dir: the annotation CSV, and the folder that its paths start from.
       class_names: C names, in the order of `expression`.
       paths: N paths under the image folder.
       labels: int32 [N] in [0, C); -1 where the cell is no class.
@@ -62,7 +62,7 @@ class Split:
         return np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
 
     def row(self, number: int, note: str = "") -> Row:
-        """A row of it for a finding."""
+        """Returns one of its rows, for a finding."""
         return Row(self.name, int(number), self.paths[number], note)
 
 
@@ -72,7 +72,7 @@ def read_split(
     image_dir: str | Path,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> Split:
-    """Reads what an annotation CSV has, and lists in `problems` what is wrong with its cells.
+    """Reads an annotation CSV, and lists in `problems` the cells that are wrong.
 
     Raises:
       AnnotationError: the file cannot be read as CSV, has no rows, or no paths or labels at all.

@@ -1,10 +1,10 @@
-"""The drawn data set: two CSV files, and pictures of faces whose distributions are known exactly.
+"""Writes the drawn data set: pictures, and two CSV files with exactly known distributions.
 
-The faces' world is `latents`: its distribution of a face is written as votes, and the clean label
-`expression` is the argmax of that distribution, so a face drawn around one prototype and landing
-nearer another carries the other's label. Who the person is, how they are lit and how the picture
-was taken is nuisance (`drawing`). Annotators see valence and arousal with some error. Face i of a
-split depends on (seed, split, i) alone, however many are asked for.
+A face's distribution (`latents`) is written as votes, and its clean label `expression` is the
+argmax of that distribution, so that a face drawn around one prototype and landing nearer another
+has the other's label. Person, light and camera are nuisance (`drawing`). Annotators see valence and
+arousal with some error. Face i of a split depends on (seed, split, i) alone, however many are asked
+for.
 """
 
 import json
@@ -35,12 +35,12 @@ def draw_faces(
 ) -> None:
     """Draws a data set: folder/{train,test}.csv and folder/images/{train,test}/face_00000.png, ...
 
-    The CSV columns are those of `ldl_fer.data.annotations`, with the true distribution as `votes_*`
+    The CSV columns are those of `data.annotations`, with the true distribution as `votes_*`
     columns (rows sum to 1). The folder appears whole or not at all. If it already holds this very
     set, nothing is done.
 
     Args:
-      folder: where to; missing or empty, or made by the same call before.
+      folder: to write; missing or empty, or made by the same call before.
       train, test: numbers of faces, at least 1.
       size: height and width of the images, pixels, at least 16.
       seed: not negative. Another seed is another set of people.
@@ -100,7 +100,7 @@ def _holds(folder: Path, settings: dict) -> bool:
 
 
 def _face(seed: int, split: str, index: int, size: int) -> "tuple[np.ndarray, dict]":
-    """Image and annotation row of one face."""
+    """Draws one face: its image, uint8 [size, size, 3], and its annotation row."""
     import numpy as np
 
     from ldl_fer.data.annotation_checks import AROUSAL, LABEL, PATH, VALENCE, vote_columns

@@ -1,4 +1,4 @@
-"""Draws one schematic face from its geometry: the expression is given, all else is at random.
+"""Draws one schematic face from its geometry: the expression is given, all else is random.
 
 Person, pose, light and camera come from the random generator that the caller passes: the same
 geometry, generator state and size make the same picture.
@@ -11,10 +11,70 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+PERSON = 0.08  # standard deviation of each geometry value between people of one latent
+_OVERSAMPLING = 4
 _SUBPIXEL_BITS = 4
 
 
-class Pen:
+class FaceGeometry(NamedTuple):
+    """An expression as shifts of a face's parts: 0 is a face at rest, drawn up to +-1.3."""
+
+    mouth_curvature: float  # > 0: corners up
+    mouth_opening: float
+    mouth_width: float
+    lip_raise: float  # upper lip pulled toward the nose
+    brow_height: float
+    brow_slope: float  # > 0: inner ends up (grief), < 0: inner ends down (rage)
+    frown: float  # brows drawn together, with a crease
+    eye_openness: float
+    pupil: float
+    nose_wrinkle: float
+    head_drop: float
+
+
+def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) -> np.ndarray:
+    """Draws one face: a person, a pose, a light and a camera at random around the geometry.
+
+    Args:
+      geometry: the expression; the person adds their own deviation.
+      random: source of everything else.
+      size: height and width, pixels.
+
+    Returns:
+      [size, size, 3] uint8, RGB.
+    """
+    personal = np.array(geometry) + random.normal(0.0, PERSON, len(geometry))
+    geometry = FaceGeometry(*np.clip(personal, -1.3, 1.3).tolist())
+    skin = np.array([236.0, 194.0, 164.0]) * random.uniform(0.4, 1.05) ** np.array(
+        [0.85, 1.0, 1.15]
+    )
+    skin += random.normal(0.0, 8.0, 3)
+    hair = random.uniform(15.0, 70.0) + random.uniform(0.0, 90.0) * np.array([1.0, 0.75, 0.45])
+    side = size * _OVERSAMPLING
+    coarse = random.uniform(40.0, 210.0) + random.normal(0.0, 25.0, 3)
+    coarse = coarse + random.normal(0.0, 25.0, (4, 4, 3))
+    coarse = np.clip(np.round(coarse), 0, 255).astype(np.uint8)
+    canvas = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    pen = _Pen(canvas, _pose(geometry.head_drop, side, random))
+    width, jaw = random.uniform(0.7, 0.84), random.uniform(0.05, 0.4)
+    _draw_head(pen, skin, hair, width, jaw, random)
+    drop = 0.12 * geometry.head_drop
+    for mirror in (-1.0, 1.0):
+        _draw_eye(pen, geometry, mirror, drop, skin, hair, random)
+    _draw_nose(pen, geometry, drop, skin)
+    if random.random() < 0.12:  # beard
+        beard = _oval(0.0, 0.02, width - 0.02, 1.0, jaw)
+        beard = beard[beard[:, 1] > 0.25]
+        pen.fill(np.vstack([beard, [[-0.45, 0.3], [0.0, 0.4], [0.45, 0.3]]]), (hair + skin) / 2)
+    _draw_mouth(pen, geometry, drop, skin)
+    if random.random() < 0.12:  # glasses
+        for mirror in (-1.0, 1.0):
+            pen.line(_oval(mirror * 0.34, drop - 0.12, 0.25, 0.2), hair * 0.6, 0.04, closed=True)
+        pen.line([[-0.1, drop - 0.14], [0.1, drop - 0.14]], hair * 0.6, 0.04)
+    return _photograph(canvas, size, random)
+
+
+class _Pen:
     """Draws on a canvas in face units: origin between nose and eyes, y down, chin at y = 1."""
 
     def __init__(self, canvas: np.ndarray, pose: np.ndarray) -> None:
@@ -55,8 +115,8 @@ class Pen:
         )
 
 
-def oval(x: float, y: float, width: float, height: float, jaw: float = 0.0) -> np.ndarray:
-    """[48, 2]: an ellipse by its half axes; `jaw` narrows its lower half."""
+def _oval(x: float, y: float, width: float, height: float, jaw: float = 0.0) -> np.ndarray:
+    """Returns 48 points, [48, 2], of an ellipse by its half axes; `jaw` narrows its lower half."""
     turn = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
     narrowing = 1.0 - jaw * np.maximum(np.sin(turn), 0.0) ** 2
     return np.stack([x + width * np.cos(turn) * narrowing, y + height * np.sin(turn)], axis=-1)
@@ -66,70 +126,8 @@ def _bytes(color: Iterable[float]) -> tuple[int, ...]:
     return tuple(min(max(round(float(value)), 0), 255) for value in color)
 
 
-PERSON = 0.08  # standard deviation of each geometry value between people of one latent
-_OVERSAMPLING = 4
-
-
-class FaceGeometry(NamedTuple):
-    """What an expression does to a face: 0 is a face at rest, +-1.3 as far as it is drawn."""
-
-    mouth_curvature: float  # > 0: corners up
-    mouth_opening: float
-    mouth_width: float
-    lip_raise: float  # upper lip pulled toward the nose
-    brow_height: float
-    brow_slope: float  # > 0: inner ends up (grief), < 0: inner ends down (rage)
-    frown: float  # brows drawn together, with a crease
-    eye_openness: float
-    pupil: float
-    nose_wrinkle: float
-    head_drop: float
-
-
-def draw_face(geometry: FaceGeometry, random: np.random.Generator, size: int) -> np.ndarray:
-    """Draws one face: a person, a pose, a light and a camera at random around the geometry.
-
-    Args:
-      geometry: what the expression asks for; the person adds their own deviation.
-      random: where everything else comes from.
-      size: height and width, pixels.
-
-    Returns:
-      [size, size, 3] uint8, RGB.
-    """
-    personal = np.array(geometry) + random.normal(0.0, PERSON, len(geometry))
-    geometry = FaceGeometry(*np.clip(personal, -1.3, 1.3).tolist())
-    skin = np.array([236.0, 194.0, 164.0]) * random.uniform(0.4, 1.05) ** np.array(
-        [0.85, 1.0, 1.15]
-    )
-    skin += random.normal(0.0, 8.0, 3)
-    hair = random.uniform(15.0, 70.0) + random.uniform(0.0, 90.0) * np.array([1.0, 0.75, 0.45])
-    side = size * _OVERSAMPLING
-    coarse = random.uniform(40.0, 210.0) + random.normal(0.0, 25.0, 3)
-    coarse = coarse + random.normal(0.0, 25.0, (4, 4, 3))
-    coarse = np.clip(np.round(coarse), 0, 255).astype(np.uint8)
-    canvas = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    pen = Pen(canvas, _pose(geometry.head_drop, side, random))
-    width, jaw = random.uniform(0.7, 0.84), random.uniform(0.05, 0.4)
-    _draw_head(pen, skin, hair, width, jaw, random)
-    drop = 0.12 * geometry.head_drop
-    for mirror in (-1.0, 1.0):
-        _draw_eye(pen, geometry, mirror, drop, skin, hair, random)
-    _draw_nose(pen, geometry, drop, skin)
-    if random.random() < 0.12:  # beard
-        beard = oval(0.0, 0.02, width - 0.02, 1.0, jaw)
-        beard = beard[beard[:, 1] > 0.25]
-        pen.fill(np.vstack([beard, [[-0.45, 0.3], [0.0, 0.4], [0.45, 0.3]]]), (hair + skin) / 2)
-    _draw_mouth(pen, geometry, drop, skin)
-    if random.random() < 0.12:  # glasses
-        for mirror in (-1.0, 1.0):
-            pen.line(oval(mirror * 0.34, drop - 0.12, 0.25, 0.2), hair * 0.6, 0.04, closed=True)
-        pen.line([[-0.1, drop - 0.14], [0.1, drop - 0.14]], hair * 0.6, 0.04)
-    return _photograph(canvas, size, random)
-
-
 def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarray:
-    """[2, 3]: face units to pixels."""
+    """Draws a pose: matrix [2, 3] from face units to pixels."""
     angle = random.normal(0.0, 0.08)
     shear = random.normal(0.0, 0.05)
     zoom = side * random.uniform(0.43, 0.5) * np.array([random.uniform(0.9, 1.08), 1.0])
@@ -140,7 +138,7 @@ def _pose(head_drop: float, side: int, random: np.random.Generator) -> np.ndarra
 
 
 def _draw_head(
-    pen: Pen,
+    pen: _Pen,
     skin: np.ndarray,
     hair: np.ndarray,
     width: float,
@@ -150,23 +148,23 @@ def _draw_head(
     style = random.choice(["bald", "short", "long"], p=[0.1, 0.5, 0.4])
     clothes = random.uniform(20.0, 220.0, 3)
     if style == "long":
-        pen.fill(oval(0.0, 0.1, width + 0.2, 1.25, jaw=-0.1), hair)
+        pen.fill(_oval(0.0, 0.1, width + 0.2, 1.25, jaw=-0.1), hair)
     pen.fill([[-0.3, 0.6], [0.3, 0.6], [0.35, 1.6], [-0.35, 1.6]], skin * 0.82)
     pen.fill([[-0.3, 1.2], [0.3, 1.2], [1.2, 1.6], [1.2, 2.5], [-1.2, 2.5], [-1.2, 1.6]], clothes)
     for mirror in (-1.0, 1.0):
-        pen.fill(oval(mirror * width, 0.0, 0.11, 0.2), skin * 0.88)
-    pen.fill(oval(0.0, 0.0, width, 1.0, jaw), skin * 0.92)
-    pen.fill(oval(0.0, -0.02, width - 0.08, 0.92, jaw), skin)
+        pen.fill(_oval(mirror * width, 0.0, 0.11, 0.2), skin * 0.88)
+    pen.fill(_oval(0.0, 0.0, width, 1.0, jaw), skin * 0.92)
+    pen.fill(_oval(0.0, -0.02, width - 0.08, 0.92, jaw), skin)
     if style != "bald":
         line = random.uniform(-0.75, -0.58)
         part = random.uniform(-0.6, 0.6)
-        cap = oval(0.0, -0.02, width + 0.05, 1.08)
+        cap = _oval(0.0, -0.02, width + 0.05, 1.08)
         crown = cap[cap[:, 1] < line + 0.2]
         pen.fill(np.vstack([crown, [[part, line - 0.12]]]), hair)
 
 
 def _draw_eye(
-    pen: Pen,
+    pen: _Pen,
     geometry: FaceGeometry,
     mirror: float,
     drop: float,
@@ -184,9 +182,9 @@ def _draw_eye(
     eye = np.vstack([upper, lower[::-1]])
     pen.fill(eye, [240.0, 238.0, 232.0])
     gaze = center + [random.normal(0.0, 0.012), -0.01]
-    pen.fill(oval(gaze[0], gaze[1], 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
+    pen.fill(_oval(gaze[0], gaze[1], 0.1, 0.1), hair * 0.5 + 25.0, inside=eye)
     pupil = 0.05 * np.exp(0.5 * geometry.pupil)
-    pen.fill(oval(gaze[0], gaze[1], pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
+    pen.fill(_oval(gaze[0], gaze[1], pupil, pupil), [8.0, 8.0, 8.0], inside=eye)
     pen.line(upper, skin * 0.3, 0.04)
     pen.line(lower, skin * 0.6, 0.02)
     height = drop - 0.36 - 0.13 * geometry.brow_height
@@ -200,7 +198,7 @@ def _draw_eye(
         pen.line(crease, skin * (1.0 - 0.5 * fade), 0.03)
 
 
-def _draw_nose(pen: Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
+def _draw_nose(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     wrinkle = max(geometry.nose_wrinkle, 0.0)
     tip = drop + 0.24 - 0.05 * wrinkle
     wing = 0.12 + 0.04 * wrinkle
@@ -222,7 +220,7 @@ def _draw_nose(pen: Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) 
         pen.line(fold * [mirror, 1.0], shade, 0.03)
 
 
-def _draw_mouth(pen: Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
+def _draw_mouth(pen: _Pen, geometry: FaceGeometry, drop: float, skin: np.ndarray) -> None:
     across = np.linspace(-1.0, 1.0, 25)
     arch = 1.0 - across**2
     width = 0.33 * np.exp(0.45 * geometry.mouth_width)

@@ -1,9 +1,9 @@
-"""The world of the drawn faces: latent points, the classes around them, and how they look.
+"""Draws latent points of faces, and maps them to label distributions and to a face's geometry.
 
 A face has a latent point (valence, arousal, attack, rejection). The first two are the plane that
-the method looks for neighbors in; the last two tell apart what lies close together there: anger
-attacks, fear flees, disgust rejects. Each class has a prototype. A face is a draw around one of
-them, and its true distribution is the softmax of the negative squared distances to all of them
+the method looks for neighbors in; the last two separate classes that are close together there:
+anger attacks, fear flees, disgust rejects. Each class has a prototype. A face is a draw around one
+of them, and its true distribution is the softmax of the negative squared distances to all of them
 (`true_distribution`): the posterior of the class at equal frequencies. The latent sets mouth,
 brows, eyes, nose and head (`face_geometry`).
 
@@ -30,7 +30,7 @@ SPREAD = 0.26  # standard deviation of a face around its prototype, per latent a
 
 
 def sample_latent(random: np.random.Generator) -> np.ndarray:
-    """A face's latent point, [4]: valence and arousal in [-1, 1], attack, rejection."""
+    """Draws a face's latent point, [4]: valence and arousal in [-1, 1], attack, rejection."""
     prototype = LATENT_PROTOTYPES[random.choice(len(LATENT_PROTOTYPES), p=FREQUENCIES)]
     latent = prototype + random.normal(0.0, SPREAD, 4)
     latent[:2] = np.clip(latent[:2], -1.0, 1.0)
@@ -38,7 +38,7 @@ def sample_latent(random: np.random.Generator) -> np.ndarray:
 
 
 def true_distribution(latent: np.ndarray) -> np.ndarray:
-    """Class distribution of a latent point.
+    """Returns the class distribution of a latent point.
 
       d_j = softmax_j(-||z - p_j||^2 / (2 SPREAD^2))
 
@@ -55,7 +55,7 @@ def true_distribution(latent: np.ndarray) -> np.ndarray:
 
 
 def face_geometry(latent: np.ndarray) -> FaceGeometry:
-    """How a face at a latent point, [4], looks; smooth in every axis."""
+    """Returns the geometry of a face at a latent point, [4]; smooth in every axis."""
     valence, arousal, attack, rejection = (float(value) for value in latent)
     pleasure, displeasure = _ramp(valence), _ramp(-valence)
     attacking, fleeing, rejecting = _ramp(attack), _ramp(-attack), _ramp(rejection)
@@ -75,5 +75,5 @@ def face_geometry(latent: np.ndarray) -> FaceGeometry:
 
 
 def _ramp(value: float) -> float:
-    """max(value, 0) with its corner rounded over about 0.1, and 0 at 0."""
+    """Returns max(value, 0) with its corner rounded over about 0.1, and 0 at 0."""
     return 0.1 * float(np.logaddexp(0.0, value / 0.1) - np.log(2.0))

@@ -1,4 +1,4 @@
-"""A face turned, scaled and cut out of its picture, so that eyes and mouth lie where all have them.
+"""Turns, scales and cuts out a face, so that its eyes and mouth lie where those of all faces do.
 
 With landmarks, by the similarity (rotation, one scale, shift) that brings them closest to a
 template, in least squares. Without, by a square around the box, upright as the picture is.
@@ -54,7 +54,7 @@ def aligned(image: np.ndarray, face: Face, size: int) -> np.ndarray:
 
 
 def similarity(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """The 2 x 3 matrix that takes pixels of the picture to pixels of the crop.
+    """Returns the 2 x 3 matrix from pixels of the picture to pixels of the crop.
 
     With points as complex numbers a similarity is w = a z + b, so least squares has a closed form:
     a = sum conj(z - mean z) (w - mean w) / sum |z - mean z|^2. (OpenCV's estimateAffinePartial2D
@@ -78,6 +78,7 @@ def similarity(landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    """Returns the 2 x 3 matrix that takes a square about the box to the crop, without turning."""
     x, y, width, height = box
     scale = size / (_SIDE * width)
     center = np.array([x + width * (0.5 + _RIGHT), y + height * 0.5 + width * _DOWN]) - 0.5
@@ -85,7 +86,7 @@ def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
 
 
 def _warped(image: np.ndarray, to_crop: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear; where the crop is smaller, at a multiple of its size and then averaged down."""
+    """Warps bilinearly; to a smaller crop at a multiple of its size, which is then averaged."""
     shrinking = 1 / math.hypot(*to_crop[:, 0])
     times = max(1, min(math.ceil(shrinking), _LARGEST // size))
     large = to_crop * float(times)

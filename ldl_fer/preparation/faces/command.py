@@ -37,7 +37,7 @@ from ldl_fer.preparation.faces import (
 )
 
 if TYPE_CHECKING:
-    from ldl_fer.preparation.faces import Alignment
+    from ldl_fer.preparation.faces.data_set import Alignment
 
 
 def run() -> None:
@@ -49,9 +49,9 @@ def _summary(done: "Alignment") -> str:
     pictures = done.table.drop_duplicates("subDirectory_filePath")
     counts = pictures["status"].value_counts()
     reasons = pictures["reason"].str.partition(":")[0].value_counts()
-    told = "".join(f", {count} {reason}" for reason, count in reasons.items() if reason)
+    left_out = "".join(f", {count} {reason}" for reason, count in reasons.items() if reason)
     lines = [
-        f"{done.images}: {counts.get('aligned', 0)} of {len(pictures)} pictures aligned{told}",
+        f"{done.images}: {counts.get('aligned', 0)} of {len(pictures)} pictures aligned{left_out}",
         f"  several faces  in {(pictures['faces'] > 1).sum()} pictures",
         f"  each picture   {done.table_file}",
     ]
@@ -61,7 +61,8 @@ def _summary(done: "Alignment") -> str:
 
 
 def main() -> None:
-    from ldl_fer.preparation.faces import FaceDetector, align_data_set
+    from ldl_fer.preparation.faces.data_set import align_data_set
+    from ldl_fer.preparation.faces.detector import FaceDetector
 
     given = flags.FLAGS
     detector = FaceDetector(given.detector, given.min_score, given.longest_side)

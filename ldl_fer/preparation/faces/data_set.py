@@ -1,10 +1,10 @@
-"""The faces of all pictures of a data set, cut out, and what happened to each picture.
+"""Cuts out the faces of all pictures of a data set, and tabulates the result for each picture.
 
   output_dir/images/...       the aligned faces, under the paths of their pictures; JPEG (quality
                               95) and PNG stay what they are, other formats get .png added
   output_dir/NAME_faces.csv   a row for each face, and for each picture that was left out
   output_dir/NAME.csv         the annotations NAME.csv without the rows of pictures left out
-  output_dir/faces.jsonl      what an interrupted run goes on from
+  output_dir/faces.jsonl      the journal, from which an interrupted run goes on
 
 Without annotations the table is output_dir/faces.csv.
 """
@@ -35,75 +35,20 @@ from ldl_fer.preparation.faces import (
 from ldl_fer.preparation.faces.detector import FaceDetector
 from ldl_fer.preparation.faces.picture import SKIPPED, PictureAligner, journaled
 
+IMAGES, JOURNAL = "images", "faces.jsonl"
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as in TEMPLATE
 _FACE_COLUMNS = ["x", "y", "width", "height", "score"]
 _FACE_COLUMNS += [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
 
 
-def read_table(annotations: str | Path) -> pd.DataFrame:
-    """An annotation CSV, every cell as the text that it is; valence and arousal may be missing.
-
-    Raises:
-      InputError: it cannot be read, has no rows or no paths, or a path is wrong.
-    """
-    try:
-        table = pd.read_csv(annotations, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{annotations} cannot be read as CSV: {error}. Correct it.") from error
-    if PATH not in table:
-        problem = f"column {PATH} is missing (there are: {', '.join(table)})"
-        raise AnnotationError(annotations, [(None, problem)])
-    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else None
-    problems = check_paths(table[PATH].tolist(), None, False, annotators)
-    problems += [(None, "has no rows")] if table.empty else []
-    if problems:
-        raise AnnotationError(annotations, problems, range(2, len(table) + 2))
-    return table
-
-
-def rewritten(table: pd.DataFrame, written: dict[str, str]) -> pd.DataFrame:
-    """The rows whose picture was written, with the new paths; without knn where a row is lost.
-
-    Args:
-      table: of `read_table`.
-      written: path of a picture -> that of its aligned face.
-    """
-    left = table[table[PATH].isin(list(written))]
-    left = left.assign(**{PATH: left[PATH].map(written)})
-    if len(left) < len(table):
-        left = left.drop(columns=NEIGHBORS, errors="ignore")  # The row numbers have moved.
-    return left
-
-
-def face_table(records: Sequence[dict]) -> pd.DataFrame:
-    """A row for each face, and for each picture without one, as `data_set.Alignment` has them.
-
-    Args:
-      records: of pictures, see `ldl_fer.preparation.faces.picture`.
-    """
-    rows = []
-    for record in records:
-        common = [record[PATH], record["status"], record["reason"], record["found"]]
-        for number in range(max(1, len(record["aligned"]))):
-            path = record["aligned"][number] if record["aligned"] else ""
-            face = record["faces"][number] if record["faces"] else []
-            rows.append([*common, path, *face, *[None] * (len(_FACE_COLUMNS) - len(face))])
-    return pd.DataFrame(
-        rows, columns=[PATH, "status", "reason", "faces", "aligned", *_FACE_COLUMNS]
-    )
-
-
-IMAGES, JOURNAL = "images", "faces.jsonl"
-
-
 @dataclass(frozen=True)
 class Alignment:
-    """What became of a data set.
+    """The result of aligning a data set.
 
     Attributes:
-      table: what NAME_faces.csv holds. Columns: subDirectory_filePath, the picture; status, one of
-        aligned, kept (whole, as no face was found), skipped; reason, why not aligned; faces, how
-        many were found in the picture; aligned, path of the result under `images`; x, y, width,
+      table: content of NAME_faces.csv. Columns: subDirectory_filePath, the picture; status, one of
+        aligned, kept (whole, as no face was found), skipped; reason, why it was not aligned; faces,
+        the number found in the picture; aligned, path of the result under `images`; x, y, width,
         height, score, left_eye_x, ... of the face, pixels of the picture, left and right as seen.
       table_file: that file.
       images: the folder of the aligned faces.
@@ -140,10 +85,10 @@ def align_data_set(
       annotations: a CSV with the column subDirectory_filePath; its other columns are carried as
         they are, but knn only where no row is lost. None: all pictures in the folder.
       size: height and width of the aligned faces, pixels.
-      which: of several faces the largest, the one nearest the picture's center, or all; all not
+      which: of several faces the largest, the one nearest the picture's center, or all; not all
         with annotations, since a label is one person's.
-      on_no_face: skip the picture, keep all of it (resized to the square, its aspect ratio is
-        lost), or fail at the first. Pictures that cannot be read are never kept.
+      on_no_face: skip the picture, keep the whole of it (resized to the square, its aspect ratio
+        is lost), or fail at the first. Pictures that cannot be read are never kept.
       workers: threads, each with a picture in memory; None: one per processor.
       progress: show a bar.
 
@@ -195,6 +140,59 @@ def align_data_set(
     return Alignment(report, report_file, images, copy)
 
 
+def read_table(annotations: str | Path) -> pd.DataFrame:
+    """Reads an annotation CSV, every cell as text; valence and arousal may be missing.
+
+    Raises:
+      InputError: it cannot be read, has no rows or no paths, or a path is wrong.
+    """
+    try:
+        table = pd.read_csv(annotations, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{annotations} cannot be read as CSV: {error}. Correct it.") from error
+    if PATH not in table:
+        problem = f"column {PATH} is missing (there are: {', '.join(table)})"
+        raise AnnotationError(annotations, [(None, problem)])
+    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else None
+    problems = check_paths(table[PATH].tolist(), None, False, annotators)
+    problems += [(None, "has no rows")] if table.empty else []
+    if problems:
+        raise AnnotationError(annotations, problems, range(2, len(table) + 2))
+    return table
+
+
+def rewritten(table: pd.DataFrame, written: dict[str, str]) -> pd.DataFrame:
+    """Returns the rows whose picture was written, with new paths; without knn if a row is lost.
+
+    Args:
+      table: of `read_table`.
+      written: path of a picture -> that of its aligned face.
+    """
+    left = table[table[PATH].isin(list(written))]
+    left = left.assign(**{PATH: left[PATH].map(written)})
+    if len(left) < len(table):
+        left = left.drop(columns=NEIGHBORS, errors="ignore")  # the row numbers have moved
+    return left
+
+
+def face_table(records: Sequence[dict]) -> pd.DataFrame:
+    """Makes a row for each face, and for each picture without one, see `Alignment.table`.
+
+    Args:
+      records: of pictures, see `picture`.
+    """
+    rows = []
+    for record in records:
+        common = [record[PATH], record["status"], record["reason"], record["found"]]
+        for number in range(max(1, len(record["aligned"]))):
+            path = record["aligned"][number] if record["aligned"] else ""
+            face = record["faces"][number] if record["faces"] else []
+            rows.append([*common, path, *face, *[None] * (len(_FACE_COLUMNS) - len(face))])
+    return pd.DataFrame(
+        rows, columns=[PATH, "status", "reason", "faces", "aligned", *_FACE_COLUMNS]
+    )
+
+
 def _check_settings(
     annotations: str | Path | None, size: int, which: str, on_no_face: str, workers: int | None
 ) -> None:
@@ -222,7 +220,7 @@ def _check_places(image_dir: Path, output_dir: Path, annotations: str | Path | N
 
 
 def _pictures(image_dir: Path, output_dir: Path) -> list[str]:
-    """Sorted paths, with /, of the pictures in a folder and below, but for those in output_dir."""
+    """Lists the pictures in a folder and below, sorted, with /, but for those in output_dir."""
     own, found = output_dir.resolve(), []
     for folder, folders, names in os.walk(image_dir):
         folders[:] = [name for name in folders if Path(folder, name).resolve() != own]

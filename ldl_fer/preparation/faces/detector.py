@@ -1,7 +1,7 @@
-"""Where faces are in a picture: by YuNet, or by the cascade that OpenCV brings along.
+"""Finds faces in a picture by YuNet, or by the cascade that OpenCV brings along.
 
-YuNet (Wu et al. 2023) also tells five landmarks of each face, finds faces that are turned or
-partly covered, and is faster. Its .onnx file is not part of this package: OpenCV's model zoo has
+YuNet (Wu et al. 2023) also gives five landmarks of each face, finds faces that are turned or partly
+covered, and is faster. Its .onnx file is not part of this package: OpenCV's model zoo has
 it, https://github.com/opencv/opencv_zoo, face_detection_yunet.
 
 YuNet looks at a picture in several sizes. In the largest its longest side is at most `longest_side`
@@ -47,7 +47,7 @@ class FaceDetector:
     """Finds faces; safe to be called from several threads at once.
 
     Attributes:
-      name: tells this detector and its settings from others.
+      name: identifies the detector and its settings.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FaceDetector:
             ) from error
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """The faces of a picture, the one with the largest box first.
+        """Finds the faces of a picture, the one with the largest box first.
 
         Args:
           image: RGB uint8 [H, W, 3], of any size.
@@ -103,13 +103,13 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def _yunet(self, image: np.ndarray) -> list[Face]:
-        """[x, y, w, h, five points, score] of every size of the picture, doubles left out."""
+        """Looks for faces in several sizes of the picture; leaves out doubles."""
         if not hasattr(self._of_thread, "yunet"):
             self._of_thread.yunet = cv2.FaceDetectorYN.create(
                 "onnx", np.frombuffer(self._content, np.uint8), np.empty(0, np.uint8), (32, 32)
             )
             self._of_thread.yunet.setScoreThreshold(self._min_score)
-        detector, rows = self._of_thread.yunet, []
+        detector, rows = self._of_thread.yunet, []  # a row: x, y, w, h, five points, score
         for side in _sides(max(image.shape[:2]), self._longest_side):
             seen, scale, border = _resized(image, side, _BORDER if side == _SMALLEST else 0)
             detector.setInputSize(seen.shape[1::-1])
@@ -154,7 +154,7 @@ def _read(model: str | Path) -> bytes:
 
 
 def _sides(longest: int, most: int) -> list[int]:
-    """Longest sides, pixels, in which YuNet looks at a picture whose own is `longest`."""
+    """Returns the longest sides, pixels, in which YuNet looks at a picture of `longest`."""
     sides = [_SMALLEST]
     side = min(longest, most)
     while side > _SMALLEST:
@@ -164,7 +164,7 @@ def _sides(longest: int, most: int) -> list[int]:
 
 
 def _resized(image: np.ndarray, side: int, border: int) -> tuple[np.ndarray, float, int]:
-    """The picture with its longest side made `side` and a black border; the scale; the border."""
+    """Makes the longest side `side`, with a black border; returns picture, scale and border."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     shape = max(1, round(width * scale)), max(1, round(height * scale))

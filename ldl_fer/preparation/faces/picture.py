@@ -1,12 +1,12 @@
-"""One picture of a data set: read, its faces found, cut out and written; and what happened, told.
+"""Aligns pictures of a data set: reads one, finds its faces, writes them, and records the result.
 
-A record is a dict, ready for JSON:
+A record is a dict, ready for JSON; a journal has one per line:
   subDirectory_filePath   the picture
   stamp    [bytes, time of the last change in ns] of its file
   status   aligned, kept (whole, as no face was found) or skipped
-  reason   why not aligned
+  reason   why it was not aligned
   found    number of faces in the picture
-  aligned  paths of what was written
+  aligned  paths of the files written
   faces    for each of these x, y, width, height, score and, from YuNet, ten numbers of landmarks
 """
 
@@ -35,7 +35,7 @@ _JPEG = (".jpg", ".jpeg")
 
 
 def chosen(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[Face]:
-    """Those of a picture's faces that are cut out.
+    """Chooses the faces of a picture that are cut out.
 
     Args:
       faces: largest first.
@@ -54,7 +54,7 @@ def chosen(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[Fa
 
 @dataclass(frozen=True)
 class PictureAligner:
-    """What is done to each picture; called with its path, from any thread, it tells its record.
+    """Aligns a picture, called with its path, from any thread, and returns its record.
 
     Attributes:
       image_dir: folder that the pictures' paths start from.
@@ -62,7 +62,7 @@ class PictureAligner:
       detector: finds the faces.
       size: height and width of an aligned face, pixels.
       which: one of `faces.WHICH`.
-      keep: write all of a picture without a face, resized to the square.
+      keep: write the whole of a picture without a face, resized to the square.
     """
 
     image_dir: Path
@@ -73,7 +73,7 @@ class PictureAligner:
     keep: bool = False
 
     def target(self, path: str, number: int = 0) -> str:
-        """Path of a picture's aligned face: its own, for JPEG and PNG; others get .png added.
+        """Returns the path of a picture's aligned face: its own; .png is added but to JPEG and PNG.
 
         Where all faces are cut out, the N-th of a/b.jpg, from 0, becomes a/b.faceN.jpg.
         """
@@ -96,7 +96,7 @@ class PictureAligner:
                 )
 
     def stamp(self, path: str) -> list[int]:
-        """The stamp of a record; empty where there is no file."""
+        """Returns the stamp of a record; empty where there is no file."""
         try:
             state = (self.image_dir / path).stat()
         except OSError:
@@ -110,7 +110,7 @@ class PictureAligner:
           path: under `image_dir`.
 
         Returns:
-          The record; what is wrong with the picture is in it.
+          The record; its reason says why a picture was not aligned.
 
         Raises:
           InputError: a face cannot be written.
@@ -155,12 +155,12 @@ class PictureAligner:
 
 
 def read_journal(journal: Path, settings: Mapping[str, Any]) -> dict[str, dict]:
-    """Records by path, the last of each; none if there is no file.
+    """Reads the last record of each path; none if there is no file.
 
     A line that a crash cut short is left out.
 
     Raises:
-      InputError: the journal is one of other settings.
+      InputError: the journal is of other settings.
     """
     if not journal.exists():
         return {}
@@ -188,15 +188,15 @@ def journaled(
     workers: int | None = None,
     progress: bool = True,
 ) -> Generator[dict, None, None]:
-    """Aligns pictures, in several threads, but for those that the journal says are done.
+    """Aligns pictures, in several threads, but for those that are done by the journal.
 
-    Done is a picture with a face that was written and is still there, and whose file is as it was.
+    A picture is done if it has a face, its aligned files are there, and its own file is unchanged.
 
     Args:
       aligner: does one picture.
       paths: of the pictures.
       journal: the file; made or added to.
-      settings: what the results depend on, JSON values.
+      settings: all that the results depend on, JSON values.
       workers: threads; None: one per processor.
       progress: show a bar.
 
@@ -219,7 +219,7 @@ def journaled(
 
     done = {path for path in paths if is_done(path)}
     for path in former.keys() & (set(paths) - done):
-        for target in former[path]["aligned"]:  # What a new result may no longer have.
+        for target in former[path]["aligned"]:  # the new result may lack these
             (aligner.images / target).unlink(missing_ok=True)
     lines = [{"settings": settings}, *former.values()]
     write_whole(journal, "".join(_line(line) for line in lines))

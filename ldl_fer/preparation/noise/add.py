@@ -27,7 +27,7 @@ def add_noise(
 
     Args:
       annotations: N rows, C classes.
-      kind: a name in `noise_kinds.KINDS`.
+      kind: a name in `kinds.KINDS`.
       rate: part of the rows, in [0, 1]; None for one_vote, and for confusion's own rate.
       seed: >= 0.
       pairs: for kind pair, class name -> name of the class it becomes; None: the next class.

@@ -49,7 +49,7 @@ from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file, told_values, write_whole
+from ldl_fer.files import same_file, values_without_home, write_whole
 from ldl_fer.preparation.noise.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -193,7 +193,9 @@ def main() -> None:
     report = noise_report(annotations, noisy)
     written = {"output": str(output), "output_sha256": sha256(output)}
     record = output.with_suffix(".json")
-    write_whole(record, json.dumps(told_values(read | written | made | report), indent=2) + "\n")
+    write_whole(
+        record, json.dumps(values_without_home(read | written | made | report), indent=2) + "\n"
+    )
     print(
         f"{output}: {report['changed']} of {report['rows']} labels changed "
         f"({report['rate_realized']:.2%}{asked}); the record is {record}"

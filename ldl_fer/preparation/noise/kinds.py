@@ -1,4 +1,4 @@
-"""Label noise: a pure function per kind, and `KINDS`, the registry of them.
+"""Makes labels wrong: a pure function for each kind of noise, and `KINDS`, their registry.
 
 | kind      | rows that change                                     | their new class              |
 |-----------|------------------------------------------------------|------------------------------|
@@ -53,8 +53,8 @@ def flip_pairs(
 
     Args:
       labels, rate, num_classes, seed: as `flip_symmetric`.
-      pairs: integers [C], what class c becomes; c itself for a class without a pair. None: c + 1
-        modulo C, so that M = N.
+      pairs: integers [C], the class that c becomes; c itself for a class without a pair. None:
+        c + 1 modulo C, so that M = N.
 
     Returns:
       Int32 [N]; exactly round(rate M) rows differ from `labels`.
@@ -273,7 +273,7 @@ def _draw_rows(
       weights: [N], >= 0; rows of weight 0 are not drawn.
       count: of rows.
       random: source of the draws.
-      what: names what rows of a weight above 0 have in common, for the message.
+      what: names, for the message, a property of the rows of a weight above 0.
 
     Returns:
       Row numbers, integers [count], none twice.

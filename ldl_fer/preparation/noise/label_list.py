@@ -1,4 +1,4 @@
-"""Labels from a list with a line `file label` per row, as SCN and EAC use, put into annotations."""
+"""Puts labels from a list into annotations: a line `file label` per row, as SCN and EAC use."""
 
 import posixpath
 from collections import defaultdict
@@ -14,7 +14,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.raf_db import LABEL_ORDER as RAF_DB_ORDER
 
 CLEAN_LABEL = "clean_expression"
-# `CLASS_NAMES` is AffectNet's order, too.
+# AffectNet's order is `CLASS_NAMES`, too.
 COMMON_ORDERS = {"that of this project and AffectNet": CLASS_NAMES, "RAF-DB's": RAF_DB_ORDER}
 
 
@@ -29,7 +29,7 @@ def read_label_list(
     """Reads lines `file label` and finds the row of each.
 
     Args:
-      path: the list; the label is what follows the last blank.
+      path: the list; the label follows the last blank of a line.
       annotations: N rows. A line's file is a row's path, else its basename, else its basename
         where both are without "_aligned", where only one row has it.
       num_labels, first_label: labels are integers in [first_label, first_label + num_labels).
@@ -40,7 +40,7 @@ def read_label_list(
       Int32 [N], label - first_label; -1 for rows without a line.
 
     Raises:
-      InputError: the list cannot be read, or anything in it is wrong; it tells all that is.
+      InputError: the list cannot be read, or anything in it is wrong; the error lists all of it.
     """
     try:
         text = Path(path).read_text("utf-8-sig")
@@ -102,11 +102,11 @@ def read_label_list(
 def apply_label_list(
     annotations: Annotations, positions: np.ndarray, label_order: Sequence[str]
 ) -> Annotations:
-    """The annotations with the labels of a list in `expression`; else as `relabeled`.
+    """Returns the annotations with the labels of a list, as `relabeled` does.
 
     Args:
       annotations: N rows.
-      positions: integers [N] as from `read_label_list`, in [-1, len(label_order)); -1 keeps the
+      positions: integers [N] of `read_label_list`, in [-1, len(label_order)); -1 keeps the
         row's label.
       label_order: names of the classes in the order of the list's numbers.
 
@@ -122,9 +122,10 @@ def apply_label_list(
 def order_warning(
     annotations: Annotations, positions: np.ndarray, label_order: Sequence[str]
 ) -> str | None:
-    """What is suspicious if a list changes more than half of the labels it has; else None.
+    """Returns a warning if a list changes more than half of the labels it has; else None.
 
-    Args: as `apply_label_list`; the text names one of `COMMON_ORDERS` if fewer labels change by it.
+    Arguments are those of `apply_label_list`. The warning names one of `COMMON_ORDERS` if fewer
+    labels change by it.
     """
     listed = np.flatnonzero(positions >= 0)
     classes = {name.lower() for name in annotations.class_names}
@@ -152,7 +153,9 @@ def order_warning(
 
 
 def relabeled(annotations: Annotations, labels: np.ndarray) -> Annotations:
-    """The annotations with other labels; those they had go to `clean_expression` if it is new.
+    """Returns the annotations with other labels; the former ones go to a new `clean_expression`.
+
+    A `clean_expression` that is already there is kept.
 
     Args:
       annotations: N rows.
@@ -166,12 +169,12 @@ def relabeled(annotations: Annotations, labels: np.ndarray) -> Annotations:
 
 
 def class_numbers(names: Sequence[str], class_names: Sequence[str], where: str) -> list[int]:
-    """The number of each class, letters in any case.
+    """Returns the number of each class, letters in any case.
 
     Args:
       names: of classes.
       class_names: C names, in the order of their numbers.
-      where: the names stand, for complaints.
+      where: place of the names, for messages.
 
     Raises:
       InputError: a name that is no class, or a class named twice.

@@ -109,7 +109,7 @@ def _histogram(figure):
     return dict(zip(texts, heights, strict=True)), axes.get_title()
 
 
-def test_figure_6_tells_flipped_labels_from_kept_ones(run):
+def test_figure_6_separates_flipped_labels_from_kept_ones(run):
     labels = pd.read_csv(run.samples)["expression"]
     flipped = np.arange(24) % 4 == 0
     clean = np.where(flipped, (labels + 1) % 7, labels)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.probabilities import live_probabilities
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
@@ -37,18 +39,11 @@ def _network(seed=5):
 
 
 def _pictures(count, seed=0):
-    """Plain colors under a little noise: the network tells them apart, as it would faces."""
+    """Plain colors under a little noise: the network distinguishes them, as it would faces."""
     random = np.random.default_rng(seed)
     colors = random.integers(0, 256, [count, 1, 1, 3])
     noise = random.integers(-20, 21, [count, SIZE, SIZE, 3])
     return np.clip(colors + noise, 0, 255).astype(np.uint8)
-
-
-def _live(network, images):
-    """softmax(z) = exp(z - max z) / sum exp(z - max z) of the logits."""
-    logits = network(images.astype(np.float32), training=False)[1].numpy().astype(np.float64)
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +69,8 @@ def test_tflite_in_float(trained, tmp_path):
     checks = write_export(TFLITE, trained, tmp_path / "tflite")
     images = _pictures(7, seed=1)
     found, place = _tflite_answers(tmp_path / "tflite", images)
-    expected = _live(trained.network, images)
-    assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are told apart
+    expected = live_probabilities(trained.network, images)
+    assert np.ptp(expected, axis=0).min() > 0.3  # the pictures are distinguished
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert place["dtype"] == np.uint8
     assert checks["real pictures"].images == 40
@@ -89,7 +84,7 @@ def test_tflite_in_8_bits(trained, tmp_path):
     images = _pictures(60, seed=1)  # not those that it was calibrated on
     found, place = _tflite_answers(tmp_path / "int8", images, alike=0.05)
     assert (place["dtype"], place["quantization"]) == (np.uint8, (1.0, 0))  # pixels as they are
-    difference = np.abs(found - _live(trained.network, images))
+    difference = np.abs(found - live_probabilities(trained.network, images))
     assert difference.mean() < 0.02
     assert difference.max() > 1e-4  # it is not the float network under another name
     assert checks["real pictures"].mean < 0.02
@@ -113,12 +108,14 @@ def test_onnx_holds_names_and_settings(trained, tmp_path):
     session = runtime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
     images = _pictures(7, seed=1)
     (found,) = session.run(["probabilities"], {"images": images})
-    np.testing.assert_allclose(found, _live(trained.network, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found, live_probabilities(trained.network, images), rtol=0, atol=1e-5
+    )
     (place,) = session.get_inputs()
     assert (place.type, place.shape) == ("tensor(uint8)", ["batch", SIZE, SIZE, 3])
-    told = session.get_modelmeta().custom_metadata_map
-    assert json.loads(told["class_names"]) == list(NAMES)
-    assert (told["image_size"], told["temperature"]) == ("12", "1.5")
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["class_names"]) == list(NAMES)
+    assert (metadata["image_size"], metadata["temperature"]) == ("12", "1.5")
 
 
 def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
@@ -172,3 +169,10 @@ def test_frozen_network_rearranged_computes_the_same():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     plain = _network()
     assert quantizable(plain) is plain
+
+
+def test_each_format_is_loaded_by_its_name_and_stands_in_the_help():
+    from ldl_fer.inference.export import FORMATS, command, load_format
+
+    assert [load_format(name).name for name in FORMATS] == list(FORMATS)
+    assert re.findall(r"^  (\w+) {3,}", command.__doc__, re.MULTILINE) == list(FORMATS)

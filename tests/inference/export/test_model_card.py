@@ -1,4 +1,4 @@
-"""Exports of a run: the card tells what is known, and nothing of the machine it was made on."""
+"""Exports of a run: the card says all that is known, and nothing of the machine that made it."""
 
 import json
 import shutil
@@ -12,7 +12,8 @@ import pytest
 from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.records import neighbors_of, write_records
+from ldl_fer.data.neighbors import neighbors_of
+from ldl_fer.data.record_writer import write_records
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export import export_formats
 from ldl_fer.inference.export.model_card import model_card, public_name
@@ -77,8 +78,8 @@ def test_an_export_has_its_card(run, faces):
 def test_data_settings_and_limits(run, faces):
     card = _card(run)
     counts = pd.read_csv(faces / "train.csv")["expression"].value_counts()
-    told = ", ".join(f"{name} {counts.get(j, 0)}" for j, name in enumerate(CLASS_NAMES))
-    assert f"- per class: {told}" in card
+    counted = ", ".join(f"{name} {counts.get(j, 0)}" for j, name in enumerate(CLASS_NAMES))
+    assert f"- per class: {counted}" in card
     assert "- training file: `train.csv`" in card
     fingerprint = read_annotations(faces / "train.csv").fingerprint()
     assert f"- 12 rows, SHA-256 of the table `{fingerprint}`" in card
@@ -133,9 +134,9 @@ def test_unknown_formats_are_named_before_anything_is_done(tmp_path):
 
 def test_representative_pictures_are_the_same_from_everywhere(run, faces, tmp_path):
     data = run.config().data
-    by_csv, told = representative_pictures(data, count=5, progress=False)
+    by_csv, source = representative_pictures(data, count=5, progress=False)
     assert by_csv.shape == (5, 32, 32, 3)
-    assert told == "5 of the 12 pictures named by the training file"
+    assert source == "5 of the 12 pictures named by the training file"
     annotations = read_annotations(faces / "train.csv")
     neighbors, shards = neighbors_of(annotations, 2), tmp_path / "shards"
     write_records(annotations, faces / "images", shards, image_size=32, neighbors=neighbors)
@@ -146,7 +147,7 @@ def test_representative_pictures_are_the_same_from_everywhere(run, faces, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "public"),
     [
         ("data/train.csv", "data/train.csv"),
         ("/home/ada/train.csv", "train.csv"),
@@ -157,5 +158,5 @@ def test_representative_pictures_are_the_same_from_everywhere(run, faces, tmp_pa
         ("", ""),
     ],
 )
-def test_public_names(path, told):
-    assert public_name(path) == told
+def test_public_names(path, public):
+    assert public_name(path) == public

@@ -1,4 +1,4 @@
-"""What is drawn can be measured: boxes where faces are, bars as long as probabilities."""
+"""Drawings can be measured: boxes where faces are, bars as long as probabilities."""
 
 import numpy as np
 import pytest

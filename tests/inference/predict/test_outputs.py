@@ -1,4 +1,4 @@
-"""What is written can be read back, and is there whole or not at all."""
+"""Outputs can be read back, and are there whole or not at all."""
 
 import json
 

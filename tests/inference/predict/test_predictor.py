@@ -1,4 +1,4 @@
-"""Pictures and crops become distributions and verdicts; what cannot be read is told."""
+"""Pictures and crops become distributions and verdicts; unreadable ones are named."""
 
 import re
 import subprocess
@@ -45,16 +45,16 @@ def test_a_picture_that_is_none_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "told"), [("config.json", "--run_dir={}$"), ("saved_model.pb", "export again$")]
+    ("file", "advice"), [("config.json", "--run_dir={}$"), ("saved_model.pb", "export again$")]
 )
-def test_note_on_temperature_names_the_run(tmp_path, monkeypatch, file, told):
+def test_note_on_temperature_names_the_run(tmp_path, monkeypatch, file, advice):
     (tmp_path / file).touch()
     monkeypatch.setattr(
         "ldl_fer.inference.predict.predictor.load_model", lambda folder: color_model()
     )
     (note,) = Predictor(tmp_path, faces="whole").notes
     assert f"fitted for {tmp_path}, " in note
-    assert re.search(told.format(re.escape(str(tmp_path))), note)
+    assert re.search(advice.format(re.escape(str(tmp_path))), note)
 
 
 def test_temperature_and_verdict():
@@ -125,7 +125,7 @@ def test_unreadable_is_an_answer(tmp_path):
     assert answers[2].error == "No such file or directory" and not answers[1].error
 
 
-def test_what_opencv_refuses_is_told_in_a_sentence(tmp_path):
+def test_a_refusal_of_opencv_becomes_a_sentence(tmp_path):
     """As a detector's network does of pictures that it has no memory for."""
 
     class Overtaxed:
@@ -174,7 +174,7 @@ def test_valence_and_arousal_see_their_own_crops():
         ({"affect": "none.onnx"}, "none.onnx"),
     ],
 )
-def test_mistakes_are_told(settings, match):
+def test_mistakes_are_named(settings, match):
     with pytest.raises(InputError, match=match):
         Predictor(color_model(), **settings)
 

@@ -55,7 +55,7 @@ def test_every_nth_frame_with_its_time(tmp_path, ending):
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "pipe.mp4"])
-def test_a_pipe_is_told_and_does_not_make_it_wait(tmp_path, name):
+def test_a_pipe_is_named_and_does_not_make_it_wait(tmp_path, name):
     os.mkfifo(tmp_path / name)
     sources = find_sources([tmp_path / name])
     assert count_frames(sources) == 1

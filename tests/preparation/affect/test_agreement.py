@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from ldl_fer.preparation.affect.agreement import (
-    Concordance,
     agreement,
     agreement_table,
     concordance,
-    concordance_loss,
     pearson,
     rmse,
     worse_than_constant,
@@ -38,7 +35,7 @@ def test_a_constant_prediction_concords_with_nothing_and_has_no_correlation():
     assert "undefined" in agreement_table(found)
 
 
-def test_valence_and_arousal_are_told_apart():
+def test_valence_and_arousal_are_measured_apart():
     given = np.random.default_rng(0).uniform(-1, 1, [40, 2])
     predicted = np.stack([given[:, 0], given[:, 1] + 0.5], axis=1)
     found = agreement(given, predicted, resamples=50)
@@ -48,7 +45,7 @@ def test_valence_and_arousal_are_told_apart():
     assert found["rows"] == 40
 
 
-def test_what_does_worse_than_the_mean_of_the_given_values_is_told():
+def test_predictions_worse_than_the_mean_are_named():
     given = np.array([[0.3, 0.1], [-0.3, -0.1]] * 10)  # standard deviations 0.3 and 0.1
     found = agreement(given, np.full_like(given, [0.05, 0.2]), resamples=20)
     assert found["standard_deviation"] == pytest.approx(
@@ -90,41 +87,3 @@ def test_other_shapes_are_refused(shape):
         agreement(np.zeros(shape), np.zeros(shape))
     with pytest.raises(ValueError, match="not finite"):
         agreement(np.full([4, 2], np.nan), np.zeros([4, 2]))
-
-
-def made_up(count, seed=0):
-    return np.random.default_rng(seed).uniform(-1, 1, [2, count, 2]).astype(np.float32)
-
-
-def test_loss_is_one_minus_the_mean_ccc():
-    x, y = made_up(20)
-    wanted = 1 - concordance(x, y, axis=0).mean()
-    assert float(concordance_loss(x, y)) == pytest.approx(wanted, abs=1e-5)
-    assert float(concordance_loss(x, x)) == pytest.approx(0, abs=1e-5)
-    assert float(concordance_loss(x - x.mean(0), x.mean(0) - x)) == pytest.approx(2, abs=1e-5)
-
-
-def test_the_gradient_leads_to_agreement_and_a_single_sample_has_none():
-    x, y = made_up(20)
-    variable = tf.Variable(y)
-    for _ in range(200):
-        with tf.GradientTape() as tape:
-            loss = concordance_loss(x, variable)
-        variable.assign_sub(2.0 * tape.gradient(loss, variable))
-    assert float(loss) < 0.02
-    single = tf.Variable(y[:1])
-    with tf.GradientTape() as tape:
-        loss = concordance_loss(x[:1], single)
-    assert float(loss) == 1.0
-    np.testing.assert_array_equal(tape.gradient(loss, single), 0)
-
-
-def test_the_metric_is_exact_over_batches_and_forgets():
-    x, y = made_up(50)
-    metric = Concordance()
-    metric.update_state(y, x)
-    metric.reset_state()
-    for start in range(0, 50, 16):
-        metric.update_state(x[start : start + 16], y[start : start + 16])
-    wanted = concordance(x.astype(float), y.astype(float), axis=0).mean()
-    assert float(metric.result()) == pytest.approx(wanted, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Pictures go through a model in their order, and what is suspicious about the values is said."""
+"""Pictures go through a model in their order, and suspicious values are warned of."""
 
 import cv2
 import numpy as np
@@ -87,7 +87,7 @@ def test_warnings_and_their_absence():
     assert lines[1].split() == ["Neutral", "0"]
 
 
-def test_more_than_a_twentieth_of_saturated_rows_is_told():
+def test_more_than_a_twentieth_of_saturated_rows_is_warned_of():
     values = np.random.default_rng(0).uniform(-0.9, 0.9, [40, 2])
     values[0, 0], values[1, 1], values[2] = -0.995, 1.0, [1.2, np.nan]
     assert np.flatnonzero(saturated(values)).tolist() == [0, 1]  # 1.2 is another mistake
@@ -96,5 +96,5 @@ def test_more_than_a_twentieth_of_saturated_rows_is_told():
     partial, rows = PartialAnnotations(texts), np.arange(40)
     assert warnings_of(partial, rows, values) == []  # 2 of 40 are 5 %, no more
     values[3, 1] = -1.0
-    (told,) = warnings_of(partial, rows, values)
-    assert told.startswith("the model saturates: 8% of the rows")  # 3 of 40
+    (warning,) = warnings_of(partial, rows, values)
+    assert warning.startswith("the model saturates: 8% of the rows")  # 3 of 40

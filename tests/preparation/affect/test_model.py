@@ -114,7 +114,7 @@ def test_answers_that_are_no_numbers_are_refused(onnx, tmp_path):
         load_affect_model(path, ModelSpec(columns=(1, 2), **SCALED)).outputs(faces(2)[0])
 
 
-def test_a_wrong_layout_of_a_model_of_any_size_is_told(onnx, tmp_path):
+def test_a_wrong_layout_of_a_model_of_any_size_is_named(onnx, tmp_path):
     """The file's axes have no sizes: only the runtime finds out."""
     path = onnx_model(onnx, tmp_path / "m.onnx", size="S", channels="C")
     spec = {"image_size": 8, "columns": (1, 2), **SCALED}
@@ -126,7 +126,7 @@ def test_a_wrong_layout_of_a_model_of_any_size_is_told(onnx, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
-def test_what_tensorflow_says_of_wrong_images_is_told(kind, tmp_path):
+def test_the_runtimes_complaint_about_images_is_passed_on(kind, tmp_path):
     images = tf.keras.Input([None, None, None])
     means = tf.keras.layers.Reshape([3])(tf.keras.layers.GlobalAveragePooling2D()(images))
     kernel = tf.keras.initializers.Constant(WEIGHTS[:, 1:].tolist())
@@ -159,9 +159,6 @@ def test_an_output_whose_first_axis_is_not_the_batch_is_refused(tmp_path):
     assert model.outputs(images[:1]).shape == (1, 2)
 
 
-SCALED_AFFECT_MODEL_FILES = {"scale": (1 / 255,)}
-
-
 def test_the_hash_of_a_folder_is_that_of_its_graph_and_variables(tmp_path):
     model = keras_model(tf)
     model.save(tmp_path / "m")
@@ -173,11 +170,11 @@ def test_the_hash_of_a_folder_is_that_of_its_graph_and_variables(tmp_path):
     assert sha256(tmp_path / "m") != before
 
 
-def test_files_that_are_none(tmp_path):
+def test_other_files_are_refused(tmp_path):
     for name, content in (("a.onnx", b"no"), ("a.h5", b"no"), ("a.txt", b"no")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=name):
-            load_affect_model(tmp_path / name, ModelSpec(**SCALED_AFFECT_MODEL_FILES))
+            load_affect_model(tmp_path / name, ModelSpec(**SCALED))
     with pytest.raises(InputError, match="does not exist"):
         load_affect_model(tmp_path / "b.onnx")
 
@@ -186,7 +183,10 @@ def test_files_that_are_none(tmp_path):
     ("files", "kind"),
     [
         (("config.json", "best.weights.h5", "best.json"), "a run of ldl-fer train"),
-        (("config.json", "best.weights.h5", "saved_model/assets.extra/labels.txt"), "a run of t"),
+        (
+            ("config.json", "best.weights.h5", "saved_model/assets.extra/labels.txt"),
+            "a run of ldl-fer train",
+        ),
         (("saved_model.pb", "assets.extra/labels.txt"), "an exported classifier"),
     ],
 )
@@ -201,7 +201,7 @@ def test_classifiers_of_this_package_are_refused(files, kind, tmp_path):
         load_affect_model(tmp_path)
 
 
-def test_what_a_regressor_left_is_not_taken_for_a_classifier(tmp_path):
+def test_an_unfinished_regressor_is_not_taken_for_a_classifier(tmp_path):
     for name in ("config.json", "best.weights.h5"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "best.json").write_text('{"epoch": 1, "validation_ccc": 0.5}')
@@ -214,4 +214,4 @@ def test_a_keras_file_with_code_is_refused(tmp_path):
     output = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, [1, 2])[:, :2])(images)
     tf.keras.Model(images, output).save(tmp_path / "m.h5")
     with pytest.raises(InputError, match="Lambda .* holds code"):
-        load_affect_model(tmp_path / "m.h5", ModelSpec(**SCALED_AFFECT_MODEL_FILES))
+        load_affect_model(tmp_path / "m.h5", ModelSpec(**SCALED))

@@ -1,4 +1,4 @@
-"""What flags and JSON say of a model: the formula of scaling, fractions, and mistakes named."""
+"""Specs from flags and JSON: the formula of scaling, fractions, and mistakes named."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_pixels_are_scaled_shifted_and_divided_in_the_order_of_the_channels():
     np.testing.assert_allclose(shifted.normalized(pixel)[0, 0, 0], [-0.6, -0.2, 1.0], atol=1e-6)
 
 
-def test_nothing_said_of_scaling_is_known_as_such():
+def test_whether_scaling_is_given_is_known():
     assert not make_spec({"image_size": 48}, "x").scaling_known
     assert make_spec({"scale": 1}, "x").scaling_known
 

@@ -43,8 +43,8 @@ def config_of(drawn, run_dir, **settings):
     return made.replace(**settings)
 
 
-def said_of_test_faces(run_dir, csv, images):
-    """What the saved model says of them, and what the CSV has."""
+def predicted_and_given(run_dir, csv, images):
+    """Returns the saved model's values, and the given ones of the CSV."""
     annotations = read_annotations(csv)
     paths = [images / path for path in annotations.paths]
     values = predict_pictures(load_affect_model(run_dir), paths, range(len(paths)), progress=False)
@@ -65,17 +65,17 @@ def test_training_and_what_it_leaves(drawn, tmp_path):
     found = train_regressor(config_of(drawn, run), *test, progress=False)
     log = pd.read_csv(run / "log.csv")
     assert log["loss"].iloc[-1] < 0.8 * log["loss"].iloc[0]  # it learns
-    told = json.loads((run / "metrics.json").read_text())
-    assert told["best"]["epoch"] == log["val_ccc"].argmax() + 1
-    assert told["best"]["validation_ccc"] == pytest.approx(log["val_ccc"].max(), abs=1e-6)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["best"]["epoch"] == log["val_ccc"].argmax() + 1
+    assert metrics["best"]["validation_ccc"] == pytest.approx(log["val_ccc"].max(), abs=1e-6)
     ccc = found["validation"]["ccc"]["mean"]["value"]
     assert ccc == pytest.approx(log["val_ccc"].max(), abs=1e-4)  # of the best epoch's network
     assert found["validation"]["rows"] == 16 and found["test"]["rows"] == 40  # a tenth of 160
-    values, given = said_of_test_faces(run, drawn / "test.csv", drawn / "images")
+    values, given = predicted_and_given(run, drawn / "test.csv", drawn / "images")
     assert np.abs(values).max() <= 1.0
     again = agreement(given, values)["rmse"]["mean"]["value"]
     assert again == pytest.approx(found["test"]["rmse"]["mean"]["value"], abs=1e-5)
-    assert told["test"]["standard_deviation"]["valence"] == pytest.approx(given[:, 0].std())
+    assert metrics["test"]["standard_deviation"]["valence"] == pytest.approx(given[:, 0].std())
     assert_bytes_are_answered_as_pixels_are(run, next((drawn / "images").rglob("*.png")))
     with pytest.raises(InputError, match="already holds a run"):
         train_regressor(config_of(drawn, run), progress=False)
@@ -118,6 +118,6 @@ def test_a_frozen_backbone_is_saved_with_its_head(tmp_path):
     faces = make_frozen_faces(tmp_path)
     run, csv, images = tmp_path / "run", tmp_path / "drawn/test.csv", tmp_path / "drawn/images"
     found = train_regressor(faces.config(run, epochs=2), str(csv), str(images), progress=False)
-    values, given = said_of_test_faces(run, csv, images)
+    values, given = predicted_and_given(run, csv, images)
     again = agreement(given, values)["rmse"]["mean"]["value"]
     assert again == pytest.approx(found["test"]["rmse"]["mean"]["value"], abs=1e-4)

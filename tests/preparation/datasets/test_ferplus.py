@@ -1,15 +1,12 @@
-"""FER2013 and FER+: votes to labels, files joined by row or by image name, pictures written."""
+"""FER+ on made-up copies: files joined by row or by image name, pictures written."""
 
 import cv2
 import numpy as np
-import pytest
-from helpers.data_set_copies import fer2013, ferplus, picture
+from helpers.data_set_copies import complaint, fer2013, ferplus, picture
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets import READERS
-from ldl_fer.preparation.datasets.vote_rules import winners
 
 # Order of the votes: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt,
 # unknown, NF.
@@ -28,40 +25,7 @@ def one_each(root):
     return fer2013(root, [(n % 7, 10 * n, usage) for n, usage in enumerate(usages)])
 
 
-def complaint(name, root, **arguments):
-    with pytest.raises(InputError) as caught:
-        READERS[name].read(root, **arguments)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "votes, majority, plurality, six",
-    [
-        ([6, 4, 0, 0], 0, 0, 0),
-        ([5, 3, 1, 1], 0, 0, -1),  # single votes aside, 5 of 8 is more than half
-        ([5, 5, 0, 0], -1, -1, -1),  # a tie
-        ([4, 3, 2, 1], -1, 0, -1),  # 4 of 9 is not more than half
-        ([4, 2, 2, 1], -1, 0, -1),  # 4 of 8 is just half
-        ([1, 1, 1, 0], -1, -1, -1),
-        ([1, 0, 0, 0], -1, 0, -1),  # a single vote counts in plurality alone
-        ([0, 0, 0, 9], 3, 3, 3),
-        ([0, 0, 0, 0], -1, -1, -1),
-    ],
-)
-def test_rules(votes, majority, plurality, six):
-    votes = np.array([votes])
-    assert winners(votes, "majority").tolist() == [majority]
-    assert winners(votes, "plurality").tolist() == [plurality]
-    assert winners(votes, "votes", 6).tolist() == [six]
-
-
-@pytest.mark.parametrize("rule", [("best", None), ("votes", None), ("votes", 0), ("majority", 3)])
-def test_wrong_rules_are_refused(rule):
-    with pytest.raises(InputError, match="--rule"):
-        winners(np.ones([1, 2]), *rule)
-
-
-def test_ferplus_order_and_pictures_joined_by_row(tmp_path):
+def test_order_and_pictures_joined_by_row(tmp_path):
     data_set = READERS["ferplus"].read(one_each(tmp_path))
     train = data_set.splits["train"]
     # The eighth is contempt; rows 8 and 9 are unknown and nameless, so val and test are empty.
@@ -94,7 +58,7 @@ def test_contempt_can_be_a_class(tmp_path):
     assert train.votes.shape == (8, 8) and train.votes[7, 7] == 10
 
 
-def test_ferplus_folders_are_joined_by_image_name(tmp_path):
+def test_folders_are_joined_by_image_name(tmp_path):
     rows = [("Training", "fer0000005.png", all_for(1)), ("PrivateTest", "b.png", all_for(4))]
     ferplus(tmp_path, rows)
     picture(tmp_path / "images/FER2013Train/fer0000005.png")
@@ -121,7 +85,7 @@ def test_files_that_do_not_belong_together(tmp_path):
     assert "neither fer2013.csv nor FER2013Train" in complaint("ferplus", tmp_path)
 
 
-def test_wrong_cells_are_told_by_line(tmp_path):
+def test_wrong_cells_are_named_by_line(tmp_path):
     rows = [("Training", "a.png", all_for(0)), ("Train", "b.png", [*all_for(0)[:9], -1])]
     text = complaint("ferplus", ferplus(tmp_path, rows))
     assert "line 3: Usage is 'Train'" in text and "line 3: NF is '-1', not a number of" in text
@@ -131,21 +95,3 @@ def test_wrong_cells_are_told_by_line(tmp_path):
     assert "line 3: emotion is '7', none of 0 to 6" in text
     assert "line 3: Usage is 'Test'" in text
     assert "line 3: pixels are not 2304 numbers from 0 to 255" in text
-
-
-def test_fer2013_counts_from_anger(tmp_path):
-    usages = ["Training"] * 5 + ["PublicTest", "PrivateTest"]
-    fer2013(tmp_path, [(n, n, usage) for n, usage in enumerate(usages)])
-    data_set = READERS["fer2013"].read(tmp_path)
-    names = {
-        split: [CLASS_NAMES[label] for label in annotations.labels]
-        for split, annotations in data_set.splits.items()
-    }
-    assert names == {
-        "train": ["Anger", "Disgust", "Fear", "Happy", "Sad"],
-        "val": ["Surprise"],
-        "test": ["Neutral"],
-    }
-    assert data_set.splits["test"].paths == ["test/0000006.png"]
-    assert data_set.picture("test/0000006.png")[1:4] == b"PNG"
-    assert list(READERS["fer2013"].read(tmp_path, splits=["val"]).splits) == ["val"]

@@ -20,7 +20,7 @@ def levels(findings):
 
 
 @pytest.mark.parametrize(
-    ("counts", "name", "level", "told"),
+    ("counts", "name", "level", "text"),
     [
         ([30] * 7, "train", FINE, "210 rows"),
         ([30] * 6 + [0], "train", MISTAKE, "no row of Anger"),
@@ -30,9 +30,9 @@ def levels(findings):
         ([630] + [30] * 6, "test", FINE, "810 rows"),
     ],
 )
-def test_classes(counts, name, level, told):
+def test_absent_rare_and_unequal_classes(counts, name, level, text):
     (finding,) = check_classes([of_counts(counts, name)])
-    assert finding.level == level and told in finding.text
+    assert finding.level == level and text in finding.text
     assert finding.values["counts"] == counts
 
 
@@ -42,7 +42,7 @@ def test_published_counts_are_recognized():
     assert levels(findings) == [FINE, FINE] and "RAF-DB" in findings[0].text
 
 
-def test_a_missing_row_is_told_where_the_data_set_is_named():
+def test_a_missing_row_is_reported_where_the_data_set_is_named():
     counts = np.array(RAF_DB["train"]) - [0, 1, 0, 0, 0, 0, 0]
     split = of_counts(counts)
     (finding,) = check_published([split], "raf_db")

@@ -74,7 +74,7 @@ def test_a_picture_in_train_and_test_is_a_mistake(tmp_path):
     (row,) = finding.rows
     assert (row.split, row.row) == ("train", 1)
     assert "test row 1 (test/1.png, Surprise)" in row.note
-    assert near.level == FINE  # and is not told a second time as a near duplicate
+    assert near.level == FINE  # and not reported a second time as a near duplicate
 
 
 def test_a_picture_three_times_in_train_and_once_in_test(tmp_path):

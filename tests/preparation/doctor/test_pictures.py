@@ -26,14 +26,14 @@ def test_a_file_is_one_picture_whatever_its_path(looked):
     assert looked.row.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
-def test_broken_pictures_are_told(looked):
+def test_broken_pictures_have_a_reason(looked):
     assert looked.readable.tolist() == [True] * 4 + [False] * 4
     assert looked.problems[:4] == [""] * 4
-    told = ("cut short", "empty", "not a picture", "No such file")
-    assert all(words in text for words, text in zip(told, looked.problems[4:], strict=True))
+    reasons = ("cut short", "empty", "not a picture", "No such file")
+    assert all(words in text for words, text in zip(reasons, looked.problems[4:], strict=True))
 
 
-def test_what_is_kept_of_a_picture(looked):
+def test_size_contrast_digest_and_signature_are_kept(looked):
     assert looked.sizes[:4].tolist() == [[40, 40], [41, 41], [42, 42], [40, 40]]
     gray = (blurred(0, 40).astype(float) @ [0.114, 0.587, 0.299]).round()  # OpenCV: B, G, R
     assert looked.contrast[0] == pytest.approx(gray.std(), abs=0.05)
@@ -53,9 +53,6 @@ def test_faces_are_counted_where_there_is_a_detector(tmp_path):
     name = picture_file(tmp_path, "a.png", blurred(0))
     split = made_up_split([0, 0], paths=[name, "none.png"], folder=tmp_path)
     assert look_at([split], TwoFaces(), progress=False).faces.tolist() == [2, UNKNOWN]
-
-
-# --- Signatures --------------------------------------------------------------------------------
 
 
 def gray(seed=0, side=48):

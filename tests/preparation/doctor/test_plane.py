@@ -22,15 +22,15 @@ def test_absent_values_are_a_mistake_with_rows():
     assert finding.level == MISTAKE and [row.row for row in finding.rows] == [3, 8]
 
 
-@pytest.mark.parametrize(("value", "told"), [(np.nan, "no row has"), (0.0, "are the same")])
-def test_values_that_are_none(value, told):
+@pytest.mark.parametrize(("value", "text"), [(np.nan, "no row has"), (0.0, "are the same")])
+def test_absent_or_constant_values_are_a_mistake(value, text):
     split = made_up_split(LABELS, np.full([len(LABELS), 2], value))
     finding = of_check(check_plane([split]), "valence-arousal")[0]
-    assert finding.level == MISTAKE and told in finding.text and not finding.rows
+    assert finding.level == MISTAKE and text in finding.text and not finding.rows
 
 
 @pytest.mark.parametrize("name", ["val", "test"])
-def test_what_is_not_trained_on_needs_none(name):
+def test_only_the_training_set_needs_values(name):
     split = made_up_split(LABELS, np.full([len(LABELS), 2], np.nan), name=name)
     (finding,) = check_plane([split])
     assert finding.level == FINE and f"{name}: 420 of 420 rows have none" in finding.text

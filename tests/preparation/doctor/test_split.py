@@ -9,7 +9,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.preparation.doctor.split import read_split
 
 
-def test_broken_cells_are_told_and_the_rest_is_read(tmp_path):
+def test_broken_cells_are_listed_and_the_rest_is_read(tmp_path):
     rows = (*GOOD, "d.png,7,0.5,0.5", "e.png,1,2.5,0", "f.png,1,0", "../g.png,2,0,0")
     path = csv_file(tmp_path, *rows)
     split = read_split("train", path, tmp_path)
@@ -34,14 +34,14 @@ def test_valence_and_arousal_may_be_missing_as_columns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "rows", "told"),
+    ("header", "rows", "text"),
     [
         ("subDirectory_filePath,valence,arousal", ("a.png,0,0",), "expression is missing"),
         ("subDirectory_filePath,expression,valence,arousal", (), "has no rows"),
     ],
 )
-def test_what_is_no_annotation_csv_is_refused(tmp_path, header, rows, told):
-    with pytest.raises(AnnotationError, match=told):
+def test_other_files_than_annotation_csvs_are_refused(tmp_path, header, rows, text):
+    with pytest.raises(AnnotationError, match=text):
         read_split("train", csv_file(tmp_path, *rows, header=header), tmp_path)
 
 

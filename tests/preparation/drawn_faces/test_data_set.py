@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -13,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.drawn_faces import command
+from ldl_fer.preparation.drawn_faces import data_set
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.preparation.drawn_faces.latents import sample_latent
 
@@ -78,11 +76,11 @@ def test_shares_are_those_the_set_was_made_for(drawn):
 def test_published_valence_and_arousal_err_like_an_annotator():
     errors = []
     for index in range(75):
-        _, row = command._face(0, "train", index, 16)
+        _, row = data_set._face(0, "train", index, 16)
         latent = sample_latent(generator([0, 0, index]))
         errors.append([row["valence"] - latent[0], row["arousal"] - latent[1]])
     # standard deviation ANNOTATOR_ERROR within four standard errors, sigma / sqrt(2 n), n = 150
-    error = command.ANNOTATOR_ERROR
+    error = data_set.ANNOTATOR_ERROR
     assert np.std(errors) == pytest.approx(error, abs=4 * error / np.sqrt(300))
 
 
@@ -120,20 +118,20 @@ def test_a_whole_set_is_left_alone(tmp_path, monkeypatch):
     folder = tmp_path / "faces"
     draw_faces(folder, train=2, test=1, size=16, progress=False)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    monkeypatch.setattr(command, "_face", lambda *_: pytest.fail("drew again"))
+    monkeypatch.setattr(data_set, "_face", lambda *_: pytest.fail("drew again"))
     draw_faces(folder, train=2, test=1, size=16, progress=False)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
-    whole = command._face
+    whole = data_set._face
 
     def interrupted(seed, split, index, size):
         if split == "test":
             raise KeyboardInterrupt
         return whole(seed, split, index, size)
 
-    monkeypatch.setattr(command, "_face", interrupted)
+    monkeypatch.setattr(data_set, "_face", interrupted)
     with pytest.raises(KeyboardInterrupt):
         draw_faces(tmp_path / "faces", train=2, test=1, size=16, progress=False)
     assert list(tmp_path.iterdir()) == []
@@ -141,14 +139,14 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
 
 def test_the_process_that_comes_second_keeps_the_first_ones_set(small, tmp_path, monkeypatch):
     folder = tmp_path / "faces"
-    whole = command._face
+    whole = data_set._face
 
     def overtaken(*arguments):
         if not folder.exists():
             shutil.copytree(small, folder)
         return whole(*arguments)
 
-    monkeypatch.setattr(command, "_face", overtaken)
+    monkeypatch.setattr(data_set, "_face", overtaken)
     draw_faces(folder, train=5, test=3, size=48, seed=0, progress=False)
     assert files(folder) == files(small)
     assert list(tmp_path.iterdir()) == [folder]
@@ -184,21 +182,3 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(InputError, match=f"{name} is {value}; give at least {value + 1}"):
         draw_faces(tmp_path / "faces", **wrong, progress=False)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_command(tmp_path):
-    def run(*more):
-        return subprocess.run(
-            [sys.executable, "-m", "ldl_fer", "drawn_faces", f"--output_dir={tmp_path / 'faces'}",
-             "--test=2", "--size=16", "--seed=5", *more],
-            capture_output=True, text=True,
-        )  # fmt: skip
-
-    done = run("--train=3")
-    assert done.returncode == 0, done.stderr
-    assert "3 training and 2 test faces" in done.stdout
-    assert len(pd.read_csv(tmp_path / "faces" / "train.csv")) == 3
-    refused = run("--train=4")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: ")
-    assert "Traceback" not in refused.stderr

@@ -1,4 +1,4 @@
-"""The world of the drawn faces: where they lie, what they are, how the latent shows in a face."""
+"""Latent points: their places, label distributions, and the geometry of a face."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_a_face_at_rest_has_geometry_zero():
     assert -0.2 < rest.mouth_opening < 0.0  # closed
 
 
-def test_expressions_are_told_apart_by_the_textbook_signs():
+def test_expressions_differ_by_the_textbook_signs():
     faces = {
         name: face_geometry(latent)
         for name, latent in zip(CLASS_NAMES, LATENT_PROTOTYPES, strict=True)

@@ -148,7 +148,7 @@ def test_confusion_takes_counts_or_shares():
     np.testing.assert_array_equal(by_counts, flip_by_confusion(labels, 0.2, 4, 0, shares * 4))
 
 
-def test_confusion_refuses():
+def test_wrong_confusions_are_refused():
     labels = np.repeat(np.arange(4), 25)
     # 75 rows are of classes that are confused: at most 0.75, and that is possible.
     assert (flip_by_confusion(labels, 0.75, 4, 0, CONFUSION) != labels).sum() == 75
@@ -223,7 +223,7 @@ def test_one_vote_is_drawn_from_the_votes():
 
 
 @pytest.mark.parametrize("flip", [flip_by_votes, draw_one_vote])
-def test_votes_refuse(flip):
+def test_wrong_votes_are_refused(flip):
     rate = 0.5 if flip is flip_by_votes else None
     with pytest.raises(InputError, match="a column votes_<class in lower case> for each of the 3"):
         flip(np.zeros(4, int), rate, 3, 0, None)
@@ -244,13 +244,13 @@ def test_votes_refuse(flip):
         ([0, 1], 0.5, 7, -1, "seed is -1"),
     ],
 )
-def test_refuses(kind, labels, rate, classes, seed, text):
+def test_values_out_of_range_are_refused(kind, labels, rate, classes, seed, text):
     sources = source_of(kind, len(labels), classes)
     with pytest.raises(InputError, match=text):
         KINDS[kind].flip(np.array(labels), rate, classes, seed, *sources)
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "pair", "votes"])
-def test_needs_a_rate(kind):
+def test_a_missing_rate_is_refused(kind):
     with pytest.raises(InputError, match="needs a rate, such as --rate=0.3"):
         KINDS[kind].flip(np.array([0, 1]), None, 7, 0, *source_of(kind, 2, 7))

@@ -1,4 +1,4 @@
-"""Lists of `file label`: rows found, mistakes told, numbers turned to classes, orders checked."""
+"""Lists of `file label`: rows found, mistakes listed, numbers turned to classes, orders checked."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from ldl_fer.preparation.noise.label_list import (
 
 
 def lists(tmp_path, *lines, rows=("train/1.jpg", "train/2.jpg", "test/2.jpg"), **arguments):
-    """What `read_label_list` makes of the lines."""
+    """Reads the lines by `read_label_list`."""
     zeros = dict.fromkeys(("expression", "valence", "arousal"), 0)
     table = pd.DataFrame({"subDirectory_filePath": rows, **zeros})
     (tmp_path / "list.txt").write_text("".join(f"{line}\n" for line in lines))
@@ -35,7 +35,7 @@ def test_list_finds_rows_by_path_name_and_alignment(tmp_path):
     assert lists(tmp_path, "1.jpg 0", rows=("1.jpg",), first_label=0) == [0]
 
 
-def test_list_keeps_and_skips_only_when_told(tmp_path):
+def test_list_keeps_and_skips_only_by_flags(tmp_path):
     lines = ("1.jpg 2", "9.jpg 1")
     assert lists(tmp_path, *lines, keep_unlisted=True, skip_unmatched=True) == [1, -1, -1]
     with pytest.raises(InputError) as caught:
@@ -50,7 +50,7 @@ def test_list_keeps_and_skips_only_when_told(tmp_path):
         lists(tmp_path, "9.jpg 1", keep_unlisted=True, skip_unmatched=True)
 
 
-def test_list_tells_all_that_is_wrong(tmp_path):
+def test_list_reports_all_mistakes(tmp_path):
     lines = ("1.jpg", "2.jpg 1", "1.jpg 0", "train/2.jpg 8", "test/2.jpg 1.0", "train/1.jpg 1")
     with pytest.raises(InputError) as caught:
         lists(tmp_path, *lines)

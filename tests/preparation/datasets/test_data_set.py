@@ -1,8 +1,6 @@
-"""What the readers write: files whole or refused, test parts, the table, the command."""
+"""A data set is written whole or refused, and divided into train and test."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from helpers.data_set_copies import affectnet, class_folders, fer2013, raf_db
@@ -10,12 +8,6 @@ from helpers.data_set_copies import affectnet, class_folders, fer2013, raf_db
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets import READERS
-from ldl_fer.preparation.datasets.count_table import count_table
-
-
-def command(*arguments):
-    run = [sys.executable, "-m", "ldl_fer", "datasets", *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True)
 
 
 def test_written_csv_can_be_trained_on(tmp_path):
@@ -39,7 +31,7 @@ def test_one_file_is_for_one_split(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "raf"]
 
 
-def test_what_no_reader_wrote_is_not_replaced(tmp_path):
+def test_files_of_others_are_not_replaced(tmp_path):
     data_set = READERS["raf_db"].read(raf_db(tmp_path / "raf"))
     (tmp_path / "test.csv").write_text("id,emotion\n")
     with pytest.raises(InputError, match="test.csv was not written by a reader"):
@@ -49,7 +41,7 @@ def test_what_no_reader_wrote_is_not_replaced(tmp_path):
     data_set.write(tmp_path / "out")  # the same again is no loss
 
 
-def test_a_users_edits_are_lost_only_when_told(tmp_path):
+def test_a_users_edits_are_lost_only_by_overwrite(tmp_path):
     data_set = READERS["raf_db"].read(raf_db(tmp_path / "raf"))
     data_set.write(tmp_path / "out")
     file, written = tmp_path / "out/test.csv", (tmp_path / "out/test.csv").read_text()
@@ -60,16 +52,6 @@ def test_a_users_edits_are_lost_only_when_told(tmp_path):
     assert file.read_text() == edited
     data_set.write(tmp_path / "out", overwrite=True)
     assert file.read_text() == written
-
-
-def test_absent_classes_are_told_with_the_flag(tmp_path):
-    class_folders(tmp_path / "d", "happy/1.png", "sad/1.png", "fear/1.png")
-    done = command(
-        *("class_folders", f"--root={tmp_path / 'd'}", "--leave_out=fear"),
-        f"--output={tmp_path / 'out'}",
-    )
-    assert "No picture of Neutral, Surprise, Fear, Disgust, Anger." in done.stdout, done.stderr
-    assert "--class_names=Happy,Sad\n" in done.stdout
 
 
 def test_pictures_are_written_once_and_never_over_others(tmp_path):
@@ -110,49 +92,3 @@ def test_test_part_without_persons_is_stratified(tmp_path):
     for fraction in (0, 1.0):
         with pytest.raises(InputError, match="between 0 and 1"):
             data_set.with_test_part(fraction, 0)
-
-
-def test_table_stars_what_differs_from_the_published(tmp_path):
-    reader = READERS["raf_db"]
-    text = count_table(reader, reader.read(raf_db(tmp_path)))
-    lines = [line.split() for line in text.splitlines()]
-    assert lines[0] == ["train", "published", "test", "published"]
-    assert lines[2] == ["Happy", "1", "4,772*", "1", "1,185*"]
-    assert lines[8] == ["all", "7", "12,271*", "1", "3,068*"]
-    names = ("Surprise", "Contempt")
-    odd = count_table(reader, reader.read(tmp_path, splits=["train"], class_names=names))
-    assert odd.splitlines()[2].split() == ["Contempt", "0", "-"]
-    assert "left out of train: 1 (Fear, not among the classes)" in odd
-
-
-def test_command_says_what_comes_next(tmp_path):
-    root = raf_db(tmp_path / "raf")
-    done = command("raf_db", f"--root={root}", f"--output={tmp_path / 'out'}")
-    assert done.returncode == 0, done.stderr
-    assert (
-        f"ldl-fer affect predict --annotations={tmp_path}/out/train.csv "
-        f"--image_dir={root} --output={tmp_path}/out/train_va.csv"
-    ) in done.stdout
-    assert "ldl-fer train --method=cross_entropy makes RUN" in done.stdout
-    assert (
-        f"ldl-fer train --preset=small --train_data_path={tmp_path}/out/train_va.csv" in done.stdout
-    )
-    assert (tmp_path / "out/train.csv").read_text().splitlines()[1] == (
-        "Image/aligned/train_00001_aligned.jpg,3,,,train,1"  # 3 is Surprise; no valence, arousal
-    )
-
-
-def test_command_refuses_without_a_traceback(tmp_path):
-    for arguments, text in (
-        (("raf",), "name one data set: raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class"),
-        (("sfew", f"--root={tmp_path}", "--min_votes=3"), "sfew does not use --min_votes"),
-        (("sfew", tmp_path), f"did you mean --root={tmp_path}?"),
-        (("sfew",), "--root is missing: ldl-fer datasets sfew --root=FOLDER"),
-    ):
-        done = command(*arguments)
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: ") and text in done.stderr
-
-
-def test_help_of_a_data_set_shows_its_layout():
-    assert "fer2013new.csv    Usage, Image name, neutral" in command("ferplus", "--help").stdout

@@ -34,7 +34,7 @@ def source(tmp_path):
     return tmp_path / "in.csv"
 
 
-def test_command_records_what_it_did(tmp_path, source):
+def test_the_record_and_the_files(tmp_path, source):
     output = tmp_path / "out.csv"
     arguments = (f"--annotations={source}", f"--output={output}", "--rate=0.3", "--seed=9")
     first = run(*arguments)
@@ -61,7 +61,7 @@ def test_command_records_what_it_did(tmp_path, source):
     assert run(*arguments).returncode == 0 and output.read_bytes() == written
 
 
-def test_command_confusion_from_a_result(tmp_path, source):
+def test_confusion_from_a_result(tmp_path, source):
     matrix = np.full([7, 7], 1) + np.diag([13] * 7)  # 6 of 20 elsewhere: 0.3 by itself
     result = tmp_path / "result.json"
     result.write_text(json.dumps({"class_names": CLASS_NAMES, "confusion": matrix.tolist()}))
@@ -83,7 +83,7 @@ def test_command_confusion_from_a_result(tmp_path, source):
     assert result.read_bytes() == text and not (tmp_path / "result.csv").exists()
 
 
-def test_command_pairs_and_one_vote(tmp_path, source):
+def test_pairs_and_one_vote(tmp_path, source):
     output = tmp_path / "out.csv"
     arguments = (f"--annotations={source}", f"--output={output}")
     pairs = run(*arguments, "--kind=pair", "--rate=0.5", "--pairs=fear:Surprise,Disgust:Anger")
@@ -103,7 +103,7 @@ def test_command_pairs_and_one_vote(tmp_path, source):
     assert (manifest["kind"], manifest["rate_asked"]) == ("one_vote", None)
 
 
-def test_command_label_list(tmp_path, source):
+def test_label_list(tmp_path, source):
     truth = [RAF_DB_ORDER.index(CLASS_NAMES[label]) + 1 for label in made_up_annotations().labels]
     truth[7] = truth[7] % 7 + 1  # one wrong label
     listed = tmp_path / "noisy.txt"
@@ -128,7 +128,7 @@ def test_command_label_list(tmp_path, source):
     assert "looks like --label_order=Surprise,Fear,Disgust,Happy,Sad,Anger,Neutral" in wrong.stderr
 
 
-def test_command_refuses(tmp_path, source):
+def test_mistakes_are_refused(tmp_path, source):
     text, output = source.read_bytes(), tmp_path / "out.csv"
     listed = f"--label_list={source}"
     for arguments, message in (

@@ -55,7 +55,7 @@ def test_predict_by_flags_and_by_a_spec_with_flags_over_it(mine):
     assert (folder / "c.csv").read_bytes() == (folder / "b.csv").read_bytes()
 
 
-def test_suspicious_values_are_told_and_agreement_where_there_were_values(mine):
+def test_suspicious_values_are_warned_of_and_agreement_is_printed(mine):
     folder, command, wanted = mine
     table = pd.read_csv(folder / "a.csv").assign(valence=wanted[:, 0], arousal=wanted[:, 1])
     table.to_csv(folder / "a.csv", index=False)
@@ -99,7 +99,7 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
     ):
         assert text in affect(*unknown, *arguments).stderr
     code = (
-        "import sys; from ldl_fer.preparation.affect.filled_csv import check_paths; "
+        "import sys; from ldl_fer.preparation.affect.command import check_paths; "
         f"check_paths('{folder}/a.csv', '{folder}', '{folder}/b.csv'); "
         "assert 'tensorflow' not in sys.modules"
     )

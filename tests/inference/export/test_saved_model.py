@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.probabilities import live_probabilities
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference import export
@@ -58,13 +59,6 @@ def _network(noise=0.0, bias=0.0):
     if noise:
         logits = tf.keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)) * noise)(logits)
     return tf.keras.Model(images, (features, logits))
-
-
-def _live(network, pixels):
-    """Softmax of the logits, from pixels in [0, 255], [B, H, W, 3]."""
-    logits = network(np.asarray(pixels, np.float32), training=False)[1].numpy().astype(np.float64)
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 def _triangle_weights(old, new):
@@ -143,22 +137,24 @@ def test_answers_alone_as_the_network_does(network, folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
-    expected = _live(network, images)
-    assert np.ptp(expected, axis=0).min() > 0.01  # the images are told apart
+    expected = live_probabilities(network, images)
+    assert np.ptp(expected, axis=0).min() > 0.01  # the images are distinguished
     np.testing.assert_allclose(found["serving_images"], expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["serving_default"], expected, rtol=0, atol=1e-5)
     resized = [_resized(image) for image in large]
-    np.testing.assert_allclose(found["large"], _live(network, resized), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        found["large"], live_probabilities(network, resized), rtol=0, atol=1e-5
+    )
     for kind, row, (_, pixels) in zip(kinds, found["serving_bytes"], kinds.values(), strict=True):
         np.testing.assert_allclose(
-            row, _live(network, [pixels])[0], rtol=0, atol=1e-5, err_msg=kind
+            row, live_probabilities(network, [pixels])[0], rtol=0, atol=1e-5, err_msg=kind
         )
     assert found["none"].shape == (0, len(NAMES))
     assert tuple(found["class_names"]) == NAMES
     assert found["image_size"] == SIZE
 
 
-def test_folder_tells_what_it_is(folder):
+def test_folder_holds_names_and_settings(folder):
     extra = folder / "assets.extra"
     assert (extra / "labels.txt").read_text(encoding="utf-8").splitlines() == list(NAMES)
     info = json.loads((extra / "info.json").read_text())
@@ -192,7 +188,7 @@ def test_replaces_an_export_but_nothing_else(tmp_path):
         export.export_saved_model(_network(noise=0.1), folder, NAMES, SIZE)
     np.testing.assert_array_equal(answer(), before)  # the good one stays
     export.export_saved_model(other, folder, NAMES, SIZE)
-    np.testing.assert_allclose(answer(), _live(other, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(answer(), live_probabilities(other, images), rtol=0, atol=1e-5)
     assert np.abs(answer() - before).max() > 0.05
     assert [p.name for p in tmp_path.iterdir()] == ["saved_model"]
 
@@ -203,32 +199,3 @@ def test_replaces_an_export_but_nothing_else(tmp_path):
     assert (tmp_path / "notes" / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ValueError, match="3 class names for a network of 4 classes"):
         export.export_saved_model(other, tmp_path / "x", NAMES[:3], SIZE)
-
-
-def test_command_exports_a_run(tmp_path):
-    from ldl_fer.config import Config
-    from ldl_fer.networks.network import build_network
-    from ldl_fer.training.run import Run
-
-    run = Run(tmp_path / "run")
-    config = Config().replace(backbone="small_cnn", image_size=32, class_names=NAMES)
-    run.begin(config)
-    trained = build_network(config.network, 32, len(NAMES), seed=7)
-    trained.save_weights(run.weights("best"))
-    command = [sys.executable, "-m", "ldl_fer", "export", f"--run_dir={run.folder}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    images = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], dtype=np.uint8)
-    signatures = tf.saved_model.load(str(run.saved_model)).signatures
-    found = signatures["serving_images"](images=tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(found, _live(trained, images), rtol=0, atol=1e-5)
-    info = json.loads((run.saved_model / "assets.extra" / "info.json").read_text())
-    assert (info["backbone"], info["class_names"]) == ("small_cnn", list(NAMES))
-
-
-def test_command_without_a_run_is_a_sentence(tmp_path):
-    command = [sys.executable, "-m", "ldl_fer", "export", f"--run_dir={tmp_path / 'none'}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert f"{tmp_path / 'none'} holds no run" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -53,7 +53,7 @@ def test_command(export, tmp_path):
     assert cv2.imread(str(tmp_path / "drawn" / "0.png")).shape[0] == 360
 
 
-def test_command_tells_mistakes(export, tmp_path):
+def test_command_names_mistakes(export, tmp_path):
     picture = write_picture(tmp_path / "in" / "a.png", 0)
     for arguments, message in (
         ([export], "say a model and at least one picture"),

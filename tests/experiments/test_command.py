@@ -61,7 +61,7 @@ def test_mistakes_are_sentences(faces, tmp_path):
 import sys
 from absl import flags
 from ldl_fer.errors import InputError
-from ldl_fer.experiments import __main__ as command
+from ldl_fer.experiments import command
 command._define_flags()
 for line in sys.stdin:
     flags.FLAGS.unparse_flags()
@@ -109,7 +109,7 @@ def test_noise_from_end_to_end(faces, tmp_path):
         *(("LDLVA", 0), ("LDLVA", 1), ("cross-entropy", 0), ("cross-entropy", 1))
     ]
     for row in runs.itertuples():
-        # The number in the table is that of the result file, and of the labels told there.
+        # The number in the table is that of the result file, and of the labels named there.
         for epoch, accuracy in (("best", row.accuracy), ("last", row.accuracy_last)):
             [file] = (tmp_path / "runs_dir/drawn").glob(f"{row.run_dir.split('/')[-1]}/*{epoch}")
             result = json.loads((file / "result.json").read_text())
