@@ -61,6 +61,11 @@ class Classifier(tf.keras.Model):
         return False
 
     @classmethod
+    def looks_up_outputs(cls, config: Config) -> bool:
+        """Whether steps look up what the network said of other samples at their last visits."""
+        return False
+
+    @classmethod
     def host_bank(
         cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
     ) -> NeighborBank | None:
@@ -150,10 +155,7 @@ class Classifier(tf.keras.Model):
         """Name -> everything that a training checkpoint must hold."""
         parts = {"network": self.trained, "optimizer": self.optimizer}
         # Keras saves all of a dropout layer but where its random numbers stand.
-        dropouts = (
-            layer for layer in self.submodules if isinstance(layer, tf.keras.layers.Dropout)
-        )
-        parts["dropout"] = [layer._random_generator for layer in dropouts]
+        parts["dropout"] = [layer._random_generator for layer in _dropouts(self)]
         return parts
 
     def histograms(self) -> dict[str, tf.Tensor]:
@@ -216,6 +218,43 @@ class Classifier(tf.keras.Model):
           rows: of `losses`.
           row_gradients: [B, ...] for each of `row_variables`, of the mean loss.
         """
+
+    def keep_outputs(
+        self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor
+    ) -> None:
+        """Keeps the network's outputs for later steps to look up; nothing here.
+
+        Args:
+          sample_ids: [B]; none occurs twice, on any replica.
+          features: [B, V].
+          probabilities: [B, C], rows sum to 1.
+        """
+
+    def outputs_to_keep(self, batch: Batch, rows: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a step's features [B, V] and probabilities [B, C] as they are without dropout.
+
+        Where there is some, a part of the network is run again, after the step: the logits, if
+        dropout stands between them and the features, else all, in evaluation mode.
+
+        Args:
+          batch: of the step.
+          rows: of `losses`.
+        """
+        features, logits = rows.features, rows.logits
+        dropouts = [layer for layer in _dropouts(self.trained) if layer.rate]
+        if dropouts:
+            names = [layer.name for layer in self.trained.layers]
+            behind = self.trained.layers[names.index("features") :]
+            if all(any(layer is other for other in behind) for layer in dropouts):
+                logits = self.trained.get_layer("logits")(features)
+            else:
+                features, logits = self.run_network(batch["image"], training=False)
+        return features, tf.nn.softmax(logits)
+
+    def visit(self, batch: Batch) -> None:
+        """Keeps the outputs for a batch's `image`, in evaluation mode, as `keep_outputs`."""
+        features, logits = self.run_network(batch["image"], training=False)
+        self.keep_outputs(batch["sample_id"], features, tf.nn.softmax(logits))
 
     def labels(self, batch: Batch) -> tf.Tensor:
         """One-hot given labels, [B, C]."""
@@ -316,6 +355,10 @@ class Confusion(tf.keras.metrics.Metric):
     def result(self) -> tf.Tensor:
         """[C, C]."""
         return tf.convert_to_tensor(self.counts)
+
+
+def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:
+    return [layer for layer in model.submodules if isinstance(layer, tf.keras.layers.Dropout)]
 
 
 def pass_in_parts(

@@ -14,7 +14,6 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.methods.replicas import sum_over_replicas
 
-NO_CLASS = -1  # Label of a row that the centers do not count.
 _HIDDEN = (512, 256)  # Units of g's first two layers.
 
 
@@ -158,8 +157,8 @@ class ClassCenters(tf.keras.layers.Layer):
         )
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """The centers of the labels' classes, [M] -> [M, V]; of no use for NO_CLASS."""
-        return tf.gather(self.centers, tf.maximum(labels, 0))
+        """The centers of the labels' classes, [M] -> [M, V]."""
+        return tf.gather(self.centers, labels)
 
     def separation(self) -> tf.Tensor:
         """Eq. 10's second term, a scalar."""
@@ -175,7 +174,7 @@ class ClassCenters(tf.keras.layers.Layer):
 
         Args:
           features: [M, V].
-          labels: [M], integers in [0, C), or NO_CLASS for a row to be left out.
+          labels: [M], integers in [0, C).
           weight: [M] in [0, 1], 1 - lambda.
         """
         classes = self.centers.shape[0]

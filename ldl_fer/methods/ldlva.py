@@ -69,18 +69,18 @@ class LDLVA(Classifier):
         return cls.reads_neighbors(config) and config.ldlva.neighbors == "forward"
 
     @classmethod
+    def looks_up_outputs(cls, config: Config) -> bool:
+        return cls.reads_neighbors(config) and not cls.runs_neighbors(config)
+
+    @classmethod
     def host_bank(
         cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
     ) -> NeighborBank | None:
         sizes = num_samples, size, len(config.data.class_names)
         needed, share = NeighborBank.bytes_needed(*sizes), config.ldlva.bank_device_share
-        if not cls._has_bank(config) or fits(needed, share):
+        if not cls.looks_up_outputs(config) or fits(needed, share):
             return None
         return NeighborBank(*sizes, on_host=True, name="bank")
-
-    @classmethod
-    def _has_bank(cls, config: Config) -> bool:
-        return cls.reads_neighbors(config) and not cls.runs_neighbors(config)
 
     def add_parts(self) -> None:
         settings = self.settings = self.config.ldlva
@@ -122,7 +122,7 @@ class LDLVA(Classifier):
             self.settings.uncertainty_momentum,
             project=self.settings.uncertainty_form == "direct",
         )
-        if bank is None and self._has_bank(self.config):
+        if bank is None and self.looks_up_outputs(self.config):
             bank = NeighborBank(self.num_samples, self.feature_size, self.num_classes, name="bank")
         self.bank = bank
 
@@ -172,11 +172,7 @@ class LDLVA(Classifier):
         made, kept = [], []
         for batch in batches:
             ids, others = batch["sample_id"].numpy(), batch["neighbors"].numpy()
-            neighbors = Neighbors(
-                tf.constant(features[others]),
-                tf.constant(probabilities[others]),
-                tf.ones(others.shape),
-            )
+            neighbors = Neighbors(tf.constant(features[others]), tf.constant(probabilities[others]))
             kept += others.tolist()
             made.append(construct(batch, tf.constant(features[ids]), neighbors))
         whole = Construction(*(np.concatenate(values) for values in zip(*made, strict=True)))
@@ -290,6 +286,10 @@ class LDLVA(Classifier):
             self.uncertainty_optimizer.step(batch["sample_id"], gradient)
         if rows.center_rows:
             self.centers.update(*rows.center_rows.flat())
+        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows))
+
+    def keep_outputs(
+        self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor
+    ) -> None:
         if self.bank is not None:
-            probabilities = tf.nn.softmax(rows.logits)
-            self.bank.write(batch["sample_id"], rows.features, probabilities)
+            self.bank.write(sample_ids, features, probabilities)

@@ -108,7 +108,8 @@ def _train(
         with StopSignals(wanted=strategy.cluster_resolver is None) as signals:
             saving = SaveState(state, _interval(config, strategy), signals, training, config)
             all_callbacks = [*_callbacks(config, run, training, chief, watch), saving]
-            fit(config, model, state, training, validation, strategy, all_callbacks)
+            progress = chief and watch is None
+            fit(config, model, state, training, validation, strategy, all_callbacks, progress)
         if chief:
             _construct(config, run, training, steps, watch is None)
 
