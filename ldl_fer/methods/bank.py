@@ -72,16 +72,23 @@ class NeighborBank(tf.keras.layers.Layer):
             probabilities = tf.gather(self.probabilities, sample_ids)
         return tf.cast(features, tf.float32), probabilities
 
-    def write(self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor) -> None:
+    def write(
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Replaces the rows of the samples of all replicas, in every copy.
 
         Args:
           sample_ids: [B]; none occurs twice, on any replica.
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
+          applied: as `replicas.write_rows` takes it.
         """
         values = [
             (self.features, tf.cast(features, tf.float16)),
             (self.probabilities, probabilities),
         ]
-        write_rows(sample_ids, values, self.on_host)
+        write_rows(sample_ids, values, self.on_host, applied)

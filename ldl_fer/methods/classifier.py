@@ -148,7 +148,7 @@ class Classifier(tf.keras.Model):
 
     @property
     def row_variables(self) -> list[tf.Variable]:
-        """Variables [N, ...] of which a step trains the rows of its sample_ids; none here."""
+        """Variables [N] of which a step trains the rows of its sample_ids; none here."""
         return []
 
     def parts(self) -> dict[str, Any]:
@@ -210,17 +210,29 @@ class Classifier(tf.keras.Model):
         """
         raise NotImplementedError
 
-    def after_step(self, batch: Batch, rows: Any, row_gradients: list[tf.Tensor]) -> None:
+    def after_step(
+        self,
+        batch: Batch,
+        rows: Any,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Keeps what later steps need, once the optimizer's step is done; nothing here.
 
         Args:
           batch: of the step.
           rows: of `losses`.
-          row_gradients: [B, ...] for each of `row_variables`, of the mean loss.
+          row_gradients: [B] for each of `row_variables`, of the mean loss.
+          applied: scalar, whether the optimizer took the step, which nothing must outlive that it
+            left out; None: it takes all.
         """
 
     def keep_outputs(
-        self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
     ) -> None:
         """Keeps the network's outputs for later steps to look up; nothing here.
 
@@ -228,6 +240,7 @@ class Classifier(tf.keras.Model):
           sample_ids: [B]; none occurs twice, on any replica.
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
+          applied: as `after_step` takes it.
         """
 
     def outputs_to_keep(self, batch: Batch, rows: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -277,13 +290,14 @@ class Classifier(tf.keras.Model):
         else:
             gradients, passed = self._pass(batch, size)
         # What is only reported, not differentiated, could else be computed from updated variables.
+        applied = self._applied(gradients)
         with tf.control_dependencies(tf.nest.flatten(passed)):
             self.optimizer.apply_gradients(
                 zip(gradients, self.optimized_variables, strict=True),
                 skip_gradients_aggregation=is_alone(),  # see `sum_over_replicas`
             )
         rows, row_gradients = passed
-        self.after_step(batch, rows, row_gradients)
+        self.after_step(batch, rows, row_gradients, applied)
         for name, mean in self.means.items():
             mean.update_state(getattr(rows, name))
         self.accuracy.update_state(batch["label"], rows.logits)
@@ -307,8 +321,16 @@ class Classifier(tf.keras.Model):
             loss = self._scaled(tf.reduce_sum(rows.loss) / size)
         gradients = self._unscaled(tape.gradient(loss, variables))
         count = len(self.optimized_variables)
-        # A sparse gradient has a row per gathered sample_id.
-        return gradients[:count], (rows, [gradient.values for gradient in gradients[count:]])
+        ids = batch["sample_id"]
+        return gradients[:count], (rows, [row_sums(sparse, ids) for sparse in gradients[count:]])
+
+    def _applied(self, gradients):
+        """Whether the optimizer takes the step: not where scaled losses overflow."""
+        if not (isinstance(self.optimizer, LossScaleOptimizer) and self.optimizer.dynamic):
+            return None
+        finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
+        bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
+        return tf.equal(sum_over_replicas(bad), 0.0)
 
     def _global_size(self, batch):
         """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
@@ -355,6 +377,20 @@ class Confusion(tf.keras.metrics.Metric):
     def result(self) -> tf.Tensor:
         """[C, C]."""
         return tf.convert_to_tensor(self.counts)
+
+
+def row_sums(gradient: tf.IndexedSlices, sample_ids: tf.Tensor) -> tf.Tensor:
+    """Sums a sparse gradient's rows by sample, in whatever order and number they come.
+
+    Args:
+      gradient: of a variable [N].
+      sample_ids: [B]; none occurs twice.
+
+    Returns:
+      [B]: for each sample, the sum of the rows that have its index; 0 if none has.
+    """
+    own = sample_ids[:, tf.newaxis] == tf.cast(gradient.indices, sample_ids.dtype)
+    return tf.reduce_sum(tf.where(own, gradient.values, 0.0), axis=1)
 
 
 def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:

@@ -164,7 +164,13 @@ class ClassCenters(tf.keras.layers.Layer):
         """Eq. 10's second term, a scalar."""
         return equations.center_separation(self.centers, self.separation_kernel)
 
-    def update(self, features: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> None:
+    def update(
+        self,
+        features: tf.Tensor,
+        labels: tf.Tensor,
+        weight: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Moves the centers toward their classes' features, then away from each other.
 
           mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_pull
@@ -176,6 +182,7 @@ class ClassCenters(tf.keras.layers.Layer):
           features: [M, V].
           labels: [M], integers in [0, C).
           weight: [M] in [0, 1], 1 - lambda.
+          applied: scalar, whether to; None: yes.
         """
         classes = self.centers.shape[0]
         sums, counts = equations.center_pull(features, self(labels), weight, labels, classes)
@@ -188,4 +195,5 @@ class ClassCenters(tf.keras.layers.Layer):
             tape.watch(centers)
             separation = equations.center_separation(centers, self.separation_kernel)
         push = self.separation_weight * tape.gradient(separation, centers)
-        self.centers.assign(centers - self.rate * push)
+        moved = centers - self.rate * push
+        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))

@@ -108,10 +108,20 @@ class LDLALSG(Classifier):
         loss = classification + self.config.ldl_alsg.alsg_weight * constraint
         return LDLALSGRows(features, logits, loss, classification, constraint)
 
-    def after_step(self, batch: Batch, rows: LDLALSGRows, row_gradients: list[tf.Tensor]) -> None:
-        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows))
+    def after_step(
+        self,
+        batch: Batch,
+        rows: LDLALSGRows,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
 
     def keep_outputs(
-        self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
     ) -> None:
-        write_rows(sample_ids, [(self.probabilities, probabilities)])
+        write_rows(sample_ids, [(self.probabilities, probabilities)], applied=applied)

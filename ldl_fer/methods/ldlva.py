@@ -278,18 +278,28 @@ class LDLVA(Classifier):
             features, logits, total, classification, discriminative, by_frequency, center_rows
         )
 
-    def after_step(self, batch: Batch, rows: LDLVARows, row_gradients: list[tf.Tensor]) -> None:
+    def after_step(
+        self,
+        batch: Batch,
+        rows: LDLVARows,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Moves lambda and centers, and writes the bank."""
         part = self.settings.uncertainty_frequencies / self._global_size(batch)
         for gradient in row_gradients:
             gradient -= part * rows.frequency_gradient
-            self.uncertainty_optimizer.step(batch["sample_id"], gradient)
+            self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
         if rows.center_rows:
-            self.centers.update(*rows.center_rows.flat())
-        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows))
+            self.centers.update(*rows.center_rows.flat(), applied)
+        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
 
     def keep_outputs(
-        self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
     ) -> None:
         if self.bank is not None:
-            self.bank.write(sample_ids, features, probabilities)
+            self.bank.write(sample_ids, features, probabilities, applied)

@@ -239,6 +239,51 @@ def test_no_graph_of_a_step_outlives_its_model():
     assert graph() is None
 
 
+def test_rows_of_the_uncertainty_gradient_are_matched_by_index(monkeypatch):
+    def in_reverse(self, sample_ids):
+        """The same values, by gradients that are in another order and partly in twos."""
+        turned = tf.reverse(tf.reshape(sample_ids, [-1]), [0])
+        twice = [tf.gather(self.value, turned), tf.gather(self.value, turned)]
+        return tf.reshape(tf.reverse(0.25 * twice[0] + 0.75 * twice[1], [0]), tf.shape(sample_ids))
+
+    plain, turned, data = model(uncertainty_init=0.5), model(uncertainty_init=0.5), batch()
+    plain.train_step(data)
+    monkeypatch.setattr(type(turned.uncertainty), "call", in_reverse)
+    turned.train_step(data)
+    values = [made.uncertainty.value.numpy() for made in (plain, turned)]
+    assert np.ptp(values[0]) > 0.01
+    np.testing.assert_allclose(*values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_that_loss_scaling_leaves_out_moves_nothing(compiled):
+    sgd = tf.keras.optimizers.SGD(1e-5)
+    scaled = tf.keras.mixed_precision.LossScaleOptimizer(sgd, initial_scale=2.0**120)
+    made = model(
+        optimizer=scaled,
+        class_weights=[1e4] * CLASSES,  # gradients of 1e4 * 2^120 overflow
+        neighbors="bank",
+        uncertainty_init=0.5,
+        uncertainty_momentum=0.9,
+    )
+    made.visit(batch(size=SAMPLES))
+    parts = made.uncertainty, made.centers, made.bank, made.uncertainty_optimizer, made.calibrator
+
+    def values():
+        variables = [*made.network.trainable_variables, *(v for p in parts for v in p.variables)]
+        return [v.numpy() for v in variables]
+
+    before, steps = values(), 0
+    step = tf.function(made.train_step) if compiled else made.train_step
+    for seed in range(40):
+        step(batch(seed))
+        if not same(before[:2], values()[:2]):
+            break
+        steps += 1
+        assert same(before, values())
+    assert 0 < steps < 40 and not any(map(np.array_equal, before, values()))
+
+
 def test_class_frequencies_are_taken_off_the_uncertainty_step():
     counts, data, steps = [9, 1, 1, 4, 2, 1, 2], batch(), []
     for part in (0.0, 0.5):
