@@ -193,6 +193,12 @@ class LDLVASettings(MethodSettings):
         "SGD step size for lambda. The gradient is that of the batch mean, hence the large number.",
     )
     uncertainty_momentum: float = setting(0.0, "SGD momentum for lambda; touched rows only.", share)
+    uncertainty_frequencies: float = setting(
+        0.0,
+        "Ours; 0: the paper. Part of lambda's gradient by class frequencies, CE(d~, p) - CE(l, p), "
+        "that is taken off: a rare class's label is no evidence against itself.",
+        share,
+    )
 
     def check(self) -> None:
         """Raises InputError where lambda itself is the variable and starts outside of [0, 1]."""

@@ -1,12 +1,15 @@
 """The neighbors of each sample in the valence-arousal plane (Eq. 2)."""
 
+import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.neighbors import KDTree
 from tqdm import tqdm
 
+from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations
 from ldl_fer.errors import InputError
 
@@ -15,8 +18,13 @@ _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at on
 _ROUNDING = 1e-12  # relative; the tree's distances may differ from ours in the last digits
 
 
-def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True) -> np.ndarray:
-    """Returns the K nearest other rows of each row in the valence-arousal plane, N(i) of Eq. 2.
+def nearest_neighbors(
+    valence_arousal: np.ndarray,
+    k: int,
+    progress: bool = True,
+    pictures: np.ndarray | None = None,
+) -> np.ndarray:
+    """Returns the K nearest rows of other pictures of each row in the plane, N(i) of Eq. 2.
 
     Rows are ordered by (Euclidean distance computed in float64, row number), exactly as sorting
     all N of them would. Rows at one point share one look-up: any number of them may coincide.
@@ -25,12 +33,13 @@ def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True
       valence_arousal: [N, 2], finite.
       k: K, at least 1 and below N.
       progress: show a bar where it takes longer than two seconds.
+      pictures: [N] integers from 0, which picture a row is of; None: each row is of its own.
 
     Returns:
-      Int32 [N, K], nearest first, never the row itself.
+      Int32 [N, K], nearest first, never the row itself or one of the same picture.
 
     Raises:
-      InputError: K is below 1 or not below N.
+      InputError: K is below 1, or a row has fewer than K rows of other pictures.
       ValueError: the array is not [N, 2] or not finite.
     """
     plane = np.asarray(valence_arousal, np.float64)
@@ -41,26 +50,36 @@ def nearest_neighbors(valence_arousal: np.ndarray, k: int, progress: bool = True
             f"{k} neighbors asked of {len(plane)} rows: a row has at least one neighbor and at "
             "most as many as there are other rows. Change --num_neighbors or add rows."
         )
+    if pictures is None:
+        pictures = np.arange(len(plane))
+    most = int(np.bincount(pictures).max())  # rows of one picture
+    if k > len(plane) - most:
+        raise InputError(
+            f"{k} neighbors asked of {len(plane)} rows, and one picture has {most} of them: "
+            "neighbors are other pictures. Change --num_neighbors or add pictures."
+        )
     points, point_of_row = _distinct(plane)
-    nearest = np.empty([len(points.place), k + 1], np.int32)
+    nearest = np.empty([len(points.place), k + most], np.int32)
     with tqdm(None, "neighbors", len(nearest), unit="point", delay=2, disable=not progress) as bar:
-        for asked, rows in _nearest_rows(points, k + 1):
+        for asked, rows in _nearest_rows(points, k + most):
             nearest[asked] = rows
             bar.update(len(asked))
-    # The K + 1 rows nearest to a point may hold the row itself: drop it, or else the last.
+    # The rows nearest to a point may hold the row itself and others of its picture: drop these.
     candidates = nearest[point_of_row]
-    drop = candidates == np.arange(len(plane))[:, np.newaxis]
-    drop[:, -1] |= ~drop.any(axis=1)
-    return candidates[~drop].reshape(-1, k)
+    own = pictures[candidates] == pictures[:, np.newaxis]
+    kept = ~own & (np.cumsum(~own, axis=1) <= k)
+    return candidates[kept].reshape(-1, k)
 
 
 def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> Annotations:
-    """Returns the annotations with their K nearest neighbors as the column knn.
+    """Returns the annotations with their K nearest neighbors, other pictures, as the column knn.
 
     Raises:
-      InputError: K is below 1 or not below the number of rows.
+      InputError: K is below 1, or there are not K rows of other pictures.
     """
-    return with_neighbors(annotations, nearest_neighbors(plane_of(annotations), k, progress))
+    pictures, _ = pd.factorize(annotations.table[PATH].map(posixpath.normpath))
+    plane = plane_of(annotations)
+    return with_neighbors(annotations, nearest_neighbors(plane, k, progress, pictures))
 
 
 def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotations:

@@ -127,7 +127,8 @@ def prepare_records(
         rows = num_neighbors + 1
         plane = num_neighbors > 0
         annotations = read_annotations(csv_path, None, class_names, rows, progress, plane=plane)
-    identity = annotations.identity(image_dir, image_size or None, num_neighbors, SCHEMA_VERSION)
+    versions = SCHEMA_VERSION, "neighbors are other pictures"
+    identity = annotations.identity(image_dir, image_size or None, num_neighbors, *versions)
     folder = Path(records_dir) / f"{Path(csv_path).stem}-{identity}"
     if not (folder / MANIFEST).is_file():
         try:

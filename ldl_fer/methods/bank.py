@@ -17,8 +17,8 @@ class NeighborBank(tf.keras.layers.Layer):
 
     A step reads the rows of its neighbors and writes its own, so a row is as old as the sample's
     last visit: less than two epochs, as a sample may come first in one and last in the next, and
-    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). A row
-    of zeros was never written.
+    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). Before
+    the first step every row is written once (`Classifier.visit`).
 
     Attributes:
       features: [N, V] float16; rounding to 11 bits halves the memory.
@@ -58,32 +58,37 @@ class NeighborBank(tf.keras.layers.Layer):
     def _device(self):
         return tf.device("CPU:0") if self.on_host else contextlib.nullcontext()
 
-    def call(self, sample_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def call(self, sample_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads the rows of the samples.
 
         Args:
           sample_ids: [B, K].
 
         Returns:
-          features [B, K, V] float32, probabilities [B, K, C], and seen [B, K]: 1 for a row that
-          was written, else 0.
+          features [B, K, V] float32 and probabilities [B, K, C].
         """
         with self._device():
             features = tf.gather(self.features, sample_ids)
             probabilities = tf.gather(self.probabilities, sample_ids)
-        seen = tf.cast(tf.reduce_any(probabilities > 0.0, axis=-1), tf.float32)
-        return tf.cast(features, tf.float32), probabilities, seen
+        return tf.cast(features, tf.float32), probabilities
 
-    def write(self, sample_ids: tf.Tensor, features: tf.Tensor, probabilities: tf.Tensor) -> None:
+    def write(
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Replaces the rows of the samples of all replicas, in every copy.
 
         Args:
           sample_ids: [B]; none occurs twice, on any replica.
           features: [B, V].
           probabilities: [B, C], rows sum to 1.
+          applied: as `replicas.write_rows` takes it.
         """
         values = [
             (self.features, tf.cast(features, tf.float16)),
             (self.probabilities, probabilities),
         ]
-        write_rows(sample_ids, values, self.on_host)
+        write_rows(sample_ids, values, self.on_host, applied)

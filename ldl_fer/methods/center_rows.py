@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ldl_fer import equations
-from ldl_fer.methods.layers import NO_CLASS, ClassCenters
+from ldl_fer.methods.layers import ClassCenters
 from ldl_fer.methods.targets import Neighbors
 
 
@@ -50,19 +50,14 @@ class CenterRows(NamedTuple):
     def with_neighbors(
         self, neighbors: Neighbors, labels: tf.Tensor, weights: tf.Tensor
     ) -> "CenterRows":
-        """Adds the neighbors' rows behind; those not seen yet have no class and no weight.
+        """Adds the neighbors' rows behind.
 
         Args:
           neighbors: the network's outputs for them.
           labels: [B, K], their given labels.
           weights: [B, K], their 1 - lambda.
         """
-        seen = neighbors.seen > 0.0
-        others = (
-            neighbors.features,
-            tf.where(seen, labels, NO_CLASS),
-            tf.where(seen, weights, 0.0),
-        )
+        others = neighbors.features, labels, weights
         return CenterRows(*(tf.concat(both, axis=1) for both in zip(self, others, strict=True)))
 
     def flat(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -71,11 +66,7 @@ class CenterRows(NamedTuple):
         return flat, tf.reshape(self.labels, [-1]), tf.reshape(self.weights, [-1])
 
     def loss(self, centers: ClassCenters, separation: bool) -> tf.Tensor:
-        """Computes Eq. 10, [B]: the mean over each sample's R rows, plus the separation if asked.
-
-        Rows of neighbors not seen yet are among the R, with a weight and so a loss of 0: until the
-        bank is full, the mean is less than that over the rows seen.
-        """
+        """Computes Eq. 10, [B]: the mean over a sample's R rows, plus the separation if asked."""
         features, labels, weights = self.flat()
         loss = equations.center_loss(features, centers(labels), weights)
         loss = tf.reduce_mean(tf.reshape(loss, tf.shape(self.labels)), axis=1)

@@ -6,7 +6,7 @@ A method is a subclass of `Classifier`: `losses` gives each sample's loss. Where
 The rest of the class answers the modules around it, which never ask for a method by name.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -61,6 +61,11 @@ class Classifier(tf.keras.Model):
         return False
 
     @classmethod
+    def looks_up_outputs(cls, config: Config) -> bool:
+        """Whether steps look up what the network said of other samples at their last visits."""
+        return False
+
+    @classmethod
     def host_bank(
         cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
     ) -> NeighborBank | None:
@@ -84,6 +89,7 @@ class Classifier(tf.keras.Model):
         num_samples: int,
         steps_per_epoch: int,
         class_weights: list[float] | None = None,
+        class_counts: Sequence[int] | None = None,
     ) -> None:
         """Makes the model.
 
@@ -93,6 +99,7 @@ class Classifier(tf.keras.Model):
           num_samples: N, the size of the training set.
           steps_per_epoch: number of batches that show each sample once.
           class_weights: [C], factors of the classification loss; None: all 1.
+          class_counts: [C], samples by given label; None: as many of each.
         """
         super().__init__(name=config.method)
         self.network = network
@@ -103,6 +110,7 @@ class Classifier(tf.keras.Model):
         self.run_network = tf.function(self.trained, jit_compile=True) if compiled else self.trained
         self.num_samples = num_samples
         self.steps_per_epoch = steps_per_epoch
+        self.class_counts = tuple(class_counts or [1] * self.num_classes)
         self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
         self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
@@ -140,26 +148,26 @@ class Classifier(tf.keras.Model):
 
     @property
     def row_variables(self) -> list[tf.Variable]:
-        """Returns variables [N, ...] whose rows a step trains by sample_id; none here."""
+        """Returns variables [N] whose rows a step trains by sample_id; none here."""
         return []
 
     def parts(self) -> dict[str, Any]:
         """Returns name -> everything that a training checkpoint must hold."""
         parts = {"network": self.trained, "optimizer": self.optimizer}
         # Keras saves all of a dropout layer but where its random numbers stand.
-        dropouts = (
-            layer for layer in self.submodules if isinstance(layer, tf.keras.layers.Dropout)
-        )
-        parts["dropout"] = [layer._random_generator for layer in dropouts]
+        parts["dropout"] = [layer._random_generator for layer in _dropouts(self)]
         return parts
 
     def histograms(self) -> dict[str, tf.Tensor]:
         """Returns name -> values of all training samples, for TensorBoard; none here."""
         return {}
 
-    def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
-        """Returns the layers that `columns_of_samples` needs as trained; none here."""
-        return ()
+    def kept_with_best(self) -> dict[str, tf.keras.layers.Layer]:
+        """Returns name -> layers beside the network that are kept of the best epoch; none here.
+
+        `columns_of_samples` needs them as they were at the network's epoch.
+        """
+        return {}
 
     def columns_of_samples(
         self,
@@ -202,14 +210,64 @@ class Classifier(tf.keras.Model):
         """
         raise NotImplementedError
 
-    def after_step(self, batch: Batch, rows: Any, row_gradients: list[tf.Tensor]) -> None:
+    def after_step(
+        self,
+        batch: Batch,
+        rows: Any,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Keeps what later steps need, once the optimizer's step is done; nothing here.
 
         Args:
           batch: of the step.
           rows: of `losses`.
-          row_gradients: [B, ...] for each of `row_variables`, of the mean loss.
+          row_gradients: [B] for each of `row_variables`, of the mean loss.
+          applied: scalar, whether the optimizer took the step, which nothing must outlive that it
+            left out; None: it takes all.
         """
+
+    def keep_outputs(
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        """Keeps the network's outputs for later steps to look up; nothing here.
+
+        Args:
+          sample_ids: [B]; none occurs twice, on any replica.
+          features: [B, V].
+          probabilities: [B, C], rows sum to 1.
+          applied: as `after_step` takes it.
+        """
+
+    def outputs_to_keep(self, batch: Batch, rows: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a step's features [B, V] and probabilities [B, C] as they are without dropout.
+
+        Where there is some, a part of the network is run again, after the step: the logits, if
+        dropout stands between them and the features, else all, in evaluation mode.
+
+        Args:
+          batch: of the step.
+          rows: of `losses`.
+        """
+        features, logits = rows.features, rows.logits
+        dropouts = [layer for layer in _dropouts(self.trained) if layer.rate]
+        if dropouts:
+            names = [layer.name for layer in self.trained.layers]
+            behind = self.trained.layers[names.index("features") :]
+            if all(any(layer is other for other in behind) for layer in dropouts):
+                logits = self.trained.get_layer("logits")(features)
+            else:
+                features, logits = self.run_network(batch["image"], training=False)
+        return features, tf.nn.softmax(logits)
+
+    def visit(self, batch: Batch) -> None:
+        """Keeps the outputs for a batch's `image`, in evaluation mode, as `keep_outputs`."""
+        features, logits = self.run_network(batch["image"], training=False)
+        self.keep_outputs(batch["sample_id"], features, tf.nn.softmax(logits))
 
     def labels(self, batch: Batch) -> tf.Tensor:
         """Returns the given labels one-hot, [B, C]."""
@@ -232,13 +290,14 @@ class Classifier(tf.keras.Model):
         else:
             gradients, passed = self._pass(batch, size)
         # What is only reported, not differentiated, could else be computed from updated variables.
+        applied = self._applied(gradients)
         with tf.control_dependencies(tf.nest.flatten(passed)):
             self.optimizer.apply_gradients(
                 zip(gradients, self.optimized_variables, strict=True),
                 skip_gradients_aggregation=is_alone(),  # see `sum_over_replicas`
             )
         rows, row_gradients = passed
-        self.after_step(batch, rows, row_gradients)
+        self.after_step(batch, rows, row_gradients, applied)
         for name, mean in self.means.items():
             mean.update_state(getattr(rows, name))
         self.accuracy.update_state(batch["label"], rows.logits)
@@ -262,8 +321,16 @@ class Classifier(tf.keras.Model):
             loss = self._scaled(tf.reduce_sum(rows.loss) / size)
         gradients = self._unscaled(tape.gradient(loss, variables))
         count = len(self.optimized_variables)
-        # A sparse gradient has a row per gathered sample_id.
-        return gradients[:count], (rows, [gradient.values for gradient in gradients[count:]])
+        ids = batch["sample_id"]
+        return gradients[:count], (rows, [row_sums(sparse, ids) for sparse in gradients[count:]])
+
+    def _applied(self, gradients):
+        """Whether the optimizer takes the step: not where scaled losses overflow."""
+        if not (isinstance(self.optimizer, LossScaleOptimizer) and self.optimizer.dynamic):
+            return None
+        finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
+        bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
+        return tf.equal(sum_over_replicas(bad), 0.0)
 
     def _global_size(self, batch):
         """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
@@ -310,6 +377,24 @@ class Confusion(tf.keras.metrics.Metric):
     def result(self) -> tf.Tensor:
         """Returns the counts, [C, C]."""
         return tf.convert_to_tensor(self.counts)
+
+
+def row_sums(gradient: tf.IndexedSlices, sample_ids: tf.Tensor) -> tf.Tensor:
+    """Sums a sparse gradient's rows by sample, in whatever order and number they come.
+
+    Args:
+      gradient: of a variable [N].
+      sample_ids: [B]; none occurs twice.
+
+    Returns:
+      [B]: for each sample, the sum of the rows that have its index; 0 if none has.
+    """
+    own = sample_ids[:, tf.newaxis] == tf.cast(gradient.indices, sample_ids.dtype)
+    return tf.reduce_sum(tf.where(own, gradient.values, 0.0), axis=1)
+
+
+def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:
+    return [layer for layer in model.submodules if isinstance(layer, tf.keras.layers.Dropout)]
 
 
 def pass_in_parts(

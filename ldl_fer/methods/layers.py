@@ -14,7 +14,6 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.methods.replicas import sum_over_replicas
 
-NO_CLASS = -1  # Label of a row that the centers do not count.
 _HIDDEN = (512, 256)  # Units of g's first two layers.
 
 
@@ -158,14 +157,20 @@ class ClassCenters(tf.keras.layers.Layer):
         )
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """The centers of the labels' classes, [M] -> [M, V]; of no use for NO_CLASS."""
-        return tf.gather(self.centers, tf.maximum(labels, 0))
+        """The centers of the labels' classes, [M] -> [M, V]."""
+        return tf.gather(self.centers, labels)
 
     def separation(self) -> tf.Tensor:
         """Eq. 10's second term, a scalar."""
         return equations.center_separation(self.centers, self.separation_kernel)
 
-    def update(self, features: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> None:
+    def update(
+        self,
+        features: tf.Tensor,
+        labels: tf.Tensor,
+        weight: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Moves the centers toward their classes' features, then away from each other.
 
           mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_pull
@@ -175,8 +180,9 @@ class ClassCenters(tf.keras.layers.Layer):
 
         Args:
           features: [M, V].
-          labels: [M], integers in [0, C), or NO_CLASS for a row to be left out.
+          labels: [M], integers in [0, C).
           weight: [M] in [0, 1], 1 - lambda.
+          applied: scalar, whether to; None: yes.
         """
         classes = self.centers.shape[0]
         sums, counts = equations.center_pull(features, self(labels), weight, labels, classes)
@@ -189,4 +195,5 @@ class ClassCenters(tf.keras.layers.Layer):
             tape.watch(centers)
             separation = equations.center_separation(centers, self.separation_kernel)
         push = self.separation_weight * tape.gradient(separation, centers)
-        self.centers.assign(centers - self.rate * push)
+        moved = centers - self.rate * push
+        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))

@@ -31,7 +31,7 @@ def neighbor_constraint(
 
     Args:
       logits: [B, C], of f(x^i).
-      neighbor_probabilities: [B, K, C], f(x^k), rows sum to 1; a row of zeros is not seen yet.
+      neighbor_probabilities: [B, K, C], f(x^k), rows sum to 1.
       similarity: [B, K], s, >= 0.
 
     Returns:
@@ -65,13 +65,17 @@ class LDLALSG(Classifier):
     """Minimizes CE and the neighbor constraint.
 
     Attributes:
-      probabilities: [N, C], of each sample's last visit; zeros before the first.
+      probabilities: [N, C], of each sample's last visit.
     """
 
     LOSSES = ("loss", "classification_loss", "neighbor_constraint")
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
+        return True
+
+    @classmethod
+    def looks_up_outputs(cls, config: Config) -> bool:
         return True
 
     def add_parts(self) -> None:
@@ -87,13 +91,11 @@ class LDLALSG(Classifier):
     def parts(self) -> dict[str, Any]:
         return super().parts() | {"probabilities": self.probabilities}
 
-    def look_up(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads the probabilities of the neighbors [B, K, C], and which have any [B, K]."""
-        probabilities = tf.gather(self.probabilities, batch["neighbors"])
-        return probabilities, tf.cast(tf.reduce_any(probabilities > 0.0, axis=-1), tf.float32)
+    def look_up(self, batch: Batch) -> tf.Tensor:
+        """Reads the probabilities of the neighbors, [B, K, C]."""
+        return tf.gather(self.probabilities, batch["neighbors"])
 
-    def losses(self, batch: Batch, neighbors: tuple[tf.Tensor, tf.Tensor]) -> LDLALSGRows:
-        probabilities, seen = neighbors
+    def losses(self, batch: Batch, neighbors: tf.Tensor) -> LDLALSGRows:
         features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
         similarity = equations.local_similarity(
@@ -102,9 +104,24 @@ class LDLALSG(Classifier):
             self.config.ldlva.delta,
             self.config.ldlva.similarity_kernel,
         )
-        constraint = neighbor_constraint(logits, probabilities, similarity * seen)
+        constraint = neighbor_constraint(logits, neighbors, similarity)
         loss = classification + self.config.ldl_alsg.alsg_weight * constraint
         return LDLALSGRows(features, logits, loss, classification, constraint)
 
-    def after_step(self, batch: Batch, rows: LDLALSGRows, row_gradients: list[tf.Tensor]) -> None:
-        write_rows(batch["sample_id"], [(self.probabilities, tf.nn.softmax(rows.logits))])
+    def after_step(
+        self,
+        batch: Batch,
+        rows: LDLALSGRows,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
+
+    def keep_outputs(
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        write_rows(sample_ids, [(self.probabilities, probabilities)], applied=applied)

@@ -9,8 +9,14 @@
 Here they are wired; the mathematics is in `ldl_fer.equations`. Deviations from the paper: with
 `neighbors=bank`, the default, a neighbor's features and prediction are those of its last visit,
 where the paper runs the network on its image. The paper leaves open how lambda and the centers
-move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Where the authors'
-released code computes something else, a setting chooses it.
+move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Ours, and off by default,
+is `uncertainty_frequencies`: lambda's step leaves out a part rho of what class frequencies p alone
+would give it,
+
+  lambda <- lambda - rate (CE(d~, f) - CE(l, f) - rho (CE(d~, p) - CE(l, p))) / B
+
+since a network that knows nothing but p already prefers the neighborhood to a rare class's label.
+Where the authors' released code computes something else, a setting chooses it.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,6 +43,7 @@ class LDLVARows(NamedTuple):
     loss: tf.Tensor  # [B]
     classification_loss: tf.Tensor  # [B]
     discriminative_loss: tf.Tensor  # [B]
+    frequency_gradient: tf.Tensor  # [B], CE(d~, p) - CE(l, p)
     center_rows: CenterRows | tuple[()]  # Empty without the discriminative loss.
 
 
@@ -62,21 +69,23 @@ class LDLVA(Classifier):
         return cls.reads_neighbors(config) and config.ldlva.neighbors == "forward"
 
     @classmethod
+    def looks_up_outputs(cls, config: Config) -> bool:
+        return cls.reads_neighbors(config) and not cls.runs_neighbors(config)
+
+    @classmethod
     def host_bank(
         cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
     ) -> NeighborBank | None:
         sizes = num_samples, size, len(config.data.class_names)
         needed, share = NeighborBank.bytes_needed(*sizes), config.ldlva.bank_device_share
-        if not cls._has_bank(config) or fits(needed, share):
+        if not cls.looks_up_outputs(config) or fits(needed, share):
             return None
         return NeighborBank(*sizes, on_host=True, name="bank")
 
-    @classmethod
-    def _has_bank(cls, config: Config) -> bool:
-        return cls.reads_neighbors(config) and not cls.runs_neighbors(config)
-
     def add_parts(self) -> None:
         settings = self.settings = self.config.ldlva
+        counts = tf.maximum(tf.constant(self.class_counts, tf.float32), 1.0)
+        self.log_frequencies = tf.math.log(counts / tf.reduce_sum(counts))
         self.uncertainty = SampleUncertainty(
             self.num_samples,
             settings.uncertainty_form,
@@ -113,7 +122,7 @@ class LDLVA(Classifier):
             self.settings.uncertainty_momentum,
             project=self.settings.uncertainty_form == "direct",
         )
-        if bank is None and self._has_bank(self.config):
+        if bank is None and self.looks_up_outputs(self.config):
             bank = NeighborBank(self.num_samples, self.feature_size, self.num_classes, name="bank")
         self.bank = bank
 
@@ -140,8 +149,8 @@ class LDLVA(Classifier):
     def histograms(self) -> dict[str, tf.Tensor]:
         return {"uncertainty": self.all_uncertainties()}
 
-    def restored_for_samples(self) -> tuple[tf.keras.layers.Layer, ...]:
-        return self.calibrator, self.uncertainty
+    def kept_with_best(self) -> dict[str, tf.keras.layers.Layer]:
+        return {name: getattr(self, name) for name in ("calibrator", "uncertainty", "centers")}
 
     def columns_of_samples(
         self,
@@ -163,11 +172,7 @@ class LDLVA(Classifier):
         made, kept = [], []
         for batch in batches:
             ids, others = batch["sample_id"].numpy(), batch["neighbors"].numpy()
-            neighbors = Neighbors(
-                tf.constant(features[others]),
-                tf.constant(probabilities[others]),
-                tf.ones(others.shape),
-            )
+            neighbors = Neighbors(tf.constant(features[others]), tf.constant(probabilities[others]))
             kept += others.tolist()
             made.append(construct(batch, tf.constant(features[ids]), neighbors))
         whole = Construction(*(np.concatenate(values) for values in zip(*made, strict=True)))
@@ -220,6 +225,23 @@ class LDLVA(Classifier):
             return tf.fill(tf.shape(sample_ids), self.settings.fixed_uncertainty)
         return self.uncertainty(sample_ids)
 
+    def frequency_gradient(self, batch: Batch, aggregated: tf.Tensor) -> tf.Tensor:
+        """Computes lambda's gradient for a network that knows class frequencies alone.  Eq. 9.
+
+          CE(d~, p) - CE(l, p),  p_c = N_c / N
+
+        Args:
+          batch: `label` [B] is read.
+          aggregated: [B, C], d~.
+
+        Returns:
+          [B], times the class weights; no gradient flows through it.
+        """
+        labels = self.labels(batch)
+        logits = tf.broadcast_to(self.log_frequencies, tf.shape(labels))
+        gradient = equations.uncertainty_gradient(labels, aggregated, logits)
+        return tf.stop_gradient(tf.gather(self.class_weights, batch["label"]) * gradient)
+
     def all_uncertainties(self) -> tf.Tensor:
         """Returns lambda of every training sample, [N]."""
         return self.sample_uncertainty(tf.range(self.num_samples))
@@ -241,8 +263,10 @@ class LDLVA(Classifier):
         settings = self.settings
         features, logits = self.run_network(batch["image"], training=True)
         target = self.labels(batch)
+        by_frequency = tf.zeros_like(logits[:, 0])
         if neighbors is not None:
-            target = self.construct(batch, features, neighbors, training=True).target
+            made = self.construct(batch, features, neighbors, training=True)
+            target, by_frequency = made.target, self.frequency_gradient(batch, made.aggregated)
         classification = self.cross_entropy(batch, target, logits, settings.log_epsilon)
         discriminative, center_rows = tf.zeros_like(classification), ()
         if settings.discriminative_loss:
@@ -250,14 +274,32 @@ class LDLVA(Classifier):
             center_rows = CenterRows.of_batch(batch, features, others, self.sample_uncertainty)
             discriminative = center_rows.loss(self.centers, settings.separation_in_loss)
         total = equations.total_loss(classification, discriminative, settings.gamma)
-        return LDLVARows(features, logits, total, classification, discriminative, center_rows)
+        return LDLVARows(
+            features, logits, total, classification, discriminative, by_frequency, center_rows
+        )
 
-    def after_step(self, batch: Batch, rows: LDLVARows, row_gradients: list[tf.Tensor]) -> None:
+    def after_step(
+        self,
+        batch: Batch,
+        rows: LDLVARows,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
         """Moves lambda and centers, and writes the bank."""
+        part = self.settings.uncertainty_frequencies / self._global_size(batch)
         for gradient in row_gradients:
-            self.uncertainty_optimizer.step(batch["sample_id"], gradient)
+            gradient -= part * rows.frequency_gradient
+            self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
         if rows.center_rows:
-            self.centers.update(*rows.center_rows.flat())
+            self.centers.update(*rows.center_rows.flat(), applied)
+        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
+
+    def keep_outputs(
+        self,
+        sample_ids: tf.Tensor,
+        features: tf.Tensor,
+        probabilities: tf.Tensor,
+        applied: tf.Tensor | None = None,
+    ) -> None:
         if self.bank is not None:
-            probabilities = tf.nn.softmax(rows.logits)
-            self.bank.write(batch["sample_id"], rows.features, probabilities)
+            self.bank.write(sample_ids, features, probabilities, applied)

@@ -38,12 +38,15 @@ class UncertaintySGD(tf.Module):
         self.value, self.rate, self.momentum, self.project = value, rate, momentum, project
         self.velocity = tf.Variable(tf.zeros(value.shape), trainable=False) if momentum else None
 
-    def step(self, sample_ids: tf.Tensor, gradient: tf.Tensor) -> None:
+    def step(
+        self, sample_ids: tf.Tensor, gradient: tf.Tensor, applied: tf.Tensor | None = None
+    ) -> None:
         """Moves rows of all replicas; in a replica's context.
 
         Args:
           sample_ids: [B]; none occurs twice, on any replica.
           gradient: [B].
+          applied: as `replicas.write_rows` takes it.
         """
         velocity, kept = -self.rate * gradient, []
         if self.velocity is not None:
@@ -52,7 +55,7 @@ class UncertaintySGD(tf.Module):
         value = tf.gather(self.value, sample_ids) + velocity
         if self.project:
             value = tf.clip_by_value(value, 0.0, 1.0)
-        write_rows(sample_ids, [(self.value, value), *kept])
+        write_rows(sample_ids, [(self.value, value), *kept], applied=applied)
 
 
 class LayerwiseAdam(tf.keras.optimizers.Adam):

@@ -1,5 +1,6 @@
 """Joint work of a strategy's replicas: sums, and rows written in every copy."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ def write_rows(
     sample_ids: tf.Tensor,
     rows: Sequence[tuple[tf.Variable, tf.Tensor]],
     on_host: bool = False,
+    applied: tf.Tensor | None = None,
 ) -> None:
     """Replaces rows of variables by those of the samples of all replicas, in every copy.
 
@@ -34,8 +36,12 @@ def write_rows(
       sample_ids: [B]; none occurs twice, on any replica.
       rows: pairs of a variable [N, ...] and its new rows [B, ...].
       on_host: whether there is one copy for all replicas, in the host's memory.
+      applied: scalar, the same on all replicas: whether to; None: yes.
     """
     replica = tf.distribute.get_replica_context()
+    if applied is not None:
+        with tf.device("CPU:0") if on_host else contextlib.nullcontext():
+            rows = [(v, tf.where(applied, new, tf.gather(v, sample_ids))) for v, new in rows]
     variables, values = zip(*rows, strict=True)
     ids, values = tf.identity(sample_ids), list(values)  # all_gather asks for the tensor's device
     if not is_alone():

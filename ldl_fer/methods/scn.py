@@ -142,7 +142,13 @@ class SCN(Classifier):
         loss = weight * rank + (1.0 - weight) * classification
         return SCNRows(features, logits, loss, classification, rank, label, weighted, importance)
 
-    def after_step(self, batch: Batch, rows: SCNRows, row_gradients: list[tf.Tensor]) -> None:
+    def after_step(
+        self,
+        batch: Batch,
+        rows: SCNRows,
+        row_gradients: list[tf.Tensor],
+        applied: tf.Tensor | None = None,
+    ) -> None:
         settings, label = self.config.scn, rows.label
         low = low_importance(rows.importance, settings.scn_high_share)
         begun = self.optimizer.iterations > settings.scn_relabel_epoch * self.steps_per_epoch
@@ -150,4 +156,4 @@ class SCN(Classifier):
         new = relabeled(label, probabilities, low & begun, settings.scn_relabel_margin)
         old = tf.gather(self.new_labels, batch["sample_id"])
         new = tf.where(new == label, old, new)
-        write_rows(batch["sample_id"], [(self.new_labels, new)])
+        write_rows(batch["sample_id"], [(self.new_labels, new)], applied=applied)

@@ -7,7 +7,6 @@
   d    = (1 - lambda^i) l^i + lambda^i d~         Eq. 6, target distribution
 
 Le et al., WACV 2023. The equations' other forms, in the released code, are in `ldl_fer.equations`.
-A neighbor that the bank has not seen yet has c_k = 0.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,6 @@ class Neighbors(NamedTuple):
 
     features: tf.Tensor  # [B, K, V]
     probabilities: tf.Tensor  # [B, K, C]
-    seen: tf.Tensor  # [B, K], 1 or 0; a neighbor not seen yet contributes nothing
 
 
 class Construction(NamedTuple):
@@ -67,7 +65,7 @@ def construct_targets(
         calibration = tf.ones_like(similarity)
     else:
         calibration = equations.calibration_score(logit, floor)
-    contribution = equations.contribution_degree(calibration, similarity * neighbors.seen)
+    contribution = equations.contribution_degree(calibration, similarity)
     aggregated = equations.aggregated_distribution(
         contribution, neighbors.probabilities, fallback=label
     )
@@ -94,5 +92,4 @@ def pass_neighbors(
     return Neighbors(
         tf.reshape(features, [shape[0], shape[1], features.shape[-1]]),
         tf.reshape(tf.nn.softmax(logits), [shape[0], shape[1], logits.shape[-1]]),
-        tf.ones(shape[:2]),
     )

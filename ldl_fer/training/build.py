@@ -51,7 +51,8 @@ def build_model(
     size = trained_part(network).outputs[0].shape[-1]
     bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():
-        model = method(network, config, len(training), steps, weights)
+        counts = training.class_counts
+        model = method(network, config, len(training), steps, weights, counts)
         compile_model(model, config, bank)
     return model
 

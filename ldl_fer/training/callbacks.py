@@ -88,7 +88,10 @@ def _write_figure(name, figure):
 
 
 class BestNetwork(tf.keras.callbacks.Callback):
-    """Keeps the network's weights at the epoch of the highest validation accuracy, and the last."""
+    """Keeps the network's weights at the epoch of the highest validation accuracy, and the last.
+
+    What the method has beside the network is kept with the best.
+    """
 
     def __init__(self, run: Run) -> None:
         """Takes the run folder; an earlier session's best epoch counts."""
@@ -102,6 +105,7 @@ class BestNetwork(tf.keras.callbacks.Callback):
         self.run.save_weights(self.model.network, "last", written)
         if accuracy > self.best:
             self.best = accuracy
+            self.run.save_method(self.model.kept_with_best())
             self.run.save_weights(self.model.network, "best", written)
 
 

@@ -1,6 +1,7 @@
 """Runs Keras' `fit` from any step on."""
 
 import tensorflow as tf
+from tqdm import tqdm
 
 from ldl_fer.config import Config
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dataset
@@ -19,8 +20,12 @@ def fit(
     validation: AnyRecords,
     strategy: tf.distribute.Strategy,
     callbacks: list[tf.keras.callbacks.Callback],
+    progress: bool = False,
 ) -> None:
     """Trains from where `state` stands, in the middle of an epoch too, to the end.
+
+    Before the first step, a method that looks up outputs visits every training sample once: one
+    pass of the network over the training set, in evaluation mode.
 
     Args:
       config: of the run.
@@ -29,7 +34,10 @@ def fit(
       training, validation: the sets.
       strategy: the one that the model was made for.
       callbacks: for Keras, a `SaveState` last.
+      progress: whether to show a bar for that pass, if it takes longer than two seconds.
     """
+    if not state.step and METHODS[config.method].looks_up_outputs(config):
+        _visit_all(config, model, training, strategy, progress)
     validated = {
         "validation_data": devices.distribute(
             strategy,
@@ -65,6 +73,27 @@ def fit(
     elif state.steps_done:
         epochs(begun, begun + 1, left)
     epochs(state.epochs_done, config.optimizer.epochs, state.steps_per_epoch)
+
+
+def _visit_all(
+    config: Config,
+    model: Classifier,
+    training: AnyRecords,
+    strategy: tf.distribute.Strategy,
+    progress: bool,
+) -> None:
+    """Has the model visit every training sample, not augmented."""
+    visit = tf.function(lambda batch: strategy.run(model.visit, args=(batch,)))
+    batches = devices.distribute(
+        strategy,
+        lambda replicas, own: ordered_dataset(
+            training, config, replicas=replicas, own_replicas=own
+        ),
+    )
+    total = steps_per_epoch(len(training), config.optimizer.batch_size)
+    bar = tqdm(batches, "first look-ups", total, unit="batch", delay=2, disable=not progress)
+    for batch in bar:
+        visit(batch)
 
 
 def _end_epoch(

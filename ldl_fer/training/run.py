@@ -6,8 +6,9 @@ log.csv                a row per epoch
 tensorboard/           curves, histograms, pictures
 state/                 checkpoints, see `ldl_fer.training.state`; .lock: a training is at work
 best.weights.h5        the network at the best epoch; last.weights.h5 at the last
+best.method.npz        LDLVA's g, lambda and centers at the best epoch
 best.json, last.json   which epoch that was, its validation accuracy, the SHA-256 of the weights
-samples.csv            per training sample: lambda and the target distribution, at the end
+samples.csv            per training sample: lambda and the target distribution, at the best epoch
 result.json            measures on the test set, by `ldl-fer evaluate`
 temperature.json       the temperature, by `ldl-fer temperature`
 saved_model/           the network, by `ldl-fer export`
@@ -21,6 +22,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +50,7 @@ class Run:
         self.state = self.folder / "state"
         self.lock = self.folder / ".lock"
         self.samples = self.folder / "samples.csv"
+        self.method = self.folder / "best.method.npz"
         self.saved_model = self.folder / "saved_model"
 
     def weights(self, which: str) -> Path:
@@ -80,6 +84,34 @@ class Run:
                 raise OSError(str(error)) from error
             written = epoch | {"sha256": sha256(partial)}
         write_whole(self.epoch_file(which), json.dumps(written) + "\n")
+
+    def save_method(self, layers: "Mapping[str, tf.keras.layers.Layer]") -> None:
+        """Writes the variables of a method's layers: `Classifier.kept_with_best`, if it has any.
+
+        Raises:
+          InputError: they cannot be written.
+        """
+        if layers:
+            with whole_file(self.method) as partial, partial.open("wb") as file:
+                np.savez(file, **{name: v.numpy() for name, v in _variables(layers).items()})
+
+    def load_method(self, layers: "Mapping[str, tf.keras.layers.Layer]") -> None:
+        """Gives layers the values of `save_method`.
+
+        Raises:
+          InputError: the file is missing, damaged, or of other layers.
+        """
+        if not layers:
+            return
+        try:
+            with np.load(self.method) as kept:
+                for name, variable in _variables(layers).items():
+                    variable.assign(kept[name])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{self.method} is missing, damaged or does not fit {self.config_file}: {error}. "
+                "Copy the run folder anew, or train anew."
+            ) from error
 
     def keep_log(self, epochs: int) -> None:
         """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
@@ -152,6 +184,15 @@ class Run:
             return dict(json.loads(file.read_text())) if file.exists() else {}
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{file} is damaged: {error}. Copy the run folder anew.") from error
+
+
+def _variables(layers: "Mapping[str, tf.keras.layers.Layer]") -> "dict[str, tf.Variable]":
+    """Layer/place -> variable."""
+    return {
+        f"{name}/{place}": variable
+        for name, layer in layers.items()
+        for place, variable in enumerate(layer.variables)
+    }
 
 
 def load_network(

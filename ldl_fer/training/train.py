@@ -108,25 +108,17 @@ def _train(
         with StopSignals(wanted=strategy.cluster_resolver is None) as signals:
             saving = SaveState(state, _interval(config, strategy), signals, training, config)
             all_callbacks = [*_callbacks(config, run, training, chief, watch), saving]
-            fit(config, model, state, training, validation, strategy, all_callbacks)
-        # Several machines take part in reading a variable that each has its own value of.
-        values = [
-            [variable.numpy() for variable in part.variables]
-            for part in model.restored_for_samples()
-        ]
+            progress = chief and watch is None
+            fit(config, model, state, training, validation, strategy, all_callbacks, progress)
         if chief:
-            _construct(config, run, training, steps, values, watch is None)
+            _construct(config, run, training, steps, watch is None)
 
 
-def _construct(
-    config: Config, run: Run, training: AnyRecords, steps: int, state: list, progress: bool
-) -> None:
-    """Writes samples.csv, by a model on one device: the best network, the method's last state."""
+def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progress: bool) -> None:
+    """Writes samples.csv, by a model on one device: network and method of the best epoch."""
     network, _ = load_network(run.folder, trust_model=config.network.trust_model)
     model = METHODS[config.method](network, config, len(training), steps)
-    for part, values in zip(model.restored_for_samples(), state, strict=True):
-        for variable, value in zip(part.variables, values, strict=True):
-            variable.assign(value)
+    run.load_method(model.kept_with_best())
     samples = construct_samples(model, training, config, run.folder, progress)
     with whole_file(run.samples) as partial:
         samples.to_csv(partial, index=False, float_format="%.5f")

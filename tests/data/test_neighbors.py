@@ -6,11 +6,13 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ldl_fer.data import neighbors_command
-from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.neighbors import nearest_neighbors
+from ldl_fer.data.annotation_checks import PATH
+from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors
 from ldl_fer.errors import InputError
 
 
@@ -127,6 +129,35 @@ def test_coinciding_rows_by_hand():
     expected = np.tile([0, 1, 2], [20000, 1])
     expected[:3] = [[1, 2, 3], [0, 2, 3], [0, 1, 3]]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_of_the_same_picture_are_no_neighbors(layout):
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        points, pictures = layout(random, 60), random.integers(0, 25, 60)
+        found = nearest_neighbors(points, 7, pictures=pictures)
+        everyone = sorted_all(points, 59)
+        for row, others in enumerate(everyone):
+            expected = others[pictures[others] != pictures[row]][:7]
+            np.testing.assert_array_equal(found[row], expected)
+
+
+def test_neighbors_of_a_table_of_two_annotators_are_other_pictures():
+    table = pd.DataFrame(
+        {
+            PATH: ["a.png", "b.png", "c.png", "./a.png", "b.png", "c.png"],
+            "expression": [0, 1, 2, 1, 1, 2],
+            "valence": [0.0, 0.1, 0.5] * 2,
+            "arousal": 0.0,
+            "annotator": [0, 0, 0, 1, 1, 1],
+        }
+    )
+    names = ("Neutral", "Happy", "Sad")
+    found = add_neighbors(Annotations(table, names), 2).neighbors
+    assert found.tolist() == [[1, 4], [0, 3], [1, 4]] * 2
+    with pytest.raises(InputError, match="5 neighbors asked of 6 rows, and one picture has 2"):
+        add_neighbors(Annotations(table, names), 5)
 
 
 def test_refuses():

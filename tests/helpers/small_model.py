@@ -20,6 +20,7 @@ def network(seed=0):
 def model(
     preset="paper",
     class_weights=None,
+    class_counts=None,
     uncertainty_rate=1.0,
     optimizer=None,
     neighbors="forward",
@@ -27,7 +28,7 @@ def model(
 ):
     settings = {"uncertainty_momentum": 0.0, "neighbors": neighbors} | settings
     config = PRESETS[preset].replace(uncertainty_learning_rate=uncertainty_rate, **settings)
-    made = LDLVA(network(), config, SAMPLES, steps_per_epoch=4, class_weights=class_weights)
+    made = LDLVA(network(), config, SAMPLES, 4, class_weights, class_counts)
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).
     made.compile(optimizer or tf.keras.optimizers.SGD(0.1))

@@ -1,13 +1,16 @@
-"""The bank remembers what was written, tells what was not, and feeds the model's step."""
+"""The bank remembers what was written, is filled by visits, and feeds the model's step."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
-from helpers.small_model import BATCH, NEIGHBORS, batch, model, state
+from helpers.small_model import BATCH, NEIGHBORS, SAMPLES, batch, model, state
+from helpers.tiny_networks import CLASSES, compiled, tiny_network
+from helpers.tiny_networks import batch as tiny_batch
 
 from ldl_fer.methods.bank import NeighborBank
 
 
-def test_rows_come_back_and_unwritten_ones_are_told_apart():
+def test_rows_come_back():
     bank = NeighborBank(5, 3, 2)
     features = np.array([[1.0, 0.5, -2.0], [4.0, 0.25, 8.0]], np.float32)  # exact in float16
     probabilities = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
@@ -18,7 +21,6 @@ def test_rows_come_back_and_unwritten_ones_are_told_apart():
     np.testing.assert_array_equal(
         found[1], [[probabilities[1], [0, 0]], [probabilities[0], probabilities[0]]]
     )
-    np.testing.assert_array_equal(found[2], [[1, 0], [1, 1]])
 
 
 def test_a_step_writes_its_own_rows_and_no_others():
@@ -39,12 +41,19 @@ def test_a_step_writes_its_own_rows_and_no_others():
     assert not made.bank.probabilities.numpy()[others].any()
 
 
-def test_with_an_empty_bank_the_target_is_the_label():
-    made, data = model(neighbors="bank", uncertainty_init=0.7), batch()
-    features, _ = made.network(data["image"])
-    neighbors = made.look_up(data)
-    target = made.construct(data, features, neighbors, training=False).target
-    np.testing.assert_allclose(target, np.eye(7)[data["label"]], atol=1e-6)
+def test_a_visit_writes_what_the_network_says_in_evaluation_mode():
+    made, data = model(neighbors="bank"), batch(size=SAMPLES)
+    before = [v.numpy() for v in made.network.variables]
+    made.visit({name: data[name] for name in ("sample_id", "image")})
+    features, logits = made.network(data["image"], training=False)
+    ids = data["sample_id"].numpy()
+    assert len(set(ids)) == SAMPLES
+    np.testing.assert_array_equal(
+        made.bank.features.numpy()[ids], features.numpy().astype(np.float16)
+    )
+    np.testing.assert_allclose(made.bank.probabilities.numpy()[ids], tf.nn.softmax(logits), 1e-6)
+    for variable, value in zip(made.network.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
 
 
 def test_a_fresh_bank_gives_what_the_forward_pass_gives():
@@ -63,6 +72,37 @@ def test_a_fresh_bank_gives_what_the_forward_pass_gives():
     np.testing.assert_allclose(
         found.features.numpy()[own], passed.features.numpy()[own], rtol=1e-3, atol=1e-3
     )
+
+
+def test_the_bank_is_without_dropout_between_features_and_logits():
+    made, data = compiled("ldlva", tiny_network(dropout=0.5), neighbors="bank"), tiny_batch()
+    twin = tiny_network()
+    features, _ = twin(data["image"], training=True)
+    made.train_step(data)
+    ids = data["sample_id"].numpy()
+    np.testing.assert_allclose(made.bank.features.numpy()[ids], features, rtol=2e-3, atol=1e-4)
+    logits = made.network.get_layer("logits")(features)
+    np.testing.assert_allclose(made.bank.probabilities.numpy()[ids], tf.nn.softmax(logits), 1e-4)
+
+
+@pytest.mark.parametrize("method", ["ldlva", "ldl_alsg"])
+def test_the_bank_is_without_dropout_before_the_features(method):
+    inputs = tf.keras.Input([10])
+    hidden = tf.keras.layers.Dropout(0.5, seed=0, name="dropout")(inputs)
+    features = tf.keras.layers.Dense(8, "relu", name="features")(hidden)
+    logits = tf.keras.layers.Dense(CLASSES, name="logits")(features)
+    head = tf.keras.Model(inputs, [features, logits], name="head")
+    whole = tf.keras.Input([10])
+    made = compiled(method, tf.keras.Model(whole, head(whole)), neighbors="bank")
+    data = tiny_batch()
+    data["image"] = tf.random.stateless_normal([len(data["label"]), 10], [0, 0])
+    made.train_step(data)
+    features, logits = head(data["image"], training=False)
+    ids = data["sample_id"].numpy()
+    kept = made.bank.probabilities if method == "ldlva" else made.probabilities
+    np.testing.assert_allclose(kept.numpy()[ids], tf.nn.softmax(logits), rtol=1e-5)
+    if method == "ldlva":
+        np.testing.assert_allclose(made.bank.features.numpy()[ids], features, 2e-3, 1e-4)
 
 
 def test_evaluation_does_not_write():

@@ -1,16 +1,15 @@
-"""What the centers see of a batch: rows in order, unseen ones without class, the mean loss."""
+"""What the centers see of a batch: rows in order, and the mean loss."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ldl_fer.methods.center_rows import CenterRows
-from ldl_fer.methods.layers import NO_CLASS, ClassCenters
+from ldl_fer.methods.layers import ClassCenters
 from ldl_fer.methods.targets import Neighbors
 
 BATCH, NEIGHBORS, CLASSES, SIZE = 3, 2, 4, 5
 LAMBDA = np.array([0.0, 0.2, 0.5, 0.7, 1.0], np.float32)  # of the 5 samples
-SEEN = np.array([[1, 0], [1, 1], [0, 0]], np.float32)
 
 
 def arrays():
@@ -30,7 +29,7 @@ def rows(with_neighbors):
     batch, own, others = arrays()
     neighbors = None
     if with_neighbors:
-        neighbors = Neighbors(tf.constant(others), tf.zeros([3, 2, CLASSES]), tf.constant(SEEN))
+        neighbors = Neighbors(tf.constant(others), tf.zeros([3, 2, CLASSES]))
     tensors = {name: tf.constant(values) for name, values in batch.items()}
     return CenterRows.of_batch(
         tensors, tf.constant(own), neighbors, lambda ids: tf.gather(LAMBDA, ids)
@@ -45,17 +44,15 @@ def test_rows_of_the_batch_alone():
     np.testing.assert_allclose(made.weights, [[0.0], [0.8], [0.5]], rtol=1e-6)  # 1 - lambda
 
 
-def test_neighbors_come_behind_and_those_not_seen_have_neither_class_nor_weight():
+def test_neighbors_come_behind():
     batch, own, others = arrays()
     made = rows(with_neighbors=True)
     np.testing.assert_array_equal(
         made.features, np.concatenate([own[:, np.newaxis], others], axis=1)
     )
-    np.testing.assert_array_equal(
-        made.labels, [[0, 3, NO_CLASS], [3, 0, 1], [1, NO_CLASS, NO_CLASS]]
-    )
+    np.testing.assert_array_equal(made.labels, [[0, 3, 2], [3, 0, 1], [1, 2, 0]])
     np.testing.assert_allclose(
-        made.weights, [[0.0, 0.8, 0.0], [0.8, 0.3, 0.5], [0.5, 0.0, 0.0]], rtol=1e-6
+        made.weights, [[0.0, 0.8, 1.0], [0.8, 0.3, 0.5], [0.5, 1.0, 0.3]], rtol=1e-6
     )
     features, labels, weights = made.flat()
     assert features.shape == [9, SIZE] and labels.shape == weights.shape == [9]
@@ -63,20 +60,19 @@ def test_neighbors_come_behind_and_those_not_seen_have_neither_class_nor_weight(
 
 @pytest.mark.parametrize("separation", [False, True])
 @pytest.mark.parametrize("with_neighbors", [False, True])
-def test_loss_is_the_mean_over_a_samples_rows_unseen_ones_too(with_neighbors, separation):
+def test_loss_is_the_mean_over_a_samples_rows(with_neighbors, separation):
     batch, own, others = arrays()
     centers = np.random.default_rng(1).normal(size=[CLASSES, SIZE]).astype(np.float32)
     layer = ClassCenters(CLASSES, SIZE, 0.5, "unordered", 1.0, divide_by_rows=False)
     layer.centers.assign(centers)
     expected = np.zeros(BATCH)
     for i in range(BATCH):
-        seen = [(own[i], batch["label"][i], LAMBDA[batch["sample_id"][i]])]
+        parts = [(own[i], batch["label"][i], LAMBDA[batch["sample_id"][i]])]
         for k in range(NEIGHBORS if with_neighbors else 0):
-            if SEEN[i, k]:
-                label, other = batch["neighbor_labels"][i, k], batch["neighbors"][i, k]
-                seen.append((others[i, k], label, LAMBDA[other]))
-        # 1/2 (1 - lambda) ||v - mu_y||^2, over all R rows of the sample, seen or not
-        total = sum((1 - u) * np.sum((v - centers[y]) ** 2) / 2 for v, y, u in seen)
+            label, other = batch["neighbor_labels"][i, k], batch["neighbors"][i, k]
+            parts.append((others[i, k], label, LAMBDA[other]))
+        # 1/2 (1 - lambda) ||v - mu_y||^2, over all R rows of the sample
+        total = sum((1 - u) * np.sum((v - centers[y]) ** 2) / 2 for v, y, u in parts)
         expected[i] = total / (1 + NEIGHBORS if with_neighbors else 1)
     if separation:
         pairs = [(j, k) for j in range(CLASSES) for k in range(j)]

@@ -237,3 +237,70 @@ def test_no_graph_of_a_step_outlives_its_model():
     del made, step
     gc.collect()
     assert graph() is None
+
+
+def test_rows_of_the_uncertainty_gradient_are_matched_by_index(monkeypatch):
+    def in_reverse(self, sample_ids):
+        """The same values, by gradients that are in another order and partly in twos."""
+        turned = tf.reverse(tf.reshape(sample_ids, [-1]), [0])
+        twice = [tf.gather(self.value, turned), tf.gather(self.value, turned)]
+        return tf.reshape(tf.reverse(0.25 * twice[0] + 0.75 * twice[1], [0]), tf.shape(sample_ids))
+
+    plain, turned, data = model(uncertainty_init=0.5), model(uncertainty_init=0.5), batch()
+    plain.train_step(data)
+    monkeypatch.setattr(type(turned.uncertainty), "call", in_reverse)
+    turned.train_step(data)
+    values = [made.uncertainty.value.numpy() for made in (plain, turned)]
+    assert np.ptp(values[0]) > 0.01
+    np.testing.assert_allclose(*values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_that_loss_scaling_leaves_out_moves_nothing(compiled):
+    sgd = tf.keras.optimizers.SGD(1e-5)
+    scaled = tf.keras.mixed_precision.LossScaleOptimizer(sgd, initial_scale=2.0**120)
+    made = model(
+        optimizer=scaled,
+        class_weights=[1e4] * CLASSES,  # gradients of 1e4 * 2^120 overflow
+        neighbors="bank",
+        uncertainty_init=0.5,
+        uncertainty_momentum=0.9,
+    )
+    made.visit(batch(size=SAMPLES))
+    parts = made.uncertainty, made.centers, made.bank, made.uncertainty_optimizer, made.calibrator
+
+    def values():
+        variables = [*made.network.trainable_variables, *(v for p in parts for v in p.variables)]
+        return [v.numpy() for v in variables]
+
+    before, steps = values(), 0
+    step = tf.function(made.train_step) if compiled else made.train_step
+    for seed in range(40):
+        step(batch(seed))
+        if not same(before[:2], values()[:2]):
+            break
+        steps += 1
+        assert same(before, values())
+    assert 0 < steps < 40 and not any(map(np.array_equal, before, values()))
+
+
+def test_class_frequencies_are_taken_off_the_uncertainty_step():
+    counts, data, steps = [9, 1, 1, 4, 2, 1, 2], batch(), []
+    for part in (0.0, 0.5):
+        made = model(
+            class_counts=counts,
+            uncertainty_rate=0.1,
+            adaptive_similarity=False,
+            uncertainty_init=0.5,
+            uncertainty_frequencies=part,
+        )
+        made.train_step(data)
+        steps.append(made.uncertainty(data["sample_id"]).numpy() - 0.5)
+    twin = model(adaptive_similarity=False)
+    neighbors = twin.neighbor_pass(data["neighbor_image"])
+    features, _ = twin.network(data["image"], training=True)
+    aggregated = twin.construct(data, features, neighbors, training=False).aggregated.numpy()
+    given = -np.log(np.array(counts) / sum(counts))
+    # 0.5 * (CE(d~, p) - CE(l, p)), the batch's mean, times the rate 0.1
+    expected = 0.1 * 0.5 * (aggregated @ given - given[data["label"].numpy()]) / BATCH
+    np.testing.assert_allclose(steps[1] - steps[0], expected, rtol=1e-3, atol=1e-6)

@@ -7,7 +7,6 @@ import tensorflow as tf
 from ldl_fer.methods.targets import Neighbors, construct_targets
 
 BATCH, NEIGHBORS, CLASSES = 4, 3, 5
-SEEN = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], np.float32)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "laplace"])
@@ -26,7 +25,7 @@ def test_target_is_equations_2_to_6(calibrated, floor, kernel):
         tf.constant(place),
         tf.constant(places),
         tf.constant(logit) if calibrated else None,
-        Neighbors(tf.zeros([BATCH, NEIGHBORS, 2]), tf.constant(f), tf.constant(SEEN)),
+        Neighbors(tf.zeros([BATCH, NEIGHBORS, 2]), tf.constant(f)),
         tf.constant(uncertainty),
         0.4,
         kernel,
@@ -39,14 +38,14 @@ def test_target_is_equations_2_to_6(calibrated, floor, kernel):
             gap = (place[i] - places[i, k]).astype(np.float64)
             s = np.exp(-gap @ gap / 0.16 if kernel == "gaussian" else -np.abs(gap).sum() / 0.4)
             np.testing.assert_allclose(made.similarity[i, k], s, rtol=1e-5)
-            # zeta = sigmoid(max(g, floor)), c = zeta s; a neighbor not seen contributes nothing
+            # zeta = sigmoid(max(g, floor)), c = zeta s
             g = logit[i, k] if floor is None else max(logit[i, k], floor)
             zeta = 1 / (1 + np.exp(-g)) if calibrated else 1.0
             np.testing.assert_allclose(made.calibration[i, k], zeta, rtol=1e-5)
-            c.append(zeta * s * SEEN[i, k])
+            c.append(zeta * s)
         np.testing.assert_allclose(made.contribution[i], c, rtol=1e-5)
-        # d~ = sum_k c_k f(x^k) / sum_k c_k, or the label; d = (1 - lambda) l + lambda d~
-        aggregated = sum(c[k] * f[i, k] for k in range(NEIGHBORS)) / sum(c) if any(c) else label[i]
+        # d~ = sum_k c_k f(x^k) / sum_k c_k; d = (1 - lambda) l + lambda d~
+        aggregated = sum(c[k] * f[i, k] for k in range(NEIGHBORS)) / sum(c)
         np.testing.assert_allclose(made.aggregated[i], aggregated, rtol=1e-5, atol=1e-7)
         mixed = (1 - uncertainty[i]) * label[i] + uncertainty[i] * aggregated
         np.testing.assert_allclose(made.target[i], mixed, rtol=1e-5, atol=1e-7)

@@ -128,6 +128,58 @@ def test_samples_are_equations_5_and_6_on_the_files_own_columns(run, faces):
     assert 0.1 < flipped.mean() < 0.5
 
 
+class BankAtFirst(tf.keras.callbacks.Callback):
+    """Notes the bank before the first step."""
+
+    def on_train_begin(self, logs=None):
+        self.network = self.model.network.get_weights()
+        self.rows = [variable.numpy() for variable in self.model.bank.variables]
+
+
+def test_the_bank_is_full_before_the_first_step(faces, tmp_path):
+    watch = BankAtFirst()
+    config = config_of(faces, tmp_path / "run", epochs=1)
+    train(config, watch=watch)
+    training, _ = training_records(config.data, config.run.seed)
+    model = build_model(config, training)
+    model.network.set_weights(watch.network)
+    samples = construct_samples(model, training, config, tmp_path, progress=False)
+    said = samples[[f"probability_{name}" for name in NAMES]].to_numpy()
+    np.testing.assert_allclose(watch.rows[1], said, rtol=1e-4, atol=1e-5)
+    # A resumed run goes on with the bank that it had.
+    again = BankAtFirst()
+    train(config.replace(epochs=2), resume=True, watch=again)
+    assert np.abs(again.rows[1] - said).max() > 1e-3
+
+
+class FirstIsBest(tf.keras.callbacks.Callback):
+    """Makes the first epoch the best one, and notes lambda after each."""
+
+    def __init__(self):
+        super().__init__()
+        self.uncertainties = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_accuracy"] = 0.9 - 0.1 * epoch
+        self.uncertainties.append(self.model.all_uncertainties().numpy())
+
+
+def test_samples_have_network_and_uncertainty_of_one_epoch(faces, tmp_path):
+    watch = FirstIsBest()
+    run = train(config_of(faces, tmp_path / "run"), watch=watch)
+    first, last = watch.uncertainties
+    assert run.epoch("best")["epoch"] == 1 and np.abs(first - last).max() > 0.01
+    np.testing.assert_allclose(pd.read_csv(run.samples)["uncertainty"], first, atol=1e-5)
+    training, _ = training_records(run.config().data, run.config().run.seed)
+    model = build_model(run.config(), training)
+    run.load_method(model.kept_with_best())
+    np.testing.assert_array_equal(model.all_uncertainties(), first)
+    assert model.centers.centers.numpy().any()
+    run.method.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="best.method.npz is missing, damaged"):
+        run.load_method(model.kept_with_best())
+
+
 def test_samples_of_an_earlier_run_can_be_trained_on(run, faces):
     training, _ = training_records(run.config().data, run.config().run.seed)
     stale = pd.read_csv(run.samples).assign(uncertainty=-1.0, neighbors="x", probability_fear=2.0)
