@@ -10,6 +10,7 @@ and no other order more than 0.51.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -122,7 +123,7 @@ def _by_plane(split: Split) -> Finding | None:
     if fits is None:
         return None
     best = max(fits, key=fits.__getitem__)
-    values = {"split": split.name, "correlations": fits}
+    values: dict[str, Any] = {"split": split.name, "correlations": fits}
     if fits[best] >= _FITS and fits[best] - fits[own] >= _BETTER:
         return _other_order(
             split,

@@ -23,13 +23,14 @@ def jobs_of(table: pd.DataFrame) -> tuple[list[Job], list[Problem]]:
       table: cells as text, with the column of paths.
     """
     paths = table[PATH].tolist()
+    jobs: list[Job] = []
+    problems: list[Problem] = []
     there = [name for name in BOX if name in table]
     if len(there) < len(BOX):
         lacking = ", ".join(name for name in BOX if name not in table)
-        problems = [(None, f"of a box's columns {lacking} is missing")] if there else []
+        if there:
+            problems.append((None, f"of a box's columns {lacking} is missing"))
         return [(path, None) for path in paths], problems
-    jobs: list[Job] = []
-    problems: list[Problem] = []
     for row, cells in enumerate(zip(*(table[name] for name in BOX), strict=True)):
         box = None
         if any(cell.strip() for cell in cells):
