@@ -1,6 +1,6 @@
 """Reads the field's data sets as they are downloaded: `ldl-fer datasets`.
 
-raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders   a layout each
+raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders, expw   a layout each
 vote_rules     from FER+'s votes to a label
 source_files   files of a download
 reader         from the rows of a layout to a checked data set
@@ -13,7 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 # Modules, each with a READER of that name.
-NAMES = ("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders")
+NAMES = (
+    *("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders", "expw"),
+)
 
 
 def __getattr__(name: str) -> Any:

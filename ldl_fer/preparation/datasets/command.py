@@ -9,6 +9,7 @@
     fer2013        FER2013 with its own labels: fer2013.csv
     ck_plus        CK+48: anger/S010_004_00000017.png, ...
     class_folders  your own: [train/]happy/1.png, [train/]angry/2.png, ...
+    expw           ExpW: label/label.lst and image/origin
 
     ldl-fer datasets NAME --help       one layout in full, and all flags
 
@@ -47,16 +48,28 @@ def run() -> None:
     command_line.start(main, _define_flags, text, positional="the name of a data set")
 
 
-def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path) -> str:
-    """Returns the commands to run next, for files as `DataSet.write` returns them."""
+def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path, photos: bool) -> str:
+    """Returns the commands to run next, for files as `DataSet.write` returns them.
+
+    With `photos`, faces are cut out first.
+    """
     from ldl_fer.preparation.datasets.data_set import ALL
 
     names = next(iter(data_set.splits.values())).class_names
     classes = [] if names == CLASS_NAMES else [f"--class_names={','.join(names)}"]
-    text, paths = [], dict(files)
+    text: list[str] = []
+    paths = dict(files)
+    if photos:
+        text.append("Its pictures are whole photos. Cut out the faces at the boxes:")
+        folder = next(iter(files.values())).parent / "aligned"
+        for split, file in files.items():
+            given = [f"--annotations={file}", f"--image_dir={images}", f"--output_dir={folder}"]
+            text.append(f"  {shlex.join(['ldl-fer', 'faces', *given])} --detector=YUNET.onnx")
+            paths[split] = folder / file.name
+        images = folder / "images"
     if not data_set.has_valence_arousal:
         text.append("It has no valence and arousal, which training needs. Fill them by a model:")
-        for split, file in files.items():
+        for split, file in paths.items():
             paths[split] = file.with_name(f"{file.stem}_va.csv")
             given = [f"--annotations={file}", f"--image_dir={images}", f"--output={paths[split]}"]
             command = ["ldl-fer", "affect", "predict", *given, *classes]
@@ -127,7 +140,7 @@ def main(names: list[str]) -> None:
     if absent := absent_classes(data_set):
         print(f"\n{absent}", end="")
     print(f"\nWritten: {', '.join(map(str, files.values()))}; image folder: {images}\n")
-    print(next_steps(data_set, files, images))
+    print(next_steps(data_set, files, images, reader.photos))
 
 
 def _define_flags() -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import (
     AROUSAL,
+    BOX,
     LABEL,
     PATH,
     VALENCE,
@@ -68,6 +69,7 @@ class Reader:
       published_counts: split -> rows per class, in the order of `CLASS_NAMES`; empty: none known.
       options: name -> default of arguments that `rows` takes beside root and splits.
       only_known: a class that is not among the class names is a mistake; else it is left out.
+      photos: pictures are whole photos, and each row has the box of its face.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Reader:
     published_counts: Mapping[str, tuple[int, ...]]
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only_known: bool = False
+    photos: bool = False
 
     def published(self, split: str, class_names: Sequence[str]) -> list[int | None]:
         """Returns published rows per class, in the order given; None where none is known."""
@@ -118,7 +121,7 @@ class Reader:
             )
         rows = self.rows(root, tuple(splits), **{**self.options, **options})
         left_out = Counter(rows.left_out)
-        again = rows.table.duplicated([SPLIT, PATH])
+        again = rows.table.duplicated([SPLIT, PATH, *(BOX if self.photos else ())])
         left_out.update((split, "listed a second time") for split in rows.table[SPLIT][again])
         table = self._numbered(rows.table[~again], names, left_out, root)
         if rows.picture is None:
@@ -131,9 +134,11 @@ class Reader:
                 f"{root}: no row is left of {', '.join(absent) or 'any split'} (left out: "
                 f"{'; '.join(reasons) or 'none'}). See --help for the layout."
             )
-        problems = [
-            p for part in parts.values() for p in check_paths(list(part[PATH]), None, False)
-        ]
+        problems = []
+        for part in parts.values():
+            boxes = part[list(BOX)].astype(str).agg(" ".join, axis=1) if self.photos else None
+            boxes = None if boxes is None else boxes.tolist()
+            problems += check_paths(part[PATH].tolist(), None, False, boxes)
         if problems:
             raise AnnotationError(root, [(None, text) for _, text in problems])
         return DataSet(

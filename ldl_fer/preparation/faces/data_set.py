@@ -235,6 +235,17 @@ def _check_settings(
 def _check_places(image_dir: Path, output_dir: Path, annotations: str | Path | None) -> None:
     if not image_dir.is_dir():
         raise InputError(f"{image_dir}: no such folder of pictures. Check --image_dir.")
+    has_faces = annotations is None and (image_dir / JOURNAL).exists()
+    if same_file(image_dir, output_dir) or has_faces:
+        raise InputError(
+            f"{image_dir}: holds faces that were cut out, or would, and the next run would take "
+            "them for photos. Name another --output_dir, or the photos' folder as --image_dir."
+        )
+    if (output_dir / IMAGES).resolve() in image_dir.resolve().parents:
+        raise InputError(
+            f"{image_dir} lies among the faces of {output_dir / IMAGES}. Name the folder of the "
+            "photos as --image_dir."
+        )
     if same_file(image_dir, output_dir / IMAGES):
         raise InputError(
             f"{image_dir}: the pictures would be overwritten. Name another --output_dir."
@@ -244,10 +255,14 @@ def _check_places(image_dir: Path, output_dir: Path, annotations: str | Path | N
 
 
 def _pictures(image_dir: Path, output_dir: Path) -> list[str]:
-    """Lists the pictures in a folder and below, sorted, with /, but for those in output_dir."""
+    """Lists the pictures in a folder and below, sorted, with /, but for faces that were cut out.
+
+    These lie in output_dir, and where there is a journal.
+    """
     own, found = output_dir.resolve(), []
     for folder, folders, names in os.walk(image_dir):
-        folders[:] = [name for name in folders if Path(folder, name).resolve() != own]
+        below = [(name, Path(folder, name)) for name in folders]
+        folders[:] = [n for n, p in below if p.resolve() != own and not (p / JOURNAL).exists()]
         files = [Path(folder, n) for n in names if Path(n).suffix.lower() in PICTURE_ENDINGS]
         found += [file.relative_to(image_dir).as_posix() for file in files]
     if not found:

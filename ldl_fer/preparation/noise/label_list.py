@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.data.annotation_checks import AnnotationError
+from ldl_fer.data.annotation_checks import PATH, AnnotationError
 from ldl_fer.data.annotations import LABEL, Annotations
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.raf_db import LABEL_ORDER as RAF_DB_ORDER
 
 CLEAN_LABEL = "clean_expression"
+_STRANGE = 20  # lines without a row that are listed one by one
 # AffectNet's order is `CLASS_NAMES`, too.
 COMMON_ORDERS = {"that of this project and AffectNet": CLASS_NAMES, "RAF-DB's": RAF_DB_ORDER}
 
@@ -48,6 +49,7 @@ def read_label_list(
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text. Give lines such as `a.jpg 5`.") from error
+    _check_form(path, [line for line in text.splitlines() if line.strip()])
     lookups = []
     for key in (posixpath.normpath, posixpath.basename, _unaligned):
         rows_of = defaultdict(list)
@@ -56,18 +58,21 @@ def read_label_list(
         lookups.append((key, dict(rows_of)))
 
     found, line_of, problems = np.full(len(annotations), -1, np.int32), {}, []
+    strange = 0  # lines without a row, whose rows are not a second mistake
     last = first_label + num_labels - 1
     for line, content in enumerate(text.splitlines(), 1):
         if not content.strip():
             continue
         file, *label = content.strip().rsplit(maxsplit=1)
         if not label:
+            strange += 1
             problems.append(f"line {line}: {content.strip()!r} is not `file label`")
             continue
         rows = next((rows[key(file)] for key, rows in lookups if key(file) in rows), [])
         if not rows and skip_unmatched:
             continue
         if not rows:
+            strange += 1
             problems.append(
                 f"line {line}: no row has the file {file}; correct it or give --skip_unmatched"
             )
@@ -85,7 +90,13 @@ def read_label_list(
             )
         else:
             found[rows[0]] = int(label[0]) - first_label
-    if not keep_unlisted:
+    if strange > _STRANGE and not line_of:
+        raise InputError(
+            f"{path}: none of its lines has a row of the annotations ({strange:,} lines, "
+            f"{len(annotations):,} rows). The first: {problems[0]}. Is it the list of another "
+            "data set?"
+        )
+    if not keep_unlisted and not strange:
         problems += [
             f"no line has row {row} of the annotations, {file}; add one, or keep the label of "
             "such rows by --keep_unlisted"
@@ -97,6 +108,21 @@ def read_label_list(
     if not line_of:
         raise InputError(f"{path}: no line has a row of the annotations. Give their own list.")
     return found
+
+
+def _check_form(path: str | Path, lines: Sequence[str]) -> None:
+    """Refuses a CSV: commas or semicolons in all lines, and no label behind a blank in any."""
+
+    def is_cells(line: str) -> bool:
+        *_, last = line.split()
+        return any(mark in line for mark in ",;") and not last.isdecimal()
+
+    if lines and (PATH in lines[0] or all(map(is_cells, lines))):
+        raise InputError(
+            f"{path} is a CSV (its first line is {lines[0][:80]!r}), not lines `file label`. "
+            "--annotations takes an annotation CSV; for a list, write file and label with a blank "
+            "between them, without a header."
+        )
 
 
 def apply_label_list(

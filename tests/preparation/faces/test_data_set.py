@@ -75,6 +75,21 @@ def test_boxes_say_whose_face_is_labeled(photos):
     assert run(photos).table.equals(table)
 
 
+def test_faces_that_were_cut_out_are_no_input(photos):
+    folder, settings = photos / "photos", {"size": 32, "progress": False}
+    for annotations in (None, photos / "train.csv"):
+        with pytest.raises(InputError, match="would take them for photos"):
+            align_data_set(folder, folder, FaceDetector(), annotations, **settings)
+    assert not (folder / "images").exists()
+    first = align_data_set(folder, folder / "a", FaceDetector(), **settings)
+    second = align_data_set(folder, folder / "b", FaceDetector(), **settings)  # not of a
+    assert first.table[PATH].tolist() == second.table[PATH].tolist()
+    with pytest.raises(InputError, match="holds faces that were cut out"):
+        align_data_set(folder / "a", photos / "c", FaceDetector(), **settings)
+    with pytest.raises(InputError, match="lies among the faces"):
+        align_data_set(folder / "a/images/größe", folder / "a", FaceDetector(), **settings)
+
+
 @pytest.mark.parametrize("box", ["20,30,0,96", "20,30,,96", "20,x,96,96", "20,nan,96,96"])
 def test_a_wrong_box_is_named(photos, box):
     header = f"{PATH},face_x,face_y,face_width,face_height\n"

@@ -76,6 +76,34 @@ def test_list_reports_all_mistakes(tmp_path):
         read_label_list(tmp_path / "latin.txt", made_up_annotations(), 7)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("subDirectory_filePath,expression", *(f"{n}.jpg,1" for n in range(30))),
+        ("subDirectory_filePath\texpression", "1.jpg\t1"),
+        [f"train/{n}.jpg,{n}" for n in range(1, 6)],
+        [f"a b/{n}.jpg;{n};0.5" for n in range(30)],
+        ["image,label"] + [f"{n}.jpg, 3.5" for n in range(30)],
+    ],
+)
+def test_a_csv_is_named_in_one_sentence(tmp_path, lines):
+    with pytest.raises(InputError, match="list.txt is a CSV") as caught:
+        lists(tmp_path, *lines)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_with_a_comma_is_no_csv(tmp_path):
+    assert lists(tmp_path, "a,1.jpg 3", "b,2.jpg 4", rows=("a,1.jpg", "b,2.jpg")) == [2, 3]
+
+
+def test_a_list_of_other_pictures_is_told_once(tmp_path):
+    with pytest.raises(InputError, match=r"none of its lines has a row .*\(30 lines, 3 rows\)"):
+        lists(tmp_path, *(f"other{n}.jpg 1" for n in range(30)))
+    with pytest.raises(InputError, match="1 problem\n") as caught:  # 2.jpg is not a second one
+        lists(tmp_path, "1.jpg 1", "train/2.jpg 1", "test/3.jpg 1")
+    assert "no row has the file test/3.jpg" in str(caught.value)
+
+
 def test_list_order_gives_classes():
     clean = made_up_annotations(7)
     # RAF-DB's 0 Surprise ... 6 Neutral in our numbers: 3, 4, 5, 1, 2, 6, 0.
