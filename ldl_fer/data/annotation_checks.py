@@ -30,6 +30,8 @@ BOX = ("face_x", "face_y", "face_width", "face_height")  # of the labeled face, 
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 _ABSENT = -2.0  # AffectNet's mark of a value that is not there
+_SCALES = ((1, 5), (1, 7), (1, 9), (-5, 5), (-10, 10), (0, 100), (-100, 100), (-1000, 1000))
+_FEWEST_VALUES = 6  # of valence and arousal together, to speak of a scale
 _SHOWN = 20
 Problem = tuple[int | None, str]
 
@@ -67,6 +69,9 @@ class AnnotationError(InputError):
         text.append("Correct the file (or the flag that names it) and run again.")
         if any(problem.startswith(NEIGHBORS) for problem in folded):
             text.append("`ldl-fer neighbors` makes the column knn anew.")
+        few = [p for p in folded if "rows where at least" in p and " at least 2 " not in p]
+        if few:
+            text.append("K neighbors need more than K rows: lower --num_neighbors or add rows.")
         empty = [f"column {name} is missing" for name in (VALENCE, AROUSAL)]
         empty += [f"{name} is ''" for name in (VALENCE, AROUSAL)]
         if any(problem.startswith(tuple(empty)) for problem in folded):
@@ -145,7 +150,24 @@ def check_numbers(
             wrong &= ~absent(cells)
         for row in np.flatnonzero(wrong).tolist():
             problems.append((row, f"{name} is {texts[name][row]!r}, not {wanted}"))
-    return problems
+    return problems + _other_scale(texts)
+
+
+def _other_scale(texts: dict[str, list[str]]) -> list[Problem]:
+    """Names the scale of valence and arousal where half of their values leave [-1, 1]."""
+    cells = [cell for name in (VALENCE, AROUSAL) for cell in texts.get(name, ())]
+    values = numbers(cells)[~absent(cells)] if cells else np.zeros(0)
+    values = values[np.isfinite(values)]
+    if len(values) < _FEWEST_VALUES or (np.abs(values) > 1).mean() < 0.5:
+        return []
+    low, high = values.min(), values.max()
+    for least, most in _SCALES:
+        if least <= low and high <= most:
+            half, middle = (most - least) / 2, (most + least) / 2
+            shifted = f"(x - {middle:g})" if middle else "x"
+            text = f"as on a scale from {least} to {most}: put {shifted} / {half:g} for each x"
+            return [(None, f"{VALENCE} and {AROUSAL} run from {low:g} to {high:g}, {text}")]
+    return []
 
 
 def check_paths(

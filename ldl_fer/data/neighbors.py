@@ -15,6 +15,7 @@ from ldl_fer.errors import InputError
 
 _CHUNK = 8192  # points looked up at once
 _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once
+_POINT = 1e-6  # side of what counts as one point
 _ROUNDING = 1e-12  # relative; the tree's distances may differ from ours in the last digits
 
 
@@ -113,8 +114,23 @@ def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
 
 
 def plane_of(annotations: Annotations) -> np.ndarray:
-    """Returns valence and arousal, float64 [N, 2], as precise as the CSV has them."""
-    return annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)
+    """Returns valence and arousal, float64 [N, 2], as precise as the CSV has them.
+
+    Raises:
+      InputError: they are the same in all rows, so that nobody is nearer than another.
+    """
+    plane = annotations.table[[VALENCE, AROUSAL]].to_numpy(np.float64)
+    if is_constant(plane):
+        raise InputError(
+            "valence and arousal are the same in all rows: neighbors by them say nothing. "
+            "`ldl-fer affect --overwrite` makes them anew; --method=cross_entropy trains without."
+        )
+    return plane
+
+
+def is_constant(plane: np.ndarray) -> bool:
+    """Returns whether all of two or more points [N, 2] are one."""
+    return len(plane) > 1 and bool(np.ptp(plane, axis=0).max() < _POINT)
 
 
 class _Points(NamedTuple):

@@ -1,5 +1,7 @@
 """The CSV reader finds every mistake in columns, cells and images, and nothing else."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
+from ldl_fer.preparation.doctor.class_counts import check_cells
 from ldl_fer.preparation.doctor.split import read_split
 
 
@@ -150,3 +153,27 @@ def test_every_reader_refuses_names_that_are_none(tmp_path, names):
     ):
         with pytest.raises(InputError, match="class_names has the name"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "cure"),
+    [
+        ("1,5 4,9 8,2 5,6 7,7", "from 1 to 9", r"\(x - 5\) / 4"),
+        ("-10,10 4,9 -8,2 5,-6 7,7", "from -10 to 10", "x / 10"),
+        ("250,-1000 400,91 -88,202 5,-6 7,7", "from -1000 to 1000", "x / 1000"),
+        ("0,99 43,9 8,28 53,60 7,7", "from 0 to 100", r"\(x - 50\) / 50"),
+        ("1,5 4,3 2,2 5,4 3,3", "from 1 to 5", r"\(x - 3\) / 2"),
+    ],
+)
+@pytest.mark.parametrize("plane", [True, False])
+def test_another_scale_is_named_with_its_cure(tmp_path, values, scale, cure, plane):
+    path = csv_file(tmp_path, *(f"{i}.png,0,{v}" for i, v in enumerate(values.split())))
+    row, text = problems_of(path, plane=plane)[0]
+    assert row is None and re.search(f"{scale}: put {cure} for each x", text)
+    (finding,) = check_cells([read_split("test", path, tmp_path)])
+    assert re.search(cure, finding.cure)
+
+
+def test_more_neighbors_than_rows_name_the_flag(tmp_path):
+    with pytest.raises(InputError, match="at least 9 are needed(.|\n)*--num_neighbors"):
+        read_annotations(csv_file(tmp_path, *GOOD), min_rows=9)

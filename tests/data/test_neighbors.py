@@ -12,7 +12,7 @@ import pytest
 from ldl_fer.data import neighbors_command
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
-from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors
+from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors, neighbors_of
 from ldl_fer.errors import InputError
 
 
@@ -257,3 +257,13 @@ def test_affectnet_size(layout, k):
         distance[row] = np.inf
         np.testing.assert_array_equal(found[row], np.argsort(distance, kind="stable")[:k])
     assert seconds < 60  # a guard against quadratic time, on a shared machine
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_constant_values_have_no_neighbors(value):
+    table = pd.DataFrame({"subDirectory_filePath": list("abc"), "expression": [0, 1, 2]})
+    annotations = Annotations(table.assign(valence=value, arousal=value))
+    for find in (neighbors_of, add_neighbors):
+        with pytest.raises(InputError, match="the same in all rows"):
+            find(annotations, 1)
+    assert neighbors_of(annotations, 0).shape == (3, 0)

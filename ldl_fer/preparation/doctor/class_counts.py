@@ -19,6 +19,7 @@ def check_cells(splits: Sequence[Split]) -> list[Finding]:
     rows = tuple(
         split.row(r, text) for split in splits for r, text in split.problems if r is not None
     )
+    whole = [f"{split.name}: {text}" for split in splits for r, text in split.problems if r is None]
     if not rows:
         return [Finding("cells", FINE, "all cells of the CSV files are as they should be.")]
     return [
@@ -26,7 +27,7 @@ def check_cells(splits: Sequence[Split]) -> list[Finding]:
             "cells",
             MISTAKE,
             f"{len(rows)} cells that training refuses.",
-            "Correct these rows of the CSV.",
+            " ".join([*(f"{text}." for text in whole), "Correct these rows of the CSV."]),
             rows,
         )
     ]

@@ -9,6 +9,7 @@ from ldl_fer.preparation.doctor import CORRELATION, TINY
 from ldl_fer.preparation.doctor.duplicates import identical_groups, near_pairs
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
 from ldl_fer.preparation.doctor.pictures import UNKNOWN, Pictures
+from ldl_fer.preparation.faces import MIN_SCORE as TAKEN
 
 BLANK = 4.0  # standard deviation of the gray values
 _NONE_READ = "there is no picture that can be read and is not blank."
@@ -67,7 +68,8 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             "faces",
             DOUBTFUL,
             looked & (pictures.faces == 0) & ~blank,
-            "show no face that the detector finds",
+            f"show no face that YuNet finds with a score of {MIN_SCORE} or more (`ldl-fer faces` "
+            f"takes faces from --min_score={TAKEN} on, and finds fewer)",
             "Look at these: it may be no face, or one that is turned, covered or cut.",
         ),
     ]
@@ -175,6 +177,6 @@ def _listed(
         pictures.row_of(picture, note(picture)) for picture in np.flatnonzero(chosen).tolist()
     )
     if not rows:
-        return Finding(check, FINE, f"none of {len(pictures)} pictures.")
+        return Finding(check, FINE, f"0 of {len(pictures)} pictures {fault}.")
     text = f"{len(rows)} of {len(pictures)} pictures {fault}."
     return Finding(check, level, text, cure, rows, {"pictures": len(rows)})

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.covariance import MinCovDet
 
 from ldl_fer.config.settings import DataConfig
-from ldl_fer.data.neighbors import nearest_neighbors
+from ldl_fer.data.neighbors import is_constant, nearest_neighbors
 from ldl_fer.preparation.affect.filling import MOST_SATURATED, SATURATION, saturated
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
 from ldl_fer.preparation.doctor.split import Split
@@ -91,8 +91,7 @@ def _missing(split: Split, needed: bool) -> list[Finding]:
                 values,
             )
         ]
-    spread = split.valence_arousal.std(axis=0)
-    if len(split) > 1 and spread.max() < 1e-6 and needed:
+    if needed and is_constant(split.valence_arousal):
         text = f"{split.name}: valence and arousal are the same in all rows."
         return [Finding("valence-arousal", MISTAKE, text, _FILL, values=values)]
     text = f"{split.name}: every row has valence and arousal."

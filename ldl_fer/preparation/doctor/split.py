@@ -105,5 +105,5 @@ def read_split(
         list(texts[PATH]),
         np.where(valid, labels, -1).astype(np.int32),
         plane,
-        sorted(problems),
+        sorted(problems, key=lambda problem: -1 if problem[0] is None else problem[0]),
     )

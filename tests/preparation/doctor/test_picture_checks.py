@@ -109,3 +109,16 @@ def test_drawn_faces_of_different_people_are_no_duplicates(tmp_path):
     faces = [draw_face(FaceGeometry(*[0.0] * 11), random, 48) for _ in range(60)]
     identical, near = duplicates_of(split_of(tmp_path, faces))
     assert identical.level == near.level == FINE
+
+
+def test_a_fine_check_says_what_no_picture_has(tmp_path):
+    class Face:
+        def detect(self, image):
+            return [0]
+
+    split = split_of(tmp_path, [blurred(0), blurred(1)])
+    found = by_check(check_pictures(look_at([split], Face(), progress=False)))
+    assert {finding.level for finding in found.values()} == {FINE}
+    assert found["faces"].text.startswith("0 of 2 pictures show no face")
+    assert "0.3" in found["faces"].text and "--min_score=0.6" in found["faces"].text
+    assert found["unreadable pictures"].text == "0 of 2 pictures cannot be read."
