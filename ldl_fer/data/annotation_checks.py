@@ -4,7 +4,6 @@ A table is a dict of columns, each a list of N cells as the text that the file h
 (row number, text), or (None, text) for the file as a whole.
 """
 
-import os
 import posixpath
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer.config.checks import plain_names
+from ldl_fer.config.processors import processors
 from ldl_fer.data.pictures import decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
@@ -221,7 +221,7 @@ def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[P
 
     starts = range(0, len(paths), _CHUNK)
     bar = tqdm(None, "checking images", len(paths), unit="image", delay=2, disable=not progress)
-    pool, problems = ThreadPoolExecutor((os.cpu_count() or 1) + 4), list[Problem]()
+    pool, problems = ThreadPoolExecutor(processors() + 4), list[Problem]()
     try:
         for start, found in zip(starts, pool.map(check, starts), strict=True):
             problems += found

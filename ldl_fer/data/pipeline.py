@@ -6,14 +6,15 @@ through the shards' offset index. So memory does not grow with the data set, and
 function of (seed, step): a run can go on from any step.
 """
 
-import os
-
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.config.processors import processors
 from ldl_fer.data.batches import augment_batch, ensure_spec, is_pooled, read_batch
-from ldl_fer.data.pooled_records import PooledRecords
+from ldl_fer.data.pooled_records import VIEWS, PooledRecords
 from ldl_fer.data.records import Records
+
+_READY_BYTES = 2**30  # of batches at work and ready; a whole one of each there is in any case
 
 
 def steps_per_epoch(count: int, batch_size: int, replicas: int = 1) -> int:
@@ -67,7 +68,8 @@ def training_dataset(
 
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
-    return _in_parallel(numbers, load)
+    pictures = 1 + neighbors * neighbor_images
+    return _in_parallel(numbers, load, _bytes_of(records, config, pictures))
 
 
 def ordered_dataset(
@@ -104,7 +106,7 @@ def ordered_dataset(
         return batch
 
     numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
-    return _in_parallel(numbers, load)
+    return _in_parallel(numbers, load, _bytes_of(records, config, int(images)))
 
 
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
@@ -132,16 +134,26 @@ def sample_ids_of_step(
     return tf.cast(ids, tf.int32)
 
 
-def _in_parallel(numbers, load):
-    """Loads elements in order, as many at a time as there are processors, with a few ready.
+def _in_parallel(numbers, load, batch_bytes):
+    """Loads elements in order, as many at a time as there are processors, and as many ready.
 
+    Fewer where both together would take more than `_READY_BYTES`: many neighbors' images do.
     Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
     to a minute.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
-    workers = os.cpu_count()
-    return numbers.map(load, workers, deterministic=True).prefetch(workers).with_options(options)
+    count = max(1, min(processors(), _READY_BYTES // (2 * batch_bytes)))
+    return numbers.map(load, count, deterministic=True).prefetch(count).with_options(options)
+
+
+def _bytes_of(records, config, pictures):
+    """Returns the bytes of a batch of so many pictures a sample; its other columns are small."""
+    if isinstance(records, PooledRecords):
+        each = VIEWS * 4 * records.pooled.size
+    else:
+        each = 3 * config.data.image_size**2
+    return max(1, config.optimizer.batch_size * pictures * each)
 
 
 def _step_and_part(number, own_replicas):

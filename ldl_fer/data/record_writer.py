@@ -19,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer import __version__
+from ldl_fer.config.processors import processors
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.manifest import (
     ANNOTATIONS,
@@ -80,7 +81,7 @@ def write_records(
         raise InputError(
             f"{image_dir}: no such folder of images. Name the one that the paths start from."
         )
-    workers = workers or os.cpu_count() or 1
+    workers = workers or processors()
     with _whole_folder(output_dir, overwrite) as partial:
         with ThreadPoolExecutor(workers) as pool, ShardWriter(partial, shard_bytes) as shards:
             images = _in_order(

@@ -12,12 +12,12 @@ an offset index beside each, manifest.json and annotations.csv.
 `ldl-fer train` and `ldl-fer evaluate` make records themselves when they are given a CSV.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ldl_fer.config import command_line
+from ldl_fer.config.processors import processors
 from ldl_fer.config.settings import DataConfig
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer("num_neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
     flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
     flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
-    flags.DEFINE_integer("workers", os.cpu_count(), "Threads that read and convert pictures.", 1)
+    flags.DEFINE_integer("workers", processors(), "Threads that read and convert pictures.", 1)
     flags.DEFINE_bool("overwrite", False, "Replace records that are in --output_dir already.")
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
+from ldl_fer.methods.gradients import pass_in_parts, row_sums
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
 from ldl_fer.networks.head import trained_part
@@ -379,68 +380,8 @@ class Confusion(tf.keras.metrics.Metric):
         return tf.convert_to_tensor(self.counts)
 
 
-def row_sums(gradient: tf.IndexedSlices, sample_ids: tf.Tensor) -> tf.Tensor:
-    """Sums a sparse gradient's rows by sample, in whatever order and number they come.
-
-    Args:
-      gradient: of a variable [N].
-      sample_ids: [B]; none occurs twice.
-
-    Returns:
-      [B]: for each sample, the sum of the rows that have its index; 0 if none has.
-    """
-    own = sample_ids[:, tf.newaxis] == tf.cast(gradient.indices, sample_ids.dtype)
-    return tf.reduce_sum(tf.where(own, gradient.values, 0.0), axis=1)
-
-
 def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:
     return [layer for layer in model.submodules if isinstance(layer, tf.keras.layers.Dropout)]
-
-
-def pass_in_parts(
-    run: Callable[[Batch], tuple[list[tf.Tensor], Any]], batch: Batch, part_size: int
-) -> tuple[list[tf.Tensor], Any]:
-    """Calls `run` on consecutive parts of a batch, one after the other, never two at a time.
-
-    Args:
-      run: part -> (sums, rows): tensors that add up over samples, such as gradients of a sum, and
-        a structure of tensors with a row per sample.
-      batch: tensors [B, ...], B >= 1.
-      part_size: samples per part, at most. Parts are of equal size, the last may be smaller.
-
-    Returns:
-      (sums, rows) of the whole batch: what `run(batch)` returns if it treats each sample by itself.
-    """
-    size = tf.shape(next(iter(batch.values())))[0]
-    parts = -(-size // part_size)
-    step = -(-size // parts)
-
-    def at(start):
-        sums, rows = run({name: value[start : start + step] for name, value in batch.items()})
-        return sums, tf.nest.flatten(rows), rows
-
-    first_sums, first_rows, structure = at(0)
-    arrays = [
-        tf.TensorArray(
-            value.dtype, parts, infer_shape=False, element_shape=[None, *value.shape[1:]]
-        ).write(0, value)
-        for value in first_rows
-    ]
-
-    def body(number, sums, arrays):
-        more, rows, _ = at(number * step)
-        sums = [old + new for old, new in zip(sums, more, strict=True)]
-        arrays = [array.write(number, value) for array, value in zip(arrays, rows, strict=True)]
-        return number + 1, sums, arrays
-
-    _, sums, arrays = tf.while_loop(
-        lambda number, *_: number * step < size,
-        body,
-        (tf.constant(1), [tf.convert_to_tensor(value) for value in first_sums], arrays),
-        parallel_iterations=1,
-        maximum_iterations=parts,
-    )
-    return sums, tf.nest.pack_sequence_as(structure, [array.concat() for array in arrays])
 
 
 def per_class(part: str, values: np.ndarray, class_names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -115,6 +115,11 @@ class PlainProgressBar(tf.keras.callbacks.Callback):
     As that of tensorflow-addons, which `TQDMProgressBar` is where it is installed.
     """
 
+    def __init__(self) -> None:
+        """Makes the bar."""
+        super().__init__()
+        self._supports_tf_logs = True  # Keras then leaves metrics on the device.
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._epochs = tqdm(
             desc="Training",
@@ -133,8 +138,8 @@ class PlainProgressBar(tf.keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._describe(logs)
-        self._steps.update()
+        if self._steps.update():  # drawn, which is not done at each step
+            self._describe(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._describe(logs)
@@ -152,6 +157,15 @@ class PlainProgressBar(tf.keras.callbacks.Callback):
 if importlib.util.find_spec("tensorflow_addons"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The notice of its end of life, at every import.
-        from tensorflow_addons.callbacks import TQDMProgressBar
+        from tensorflow_addons.callbacks import TQDMProgressBar as _Bar
 else:
-    TQDMProgressBar = PlainProgressBar
+    _Bar = PlainProgressBar
+
+
+class TQDMProgressBar(_Bar):
+    """Reads metrics when it draws, not at each step: that waits for the device."""
+
+    def __init__(self) -> None:
+        """Makes the bar."""
+        super().__init__()
+        self._supports_tf_logs = True  # Keras then leaves metrics on the device.

@@ -1,6 +1,5 @@
 """Saves a training within epochs and at signals; stops it at numbers that are not finite."""
 
-import math
 import signal
 import sys
 import threading
@@ -8,6 +7,7 @@ import time
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
@@ -18,6 +18,7 @@ from ldl_fer.training.state import TrainingState
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NAMED_SAMPLES = 64
+LOOK_EVERY = 50  # steps; looking at a loss waits for the device
 
 
 class StopSignals:
@@ -57,6 +58,9 @@ class StopSignals:
 class SaveState(tf.keras.callbacks.Callback):
     """Counts steps; saves after every epoch, within it, and where a signal asks to stop.
 
+    The losses are looked at every `LOOK_EVERY` steps, and before a save and an epoch's end: what is
+    no finite number is found with its step, though some more have been done.
+
     Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
     """
 
@@ -85,6 +89,8 @@ class SaveState(tf.keras.callbacks.Callback):
         self.config = config
         self.saved_at = state.step, time.monotonic()
         self.recalls = state.steps_done > 0
+        self._losses: list[Any] = []  # of the steps since the last look
+        self._supports_tf_logs = True  # Keras then leaves losses on the device.
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.recalls:  # Keras has just set the metrics to zero.
@@ -93,10 +99,11 @@ class SaveState(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.state.steps_done += 1
-        if not math.isfinite(logs["loss"]):
-            raise self._gone_wrong(f"the loss is {logs['loss']}")
+        self._losses.append(logs["loss"])
         epoch_is_over = self.state.steps_done == self.state.steps_per_epoch
         saves = bool(self.signals.noted) or (not epoch_is_over and self._is_due())
+        if saves or epoch_is_over or len(self._losses) >= LOOK_EVERY:
+            self._look()
         if saves or epoch_is_over:
             self.state.note_metrics()
         if saves:
@@ -110,6 +117,13 @@ class SaveState(tf.keras.callbacks.Callback):
         self.state.epochs_done, self.state.steps_done = epoch + 1, 0
         self._save()
 
+    def _look(self):
+        losses, self._losses = tf.stack(self._losses).numpy(), []
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            later = len(losses) - 1 - int(bad[0])
+            raise self._gone_wrong(f"the loss is {losses[bad[0]]}", self.state.step - later)
+
     def _is_due(self):
         step, seconds = self.saved_at
         waited = time.monotonic() - seconds
@@ -121,24 +135,25 @@ class SaveState(tf.keras.callbacks.Callback):
         try:
             self.state.save()
         except FloatingPointError as error:
-            raise self._gone_wrong(f"{error} has become NaN or infinite") from error
+            words = f"{error} has become NaN or infinite"
+            raise self._gone_wrong(words, self.state.step) from error
         self.saved_at = self.state.step, time.monotonic()
         if self.signals.noted:
+            step = self.state.step
             raise Stopped(
                 self.signals.noted,
-                f" after step {self.state.step:,} (epoch {self._epoch()}); all of it is saved. Go "
-                "on with --resume.",
+                f" after step {step:,} (epoch {self._epoch(step)}); all of it is saved. Go on with "
+                "--resume.",
             )
 
-    def _epoch(self):
-        """Returns the last step's epoch, counted from 1."""
-        return (self.state.step - 1) // self.state.steps_per_epoch + 1
+    def _epoch(self, step):
+        """Returns the epoch of a step, both counted from 1."""
+        return (step - 1) // self.state.steps_per_epoch + 1
 
-    def _gone_wrong(self, what):
-        """Returns an InputError with the samples of the last batch."""
-        step = self.state.step - 1
+    def _gone_wrong(self, what, step):
+        """Returns an InputError with the samples of a step, counted from 1."""
         ids = sample_ids_of_step(
-            tf.constant(step, tf.int64),
+            tf.constant(step - 1, tf.int64),
             self.state.steps_per_epoch,
             len(self.records),
             self.config.optimizer.batch_size,
@@ -148,7 +163,7 @@ class SaveState(tf.keras.callbacks.Callback):
         named = ", ".join(f"{i} ({paths[i]})" for i in ids[:_NAMED_SAMPLES])
         more = f" and {len(ids) - _NAMED_SAMPLES} more" if len(ids) > _NAMED_SAMPLES else ""
         return InputError(
-            f"{what} at step {step + 1:,} (epoch {self._epoch()}), and the training is stopped. "
+            f"{what} at step {step:,} (epoch {self._epoch(step)}), and the training is stopped. "
             f"The batch's sample_ids and pictures: {named}{more}. The last checkpoint is from step "
             f"{self.saved_at[0]:,}: look at these pictures, then go on from there with --resume "
             "and a lower --learning_rate."

@@ -134,6 +134,33 @@ def test_no_sample_is_twice_in_a_step_whatever_the_replicas(records, batch_size)
         assert next(parts, None) is None
 
 
+@pytest.mark.parametrize(
+    ("cores", "ready", "expected"),
+    [
+        (4, 2**40, 4),
+        # 2 batches of 5 samples, 1 + 3 pictures each, of 16 x 16 x 3 bytes: 30,720
+        (64, 30_720 * 7 + 1, 7),
+        (64, 1, 1),
+    ],
+)
+def test_batches_at_work_and_ready_are_bounded_in_bytes(
+    records, monkeypatch, cores, ready, expected
+):
+    monkeypatch.setattr("ldl_fer.data.pipeline.processors", lambda: cores)
+    monkeypatch.setattr("ldl_fer.data.pipeline._READY_BYTES", ready)
+    asked = []
+    for name in ("map", "prefetch"):
+        original = getattr(tf.data.Dataset, name)
+
+        def noted(self, *args, original=original, **kwargs):
+            asked.append(args[-1])
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(tf.data.Dataset, name, noted)
+    training_dataset(records, CONFIG, neighbors=3, neighbor_images=True)
+    assert asked == [expected, expected]
+
+
 def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
     batches = list(ordered_dataset(records, CONFIG))
     assert batches[0].keys() == {"sample_id", "label", "image"}

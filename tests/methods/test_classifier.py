@@ -6,7 +6,7 @@ import tensorflow as tf
 from helpers.small_model import CLASSES, SAMPLES, SIDE, batch
 
 from ldl_fer.config.presets import PRESETS
-from ldl_fer.methods.classifier import pass_in_parts
+from ldl_fer.methods.gradients import pass_in_parts
 from ldl_fer.methods.ldlva import LDLVA
 
 

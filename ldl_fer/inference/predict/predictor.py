@@ -12,7 +12,6 @@ for answer in predictor.stream(paths):  # many pictures: faces of several share 
 
 import functools
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ldl_fer.config.processors import processors
 from ldl_fer.data.pictures import resized
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import scaled
@@ -194,7 +194,7 @@ class Predictor:
           threads: that decode and detect; None: one for each processor.
         """
         detect = functools.partial(self._detect_or_explain, keep_images)
-        detected = read_ahead(detect, items, threads or os.cpu_count() or 1)
+        detected = read_ahead(detect, items, threads or processors())
         return batched(detected, self._predict, self._batch_size)
 
     def probabilities(self, crops: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ into 200 MB.
 
 import dataclasses
 import hashlib
-import os
 import posixpath
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.config.processors import processors
 from ldl_fer.data.pictures import decoded_image, picture_bytes, stored_image
 from ldl_fer.preparation.doctor.finding import Row
 from ldl_fer.preparation.doctor.split import Split
@@ -123,7 +123,7 @@ def look_at(
 
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     bar = tqdm(None, "looking at pictures", count, unit="image", delay=2, disable=not progress)
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(processors())
     try:
         for done in pool.map(look, chunks):
             bar.update(done)

@@ -23,13 +23,13 @@ face_detection_yunet. Without it, OpenCV's bundled cascade finds fewer faces, on
 they are cut out, not turned.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
+from ldl_fer.config.processors import processors
 from ldl_fer.preparation.faces import (
     ALL,
     AT_BOX,
@@ -147,7 +147,7 @@ def _define_flags() -> None:
         )
         flags.DEFINE_integer(
             "workers",
-            os.cpu_count(),
+            processors(),
             "Threads, each with a picture in memory (50 megapixels: 150 MB).",
             1,
         )

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.config.processors import processors
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.pictures import JPEG_QUALITY, decoded_image, picture_bytes, resized
 from ldl_fer.errors import InputError
@@ -255,7 +256,7 @@ def journaled(
         unit=" pictures",
         disable=not progress,
     )
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers or processors())
     try:
         with bar, journal.open("a", encoding="utf-8") as file:
             records = pool.map(lambda job: aligner(*job), [job for job in jobs if job not in done])

@@ -1,0 +1,85 @@
+"""A loss that is no finite number is found with its step, though not each is looked at."""
+
+from types import SimpleNamespace
+
+import pytest
+import tensorflow as tf
+
+from ldl_fer.config import Config
+from ldl_fer.data.pipeline import sample_ids_of_step
+from ldl_fer.errors import InputError
+from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar
+from ldl_fer.training.interruption import LOOK_EVERY, SaveState
+
+STEPS, COUNT, BATCH = 2 * LOOK_EVERY, 500, 4
+
+
+class State:
+    """Counts as `TrainingState`; nothing is saved."""
+
+    epochs_done, steps_done, steps_per_epoch, saves = 1, 0, STEPS, 0
+
+    @property
+    def step(self):
+        return self.epochs_done * self.steps_per_epoch + self.steps_done
+
+    def note_metrics(self):
+        pass
+
+    def save(self):
+        self.saves += 1
+
+
+class Faces:
+    def __len__(self):
+        return COUNT
+
+    def annotations(self):
+        return SimpleNamespace(paths=[f"{i}.png" for i in range(COUNT)])
+
+
+def saving(every_steps=0):
+    config = Config().replace(batch_size=BATCH)
+    signals = SimpleNamespace(noted=None)
+    return SaveState(State(), (every_steps, 0.0), signals, Faces(), config)
+
+
+def feed(callback, losses):
+    for number, loss in enumerate(losses):
+        callback.on_train_batch_end(number, {"loss": tf.constant(loss)})
+
+
+@pytest.mark.parametrize("bad", [1, 7, LOOK_EVERY])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_first_bad_step_is_named_with_its_pictures(bad, value):
+    callback = saving()
+    losses = [1.0] * (bad - 1) + [value] * (LOOK_EVERY - bad + 1)
+    feed(callback, losses[:-1])  # not looked at yet
+    with pytest.raises(InputError) as error:
+        feed(callback, losses[-1:])
+    step = STEPS + bad
+    ids = sample_ids_of_step(tf.constant(step - 1, tf.int64), STEPS, COUNT, BATCH, 0).numpy()
+    assert f"at step {step:,} (epoch 2)" in str(error.value)
+    assert ", ".join(f"{i} ({i}.png)" for i in ids) in str(error.value)
+
+
+def test_a_save_looks_first():
+    callback = saving(every_steps=10)
+    feed(callback, [1.0] * 10)
+    assert callback.state.saves == 1
+    with pytest.raises(InputError, match=f"at step {STEPS + 15:,}"):
+        feed(callback, [1.0] * 4 + [float("nan")] * 6)
+    assert callback.state.saves == 1
+
+
+def test_the_end_of_an_epoch_looks():
+    callback = saving()
+    feed(callback, [1.0] * (STEPS - 1))
+    with pytest.raises(InputError, match=f"at step {2 * STEPS:,} "):
+        feed(callback, [float("nan")])
+
+
+@pytest.mark.parametrize("bar", [PlainProgressBar, TQDMProgressBar])
+def test_keras_leaves_the_losses_on_the_device(bar):
+    called = tf.keras.callbacks.CallbackList([bar(), saving()])
+    assert called._batch_hooks_support_tf_logs
