@@ -68,6 +68,9 @@ def distribution_metrics(reference: np.ndarray, probabilities: np.ndarray) -> di
         [0, log 2] nats, not its square root, which is called the Jensen-Shannon distance.
       chebyshev: max |r - p|, [0, 1].
       cosine: r . p / (|r| |p|), [0, 1]; 1 is best.
+      clark: sqrt(sum ((r - p) / (r + p))^2), [0, sqrt C]; a class that neither has adds 0.
+      canberra: sum |r - p| / (r + p), [0, C]; a class that neither has adds 0.
+      intersection: sum min(r, p), [0, 1]; 1 is best. (These six but jensen_shannon: Geng, 2016.)
       rows: how many rows are left.
 
     Raises:
@@ -85,11 +88,16 @@ def distribution_metrics(reference: np.ndarray, probabilities: np.ndarray) -> di
     r, p = reference[used], probabilities[used]
     r = r / r.sum(axis=1, keepdims=True)
     m = (r + p) / 2
+    gap = np.abs(r - p)
+    relative = np.divide(gap, r + p, out=np.zeros_like(gap), where=r + p > 0)
     values = {
         "kl": rel_entr(r, np.maximum(p, SMALLEST_PROBABILITY)).sum(axis=1),
         "jensen_shannon": (rel_entr(r, m) + rel_entr(p, m)).sum(axis=1) / 2,
-        "chebyshev": np.abs(r - p).max(axis=1),
+        "chebyshev": gap.max(axis=1),
         "cosine": (r * p).sum(axis=1) / (np.linalg.norm(r, axis=1) * np.linalg.norm(p, axis=1)),
+        "clark": np.sqrt((relative**2).sum(axis=1)),
+        "canberra": relative.sum(axis=1),
+        "intersection": np.minimum(r, p).sum(axis=1),
     }
     return {name: float(value.mean()) for name, value in values.items()} | {"rows": int(used.sum())}
 

@@ -21,6 +21,9 @@ _TITLES = {
     "kl": "KL(votes || network) (nats)",
     "jensen_shannon": "Jensen-Shannon divergence (nats)",
     "chebyshev": "Chebyshev distance",
+    "clark": "Clark distance",
+    "canberra": "Canberra distance",
+    "intersection": "intersection",
     "cosine": "cosine similarity",
 }
 

@@ -124,6 +124,7 @@ def test_distribution_metrics_of_equal_and_disjoint_rows():
     rows = np.array([[0.2, 0.8, 0.0], [1.0, 0.0, 0.0]])
     equal = metrics.distribution_metrics(rows, rows)
     expected = {"kl": 0.0, "jensen_shannon": 0.0, "chebyshev": 0.0, "cosine": 1.0, "rows": 2}
+    expected |= {"clark": 0.0, "canberra": 0.0, "intersection": 1.0}
     assert equal == pytest.approx(expected, abs=1e-12)
     disjoint = metrics.distribution_metrics(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
     # m = (1/2, 1/2): JS = (log 2 + log 2) / 2; KL = log(1 / 1e-12) at the floor
@@ -131,6 +132,36 @@ def test_distribution_metrics_of_equal_and_disjoint_rows():
     assert disjoint["kl"] == pytest.approx(-math.log(1e-12))
     assert disjoint["chebyshev"] == 1.0
     assert disjoint["cosine"] == 0.0
+    assert disjoint["clark"] == pytest.approx(math.sqrt(2)) and disjoint["canberra"] == 2.0
+    assert disjoint["intersection"] == 0.0
+
+
+def by_definition(r, p):
+    """The measures of one row, term by term, as Geng (2016), Table I, defines them."""
+    both = [(a, b) for a, b in zip(r, p, strict=True) if a + b > 0]
+    return {
+        "kl": math.fsum(a * math.log(a / b) for a, b in both if a > 0),
+        "jensen_shannon": math.fsum(
+            x * math.log(2 * x / (a + b)) / 2 for a, b in both for x in (a, b) if x > 0
+        ),
+        "chebyshev": max(abs(a - b) for a, b in both),
+        "cosine": math.fsum(a * b for a, b in both) / (math.hypot(*r) * math.hypot(*p)),
+        "clark": math.sqrt(math.fsum((a - b) ** 2 / (a + b) ** 2 for a, b in both)),
+        "canberra": math.fsum(abs(a - b) / (a + b) for a, b in both),
+        "intersection": math.fsum(min(a, b) for a, b in both),
+    }
+
+
+def test_distribution_metrics_are_their_definitions_term_by_term():
+    random = np.random.default_rng(0)
+    counts = random.multinomial(10, [0.4, 0.3, 0.1, 0.1, 0.05, 0.04, 0.01], 200)
+    predicted = random.dirichlet(np.full(7, 0.7), 200)
+    predicted[:50, 6] = np.where(counts[:50, 6] == 0, 0.0, predicted[:50, 6])  # zeros in both
+    predicted /= predicted.sum(axis=1, keepdims=True)
+    found = metrics.distribution_metrics(counts, predicted)
+    rows = [by_definition(r, p) for r, p in zip(counts / 10, predicted, strict=True)]
+    expected = {name: math.fsum(row[name] for row in rows) / 200 for name in rows[0]}
+    assert found == pytest.approx(expected | {"rows": 200}, rel=1e-9)
 
 
 def test_distribution_metrics_by_hand():

@@ -54,28 +54,32 @@ def test_tables_2_and_3_original_labels():
         assert methods_of(name) == list(METHODS) and noises_of(name) == [CLEAN]
 
 
-def test_table_4_adds_a_part_at_a_time():
+def test_table_4_has_the_papers_rows():
     experiment = EXPERIMENTS["ablation"]
-    assert noises_of("ablation") == HALF and len(experiment.variants) == 5
-    assert [v.setting.split()[0] for v in experiment.variants] == [
-        *("(i)", "(ii)", "(iii)", "(iv)", "(v)")
-    ]
-    first, *others = (Config().replace(**variant.settings) for variant in experiment.variants)
-    assert first == Config().replace(method="cross_entropy")
-    on = []
-    for config, switch in zip(others, SWITCHES, strict=True):
-        on.append(switch)
-        assert {name for name in SWITCHES if getattr(config.ldlva, name)} == set(on)
-        # Nothing but the switches differs from the whole method.
-        assert config.replace(**dict.fromkeys(SWITCHES, True)) == Config()
-    assert others[-1] == Config() and Config().method == "ldlva"
-    assert Config().ldlva.fixed_uncertainty == 0.5
+    assert noises_of("ablation") == HALF
+    label, similarity, uncertainty, discriminative = SWITCHES
+    expected = {
+        "(ii) LD + AS": {label, similarity},
+        "(iii) LD + AS + UF": {label, similarity, uncertainty},
+        "(iv) LD + UF + DL": {label, uncertainty, discriminative},
+        "(v) LD + AS + UF + DL": set(SWITCHES),
+    }
+    assert [v.setting for v in experiment.variants] == ["(i) baseline", *expected]
+    # Whatever else the user's settings say.
+    user = PRESETS["frozen"].replace(fixed_uncertainty=0.25, adaptive_similarity=False)
+    first, *others = (user.replace(**variant.settings) for variant in experiment.variants)
+    assert first == user.replace(method="cross_entropy")
+    whole = user.replace(**dict.fromkeys(SWITCHES, True), fixed_uncertainty=0.5)
+    for config, parts in zip(others, expected.values(), strict=True):
+        assert {name for name in SWITCHES if getattr(config.ldlva, name)} == parts
+        assert config.replace(**dict.fromkeys(SWITCHES, True)) == whole
+    assert "lambda is 0.5 for all samples" in experiment.question
 
 
 def test_figure_7_number_of_neighbors():
     variants = EXPERIMENTS["neighbors"].variants
     assert [dict(variant.settings) for variant in variants] == [
-        {"num_neighbors": count} for count in (1, 2, 4, 8, 16, 32)
+        {"num_neighbors": count, "center_rows": "main"} for count in (1, 2, 4, 8, 16, 32)
     ]
     assert noises_of("neighbors") == HALF
 
