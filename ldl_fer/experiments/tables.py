@@ -151,8 +151,8 @@ ABLATION = Experiment(
     source="Table 4",
     question="What does each part add? (i) is plain cross-entropy. LD: label distribution, AS: "
     "adaptive similarity, UF: uncertainty factor, DL: discriminative loss. (ii) has no UF: "
-    "lambda is 0.5 for all samples, which the paper leaves open. (iv) has no AS: contributions are local "
-    "similarities. (v) is the whole method.",
+    "lambda is 0.5 for all samples, which the paper leaves open. (iv) has no AS: contributions "
+    "are local similarities. (v) is the whole method.",
     variants=(
         Variant("LDLVA", {"method": "cross_entropy"}, "(i) baseline"),
         _with_parts("(ii)", "LD", "AS"),
