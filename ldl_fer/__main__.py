@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def _overview() -> str:
-    parts = [f"{__doc__.strip()}\n\n  ldl-fer COMMAND --help    lists a command's flags"]
+    parts = [f"{__doc__.splitlines()[0]}\n\n  ldl-fer COMMAND --help    lists a command's flags"]
     for title, commands in GROUPS.items():
         lines = (f"  {name:<12} {text}" for name, (_, text) in commands.items())
         parts.append("\n".join([title, *lines]))

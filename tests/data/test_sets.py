@@ -79,7 +79,7 @@ def test_a_part_of_the_csv_chooses_the_epoch(folder):
     [
         ({}, "no training data: give --train_data_path"),
         ({"train_data_path": "a.csv", "select_on_test": True}, "needs the test set as --val_data"),
-        ({"train_data_path": "shards"}, "from which no validation set can be split"),
+        ({"train_data_path": "."}, "from which no validation set can be split"),  # a folder
     ],
 )
 def test_sets_that_are_not_given_are_asked_for(settings, words):
