@@ -235,7 +235,7 @@ class Classifier(tf.keras.Model):
         probabilities: tf.Tensor,
         applied: tf.Tensor | None = None,
     ) -> None:
-        """Keeps the network's outputs for later steps to look up; nothing here.
+        """Keeps the network's outputs for later steps, of a method that looks them up.
 
         Args:
           sample_ids: [B]; none occurs twice, on any replica.
@@ -243,6 +243,7 @@ class Classifier(tf.keras.Model):
           probabilities: [B, C], rows sum to 1.
           applied: as `after_step` takes it.
         """
+        raise NotImplementedError
 
     def outputs_to_keep(self, batch: Batch, rows: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a step's features [B, V] and probabilities [B, C] as they are without dropout.
@@ -299,6 +300,8 @@ class Classifier(tf.keras.Model):
             )
         rows, row_gradients = passed
         self.after_step(batch, rows, row_gradients, applied)
+        if self.looks_up_outputs(self.config):
+            self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
         for name, mean in self.means.items():
             mean.update_state(getattr(rows, name))
         self.accuracy.update_state(batch["label"], rows.logits)

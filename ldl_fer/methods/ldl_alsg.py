@@ -108,15 +108,6 @@ class LDLALSG(Classifier):
         loss = classification + self.config.ldl_alsg.alsg_weight * constraint
         return LDLALSGRows(features, logits, loss, classification, constraint)
 
-    def after_step(
-        self,
-        batch: Batch,
-        rows: LDLALSGRows,
-        row_gradients: list[tf.Tensor],
-        applied: tf.Tensor | None = None,
-    ) -> None:
-        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
-
     def keep_outputs(
         self,
         sample_ids: tf.Tensor,

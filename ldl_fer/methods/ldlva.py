@@ -285,14 +285,13 @@ class LDLVA(Classifier):
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
     ) -> None:
-        """Moves lambda and centers, and writes the bank."""
+        """Moves lambda and centers."""
         part = self.settings.uncertainty_frequencies / self._global_size(batch)
         for gradient in row_gradients:
             gradient -= part * rows.frequency_gradient
             self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
         if rows.center_rows:
             self.centers.update(*rows.center_rows.flat(), applied)
-        self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
 
     def keep_outputs(
         self,
@@ -301,5 +300,5 @@ class LDLVA(Classifier):
         probabilities: tf.Tensor,
         applied: tf.Tensor | None = None,
     ) -> None:
-        if self.bank is not None:
-            self.bank.write(sample_ids, features, probabilities, applied)
+        assert self.bank is not None  # as `looks_up_outputs` says
+        self.bank.write(sample_ids, features, probabilities, applied)
