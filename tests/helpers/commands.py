@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,11 @@ def commands() -> dict[str, Path]:
 def understood(lines: list[list[str]]) -> list[Understood]:
     """Parses command lines, each a command and its arguments, in one process of their own."""
     done = subprocess.run(
-        [sys.executable, __file__], input=json.dumps(lines), capture_output=True, text=True
+        [sys.executable, __file__],
+        input=json.dumps(lines),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # benchmarks/ is not installed
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return [Understood(**answer) for answer in json.loads(done.stdout)]
