@@ -43,7 +43,6 @@ class LDLVARows(NamedTuple):
     loss: tf.Tensor  # [B]
     classification_loss: tf.Tensor  # [B]
     discriminative_loss: tf.Tensor  # [B]
-    frequency_gradient: tf.Tensor  # [B], CE(d~, p) - CE(l, p)
     center_rows: CenterRows | tuple[()]  # Empty without the discriminative loss.
 
 
@@ -225,22 +224,24 @@ class LDLVA(Classifier):
             return tf.fill(tf.shape(sample_ids), self.settings.fixed_uncertainty)
         return self.uncertainty(sample_ids)
 
-    def frequency_gradient(self, batch: Batch, aggregated: tf.Tensor) -> tf.Tensor:
-        """Computes lambda's gradient for a network that knows class frequencies alone.  Eq. 9.
+    def beyond_frequencies(self, batch: Batch, made: Construction) -> tf.Tensor:
+        """Takes off lambda's gradient what class frequencies p alone would give it.  Eq. 9.
 
-          CE(d~, p) - CE(l, p),  p_c = N_c / N
+          -rho (CE(d~, p) - CE(l, p)) (lambda - stop(lambda)),  p_c = N_c / N
 
         Args:
           batch: `label` [B] is read.
-          aggregated: [B, C], d~.
+          made: of `construct`.
 
         Returns:
-          [B], times the class weights; no gradient flows through it.
+          [B], all 0; only lambda has a gradient. It is times the class weights, as the loss is.
         """
         labels = self.labels(batch)
         logits = tf.broadcast_to(self.log_frequencies, tf.shape(labels))
-        gradient = equations.uncertainty_gradient(labels, aggregated, logits)
-        return tf.stop_gradient(tf.gather(self.class_weights, batch["label"]) * gradient)
+        gradient = equations.uncertainty_gradient(labels, made.aggregated, logits)
+        gradient *= self.settings.uncertainty_frequencies
+        gradient *= tf.gather(self.class_weights, batch["label"])
+        return -tf.stop_gradient(gradient) * (made.uncertainty - tf.stop_gradient(made.uncertainty))
 
     def all_uncertainties(self) -> tf.Tensor:
         """Returns lambda of every training sample, [N]."""
@@ -263,10 +264,12 @@ class LDLVA(Classifier):
         settings = self.settings
         features, logits = self.run_network(batch["image"], training=True)
         target = self.labels(batch)
-        by_frequency = tf.zeros_like(logits[:, 0])
+        beyond_frequencies: tf.Tensor | float = 0.0
         if neighbors is not None:
             made = self.construct(batch, features, neighbors, training=True)
-            target, by_frequency = made.target, self.frequency_gradient(batch, made.aggregated)
+            target = made.target
+            if settings.uncertainty_frequencies:
+                beyond_frequencies = self.beyond_frequencies(batch, made)
         classification = self.cross_entropy(batch, target, logits, settings.log_epsilon)
         discriminative, center_rows = tf.zeros_like(classification), ()
         if settings.discriminative_loss:
@@ -274,9 +277,8 @@ class LDLVA(Classifier):
             center_rows = CenterRows.of_batch(batch, features, others, self.sample_uncertainty)
             discriminative = center_rows.loss(self.centers, settings.separation_in_loss)
         total = equations.total_loss(classification, discriminative, settings.gamma)
-        return LDLVARows(
-            features, logits, total, classification, discriminative, by_frequency, center_rows
-        )
+        loss = total + beyond_frequencies
+        return LDLVARows(features, logits, loss, classification, discriminative, center_rows)
 
     def after_step(
         self,
@@ -286,9 +288,7 @@ class LDLVA(Classifier):
         applied: tf.Tensor | None = None,
     ) -> None:
         """Moves lambda and centers."""
-        part = self.settings.uncertainty_frequencies / self._global_size(batch)
         for gradient in row_gradients:
-            gradient -= part * rows.frequency_gradient
             self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
         if rows.center_rows:
             self.centers.update(*rows.center_rows.flat(), applied)
