@@ -72,7 +72,7 @@ for line in sys.stdin:
     except InputError as error:
         print(str(error).replace(chr(10), " "))
 """
-    lines = [repr(command(faces, tmp_path, *given)[2:]) for given in wrong.values()]
+    lines = [repr(command(faces, tmp_path, *given)[3:]) for given in wrong.values()]
     done = subprocess.run(
         [sys.executable, "-c", code], input="\n".join(lines), capture_output=True, text=True
     )

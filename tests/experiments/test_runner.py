@@ -104,12 +104,12 @@ def test_experiments_share_the_runs_that_they_have_in_common(sets, tmp_path):
     whole = by_name["noise"]["ldlva", flips]
     assert by_name["votes"]["ldlva", flips] == by_name["uncertainty"]["ldlva", flips] == whole
     assert by_name["neighbors"]["K 8", flips] == whole != by_name["neighbors"]["K 16", flips]
-    assert by_name["ablation"]["(v) + discriminative loss", flips] == whole
+    assert by_name["ablation"]["(v) LD + AS + UF + DL", flips] == whole
     plain = by_name["noise"]["cross_entropy", flips]
     assert by_name["ablation"]["cross_entropy", flips] == plain != whole
     clean = by_name["original"]["ldlva", "none"]
     assert clean == by_name["votes"]["ldlva", "none"] != whole
-    assert clean == by_name["ablation"]["(v) + discriminative loss", "none"]
+    assert clean == by_name["ablation"]["(v) LD + AS + UF + DL", "none"]
 
 
 def test_folders_differ_when_any_setting_does(sets, tmp_path):

@@ -174,6 +174,9 @@ def test_a_network_that_is_not_frozen_is_trained_whole(faces):
 
 
 def test_what_does_not_go_with_a_frozen_backbone_is_refused(faces, tmp_path):
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "manifest.json").touch()
     for settings, words in (
         ({"pretrained": ""}, "--preset=frozen sets, needs --pretrained=FILE.onnx"),
         ({"backbone": "small_cnn"}, "--pretrained needs --backbone=mobilefacenet, not small_cnn"),
@@ -183,7 +186,7 @@ def test_what_does_not_go_with_a_frozen_backbone_is_refused(faces, tmp_path):
         ),
         ({"rectifier": "prelu"}, "made_up.onnx has relu6: add --rectifier=relu6"),
         ({"pretrained": str(tmp_path / "absent.onnx")}, "absent.onnx"),
-        ({"train_data_path": str(faces.folder)}, "is no CSV: --frozen reads pictures.*CSV"),
+        ({"train_data_path": str(shards)}, "is no CSV: --frozen reads pictures.*CSV"),
         ({"image_size": 40}, "multiple of 16"),
     ):
         with pytest.raises(InputError, match=words):
