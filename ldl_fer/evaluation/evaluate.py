@@ -15,6 +15,9 @@ from ldl_fer.files import without_home
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from ldl_fer.config import Config
+    from ldl_fer.data.annotations import Annotations
+
 
 def predict(
     network: "tf.keras.Model",
@@ -99,6 +102,37 @@ def evaluate(
     return Result(tuple(class_names), metrics, matrix, len(labels), rows)
 
 
+def evaluate_data(
+    network: "tf.keras.Model",
+    config: "Config",
+    data_path: str,
+    image_dir: str,
+    progress: bool = True,
+) -> "tuple[Result, Annotations]":
+    """Computes all metrics of a run's network on a data set, human votes included if it has any.
+
+    Args:
+      network: of `networks.network.build_network`, by `config`.
+      config: of the run; says what is done with pictures that cannot be read.
+      data_path, image_dir, progress: as `evaluate_run` takes them.
+
+    Returns:
+      The metrics, and the annotations that were evaluated on.
+
+    Raises:
+      InputError: data that cannot be read or does not fit the network.
+    """
+    from ldl_fer.data.pipeline import ordered_dataset
+    from ldl_fer.data.sets import opener
+    from ldl_fer.networks.head import trained_part
+
+    records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
+    annotations = records.annotations()
+    dataset, part = ordered_dataset(records, config), trained_part(network)
+    result = evaluate(part, dataset, records.class_names, annotations.votes, progress)
+    return result, annotations
+
+
 def evaluate_run(
     run_dir: str | Path,
     data_path: str,
@@ -129,20 +163,14 @@ def evaluate_run(
     Raises:
       InputError: no such run, or data that cannot be read or does not fit it.
     """
-    from ldl_fer.data.pipeline import ordered_dataset
-    from ldl_fer.data.sets import opener
-    from ldl_fer.networks.head import trained_part
     from ldl_fer.training.run import Run, load_network
 
     network, config = load_network(run_dir, which, network, trust_model)
-    data = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image).data
-    records = opener(network, config.network.frozen)(data, data_path, image_dir, 0)
-    votes = records.annotations().votes
-    dataset = ordered_dataset(records, config)
-    result = evaluate(trained_part(network), dataset, records.class_names, votes, progress)
+    config = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image)
+    result, annotations = evaluate_data(network, config, data_path, image_dir, progress)
     extra = {
         "data_path": without_home(data_path),
-        "annotations_sha256": records.annotations().fingerprint(),
+        "annotations_sha256": annotations.fingerprint(),
         "weights": which,
         "best": Run(run_dir).epoch("best"),
         "select_on_test": config.data.select_on_test,

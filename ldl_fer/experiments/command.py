@@ -18,8 +18,9 @@ are trained once. On several cores, start the same command several times: each p
 that no other is at. results/NAME/ then holds runs.csv (a row per run), summary.csv (mean, standard
 error, number of runs, and published numbers in a column of their own), summary.md and a figure.
 
-Accuracies come twice: at the epoch that the validation set chooses (accuracy), and after the
-last epoch (accuracy_last), since papers do either.
+Accuracies come three times, since papers differ: at the epoch that the validation set chooses
+(accuracy), after the last epoch (accuracy_last), and the mean after each of the last five epochs
+(accuracy_last5; SCN, RUL and EAC). In columns that end in _last all else is of the last epoch.
 """
 
 import sys

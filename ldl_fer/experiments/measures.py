@@ -50,6 +50,7 @@ class Finished:
       variant: its method and settings.
       samples: its samples.csv.
       results: test set -> ("best" or "last" epoch -> metrics).
+      last_epochs: test set -> mean accuracy after each of the last five epochs.
       class_names: C names.
       smoothing: of label smoothing.
       cross_validated: [N, C], predictions of classifiers that did not see the sample; None where
@@ -59,6 +60,7 @@ class Finished:
     variant: Variant
     samples: pd.DataFrame
     results: Mapping[str, Mapping[str, Values]]
+    last_epochs: Mapping[str, float]
     class_names: tuple[str, ...]
     smoothing: float
     cross_validated: np.ndarray | None = None
@@ -100,10 +102,11 @@ class Measured:
 
 
 def test(run: Finished) -> Iterator[Measured]:
-    """Yields metrics on every test set, at the best epoch and at the last, and flips found."""
+    """Yields metrics on every test set, at the best epoch and the last ones, and flips found."""
     for dataset, epochs in run.results.items():
         values = dict(epochs["best"])
         values |= {f"{name}_last": v for name, v in epochs["last"].items()}
+        values["accuracy_last5"] = run.last_epochs[dataset]
         score = run.samples.get("uncertainty")
         if score is not None and score.nunique() > 1 and _some(run.flipped):
             values["flips_auc"] = flip_detection(score, run.flipped)["roc_auc"]

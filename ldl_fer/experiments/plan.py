@@ -45,6 +45,11 @@ class Planned:
         """Returns the folder of a test set's result.json."""
         return self.run.folder / f"{dataset}-{epoch}"
 
+    @property
+    def last_epochs(self) -> Path:
+        """CSV of the test accuracies after each of the last epochs: epoch, and a column a set."""
+        return self.run.folder / "test_accuracy.csv"
+
     def __str__(self) -> str:
         parts = (self.variant.method, self.variant.setting, f"noise {self.noise}")
         return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)

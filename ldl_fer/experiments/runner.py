@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import extra_package
-from ldl_fer.evaluation.evaluate import evaluate_run
+from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
     MEASURES,
@@ -31,7 +31,8 @@ from ldl_fer.files import claimed, write_whole
 from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 
-EPOCHS = ("best", "last")  # networks of a run that are tested
+EPOCHS = ("best", "last")  # networks of a run that are tested whole
+LAST_EPOCHS = 5  # whose mean test accuracy SCN, RUL and EAC report
 
 
 def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
@@ -91,7 +92,7 @@ def _run(one: Planned, bar: tqdm) -> None:
     tf.keras.backend.clear_session()
     gc.collect()  # graphs of the run before: cycles that Python would let grow
     start = time.monotonic()
-    run = train(one.config, resume=True, watch=_Epochs(bar))
+    run = train(one.config, resume=True, watch=_Epochs(one, bar))
     seconds = time.monotonic() - start
     network, _ = load_network(run.folder, trust_model=one.config.network.trust_model)
     for dataset, path in one.tests.items():
@@ -111,10 +112,14 @@ def _drop_state(one: Planned) -> None:
 
 
 class _Epochs(tf.keras.callbacks.Callback):
-    """Moves a progress bar by every epoch."""
+    """Moves a progress bar by every epoch, and tests the network after each of the last ones.
 
-    def __init__(self, bar: tqdm) -> None:
+    The accuracies lie in a file of the run, so that a run that goes on has those of all sessions.
+    """
+
+    def __init__(self, one: Planned, bar: tqdm) -> None:
         super().__init__()
+        self.one = one
         self.bar = bar
 
     def on_train_begin(self, logs=None):
@@ -127,6 +132,18 @@ class _Epochs(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.update(1)
+        if epoch < self.one.config.optimizer.epochs - LAST_EPOCHS:
+            return
+        row: dict[str, float] = {"epoch": epoch + 1}
+        for dataset, path in self.one.tests.items():
+            data = str(path), self.one.test_image_dir
+            result, _ = evaluate_data(self.model.network, self.one.config, *data, progress=False)
+            row[dataset] = result.metrics["accuracy"]
+        file, table = self.one.last_epochs, pd.DataFrame([row])
+        if file.exists():
+            earlier = pd.read_csv(file)
+            table = pd.concat([earlier[earlier["epoch"] <= epoch], table])
+        write_whole(file, table.to_csv(index=False))
 
 
 def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.DataFrame:
@@ -145,6 +162,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
                 for dataset in one.tests
             },
+            pd.read_csv(one.last_epochs)[list(one.tests)].mean().to_dict(),
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,

@@ -30,18 +30,46 @@ def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
       Columns method, dataset, noise, setting, metric, mean, stderr (standard deviation of the
       runs over the square root of their number; empty for one run), runs (how many), and
-      published: the number that a paper prints for the same thing, where one could be checked.
+      published: the number that a paper prints for the same thing, the LDLVA paper's first.
     """
     metrics = [name for name in runs.columns if name not in _NO_METRICS]
     long = runs.melt(KEYS, metrics, "metric", "value").dropna(subset="value")
     groups = long.groupby([*KEYS, "metric"], sort=False)["value"]
     table = groups.agg(["mean", "sem", "count"]).reset_index()
     table = table.rename(columns={"sem": "stderr", "count": "runs"})
-    published = pd.read_csv(PUBLISHED, dtype={"setting": str}, keep_default_na=False)
-    published = published[published["experiment"] == experiment.name]
-    published = published.assign(published=published["value"].astype(float))
     keys = [*KEYS, "metric"]
-    return table.merge(published[[*keys, "published"]], how="left", on=keys)
+    printed = published(experiment).drop_duplicates(keys).rename(columns={"value": "published"})
+    return table.merge(printed[[*keys, "published"]], how="left", on=keys)
+
+
+def published(experiment: Experiment) -> pd.DataFrame:
+    """Reads what papers print for an experiment, the LDLVA paper's numbers first.
+
+    Returns:
+      Columns method, dataset, noise, setting, metric, value, stderr (NaN: not printed), source.
+    """
+    text = {"setting": str, "noise": str}
+    table = pd.read_csv(PUBLISHED, dtype=text, keep_default_na=False, na_values={"stderr": [""]})
+    return table[table["experiment"] == experiment.name].drop(columns="experiment")
+
+
+def published_table(experiment: Experiment) -> str:
+    """Returns what papers print in Markdown: a row per source and system, a column per data set."""
+    table = published(experiment)
+    named = [key for key in ("noise", "setting") if table[key].nunique() > 1]
+    cells = [
+        f"{row.value:.3f}" + ("" if np.isnan(row.stderr) else f" ± {row.stderr:.3f}")
+        for row in table.itertuples()
+    ]
+    wide = table.assign(cell=cells).pivot_table(
+        "cell", ["source", *named, "method"], "dataset", "first", sort=False
+    )
+    return _markdown_table(wide.reset_index().fillna("-"))
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def command_line_of(arguments: Sequence[str]) -> str:
@@ -104,8 +132,16 @@ def _markdown(
             command,
             "```",
             "",
+            *_what_papers_print(experiment),
         ]
     )
+
+
+def _what_papers_print(experiment: Experiment) -> list[str]:
+    if published(experiment).empty:
+        return []
+    words = "Test accuracy on other faces, with other networks: what papers print for this table."
+    return ["## Published", "", words, "", published_table(experiment), ""]
 
 
 def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:

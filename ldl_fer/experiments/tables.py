@@ -92,7 +92,7 @@ TITLES = {name: settings.title for name, settings in METHOD_SETTINGS.items()}
 ALL = compared(*TITLES)
 CLEAN = Noise()
 CLEAN_AND_FLIPPED = (CLEAN, Noise("symmetric", 0.3))
-_ACCURACIES = ("accuracy", "accuracy_last", "mean_class_accuracy")
+_ACCURACIES = ("accuracy", "accuracy_last", "accuracy_last5", "mean_class_accuracy")
 _ACCURACY = "test accuracy, last epoch"
 
 NOISE = Experiment(

@@ -47,6 +47,7 @@ RESULTS = {
     "mine": {"best": {"accuracy": 0.75, "kl": 0.5}, "last": {"accuracy": 0.7, "kl": 0.6}},
     "theirs": {"best": {"accuracy": 0.55}, "last": {"accuracy": 0.5}},
 }
+LAST_EPOCHS = {"mine": 0.68, "theirs": 0.52}
 
 
 def columns(part, values):
@@ -62,7 +63,7 @@ def finished(method="ldlva", clean=CLEAN, human=True, cross_validated=None, smoo
         table |= columns("target", TARGET) | columns("aggregated", AGGREGATED)
     variant = Variant("ME", {"method": method}, "a setting")
     samples = pd.DataFrame(table)
-    return Finished(variant, samples, RESULTS, NAMES, smoothing, cross_validated)
+    return Finished(variant, samples, RESULTS, LAST_EPOCHS, NAMES, smoothing, cross_validated)
 
 
 def auc(scores, flipped):
@@ -112,11 +113,11 @@ def test_rows_of_test_have_best_and_last_epoch_and_flips_found():
     assert first.values == pytest.approx(
         {
             **{"accuracy": 0.75, "kl": 0.5, "accuracy_last": 0.7, "kl_last": 0.6},
-            "flips_auc": 5.5 / 6,
+            **{"accuracy_last5": 0.68, "flips_auc": 5.5 / 6},
         }
     )
     assert second.values == pytest.approx(
-        {"accuracy": 0.55, "accuracy_last": 0.5, "flips_auc": 5.5 / 6}
+        {"accuracy": 0.55, "accuracy_last": 0.5, "accuracy_last5": 0.52, "flips_auc": 5.5 / 6}
     )
 
 
@@ -255,7 +256,11 @@ def test_cleanlab_on_the_cross_validated_predictions():
 
     def rows_of(method):
         variant = Variant("ME", {"method": method}, "")
-        return by_row(list(uncertainty(Finished(variant, samples, RESULTS, NAMES, 0.1, predicted))))
+        return by_row(
+            list(
+                uncertainty(Finished(variant, samples, RESULTS, LAST_EPOCHS, NAMES, 0.1, predicted))
+            )
+        )
 
     rows, flipped = rows_of("cross_entropy"), labels != clean
     assert {name for name, _ in rows} == {

@@ -5,6 +5,7 @@ import fcntl
 import json
 import sys
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -325,6 +326,10 @@ def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
     }
     assert accuracy["best"] == pytest.approx(log["val_accuracy"].max())
     assert accuracy["last"] == pytest.approx(log["val_accuracy"].iloc[-1])
+    # Three epochs, all of them among the last five.
+    by_epoch = pd.read_csv(one.last_epochs)
+    assert by_epoch["epoch"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(by_epoch["drawn"], log["val_accuracy"], rtol=1e-6)
     samples = pd.read_csv(one.run.samples)
     # round(0.3 * 50)
     assert (samples["expression"] != samples["clean_expression"]).sum() == 15
@@ -337,6 +342,8 @@ def test_measured_rows_say_where_they_come_from(finished, faces):
     [row] = table.to_dict("records")
     result = json.loads((one.result("drawn", "best") / "result.json").read_text())["metrics"]
     assert result.items() <= row.items() and 0 <= row["flips_auc"] <= 1
+    log = pd.read_csv(one.run.log)
+    assert row["accuracy_last5"] == pytest.approx(log["val_accuracy"].mean())
     assert (row["method"], row["dataset"], row["noise"]) == ("LDLVA", "drawn", "symmetric 0.3")
     assert (row["setting"], row["seed"], row["run_dir"]) == ("", 0, str(one.run.folder))
     assert row["seconds"] > 0 and "commit" in row
@@ -359,15 +366,18 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_was_not(finished, faces
         with pytest.raises(KeyboardInterrupt):
             run_all([one], "mine", progress=False)
     assert not one.record.exists() and one.run.state.exists()
-    epochs = []
+    epochs, counted = [], runner._Epochs.on_epoch_end
     with monkeypatch.context() as patch:
         patch.setattr(
-            runner._Epochs, "on_epoch_end", lambda self, epoch, logs=None: epochs.append(epoch)
+            runner._Epochs,
+            "on_epoch_end",
+            lambda self, epoch, logs=None: (epochs.append(epoch), counted(self, epoch, logs)),
         )
         run_all([one], "mine", progress=False)
     assert epochs == [1, 2] and one.record.exists()
     _, whole = finished
     assert one.run.folder.name == whole.run.folder.name
+    assert one.last_epochs.read_text() == whole.last_epochs.read_text()
     pd.testing.assert_frame_equal(pd.read_csv(one.run.samples), pd.read_csv(whole.run.samples))
     for which in ("best", "last"):
         first, second = (load_network(x.run.folder, which)[0] for x in (one, whole))
@@ -383,7 +393,7 @@ def test_the_bar_counts_epochs_of_all_sessions():
             self.n += count
 
     bar = Bar()
-    watch = runner._Epochs(bar)
+    watch = runner._Epochs(SimpleNamespace(config=CONFIG.replace(epochs=100)), bar)
     watch.on_train_begin()
     for epoch in (4, 5, 6):  # four were done before
         watch.on_epoch_begin(epoch)

@@ -12,6 +12,7 @@ from ldl_fer.experiments.summary import (
     PUBLISHED,
     command_line_of,
     draw,
+    published_table,
     summarize,
     table_of,
     write_results,
@@ -31,12 +32,13 @@ EXPERIMENT = Experiment(
     metrics=("accuracy", "kl"),
     figure=Figure("accuracy", "method", "accuracy"),
 )
-BY_HAND = """experiment,method,dataset,noise,setting,metric,value,source
-mine,B,faces,none,,accuracy,0.9,a paper
-mine,C,faces,none,,accuracy,0.99,a paper
-mine,B,others,none,,accuracy,0.91,a paper
-mine,A,faces,symmetric 0.3,,kl,0.4,a paper
-noise,A,faces,none,,accuracy,0.95,a paper
+BY_HAND = """experiment,method,dataset,noise,setting,metric,value,stderr,source
+mine,B,faces,none,,accuracy,0.9,0.02,a paper
+mine,C,faces,none,,accuracy,0.99,,a paper
+mine,B,others,none,,accuracy,0.91,,a paper
+mine,A,faces,symmetric 0.3,,kl,0.4,,a paper
+mine,B,faces,none,,accuracy,0.8,,another paper
+noise,A,faces,none,,accuracy,0.95,,a paper
 """
 
 
@@ -123,6 +125,17 @@ def test_published_numbers_stand_apart():
     )
 
 
+def test_what_papers_print_stands_by_source_with_a_column_for_each_data_set():
+    assert published_table(EXPERIMENT).splitlines() == [
+        "| source | noise | method | faces | others |",
+        "| --- | --- | --- | --- | --- |",
+        "| a paper | none | B | 0.900 ± 0.020 | 0.910 |",
+        "| a paper | none | C | 0.990 | - |",
+        "| a paper | symmetric 0.3 | A | 0.400 | - |",
+        "| another paper | none | B | 0.800 | - |",
+    ]
+
+
 def test_files(tmp_path):
     folder = tmp_path / "results" / "mine"
     write_results(EXPERIMENT, runs_of(), folder, "python -m this --seeds=0,1,2", 6)
@@ -141,6 +154,7 @@ def test_files(tmp_path):
         # five runs of half an hour
         *("5 runs of 6 planned, 2.5 hours", "commit 0123456789ab."),
         table_of(EXPERIMENT, summarize(EXPERIMENT, runs_of())),
+        published_table(EXPERIMENT),
     ):
         assert part in text
     picture = matplotlib.image.imread(folder / "mine.png")
@@ -230,13 +244,31 @@ def test_a_figure_without_anything_to_show_is_drawn_all_the_same(tmp_path, x):
 
 def test_the_published_numbers_are_of_our_experiments_and_have_sources():
     table = pd.read_csv(PUBLISHED, dtype={"setting": str}, keep_default_na=False)
-    assert table.columns.tolist() == [
-        *("experiment", "method", "dataset", "noise", "setting", "metric", "value", "source")
-    ]
-    assert not table.duplicated(["experiment", *COLUMNS[:5]]).any()
+    keys = ["experiment", *COLUMNS[:5]]
+    assert table.columns.tolist() == [*keys, "value", "stderr", "source"]
+    assert not table.duplicated([*keys, "source"]).any()
     for row in table.itertuples():
         experiment = EXPERIMENTS[row.experiment]
-        assert row.method in {variant.method for variant in experiment.variants}
         assert row.noise in {str(noise) for noise in experiment.noises}
         assert row.metric in experiment.metrics
         assert 0 < float(row.value) < 1 and len(row.source) > 10
+        if row.experiment == "ablation":
+            assert (row.method, row.setting) in {
+                (variant.method, variant.setting) for variant in experiment.variants
+            }
+    own = table[table["source"].str.startswith("Le et al., WACV 2023")]
+    assert own.groupby("experiment").size().to_dict() == {
+        # 3 noises x 4 systems x 3 sets; 5 systems x 3 sets; the cells that Table 3 fills; 5 x 2
+        **{"noise": 36, "inconsistent": 15, "original": 20, "ablation": 10}
+    }
+    # Table 1, RAF-DB at 30 %: baseline 78.92, the method 85.85.
+    flipped = own[(own["noise"] == "symmetric 0.3") & (own["experiment"] == "noise")]
+    faces = flipped[flipped["dataset"] == "RAF-DB"].set_index("method")["value"].astype(float)
+    assert (faces["cross-entropy"], faces["LDLVA"]) == (0.7892, 0.8585)
+    # What papers print for one baseline differs by more than their methods do.
+    [plain] = [
+        group["value"].astype(float)
+        for key, group in table.groupby(["method", "dataset", "noise"])
+        if key == ("cross-entropy", "RAF-DB", "symmetric 0.3")
+    ]
+    assert sorted(plain) == [0.7167, 0.755, 0.7892]
