@@ -144,6 +144,7 @@ def _in_parallel(numbers, load, batch_bytes):
     options = tf.data.Options()
     options.autotune.enabled = False
     count = max(1, min(processors(), _READY_BYTES // (2 * batch_bytes)))
+    load = tf.autograph.experimental.do_not_convert(load)  # nothing to convert: seconds saved
     return numbers.map(load, count, deterministic=True).prefetch(count).with_options(options)
 
 

@@ -266,6 +266,7 @@ class Classifier(tf.keras.Model):
                 features, logits = self.run_network(batch["image"], training=False)
         return features, tf.nn.softmax(logits)
 
+    @tf.autograph.experimental.do_not_convert
     def visit(self, batch: Batch) -> None:
         """Keeps the outputs for a batch's `image`, in evaluation mode, as `keep_outputs`."""
         features, logits = self.run_network(batch["image"], training=False)
@@ -282,6 +283,7 @@ class Classifier(tf.keras.Model):
         weights = tf.gather(self.class_weights, batch["label"])
         return weights * equations.classification_loss(target, logits, epsilon)
 
+    @tf.autograph.experimental.do_not_convert  # nothing to convert: it would take seconds
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of `batches.batch_spec`."""
         size = self._global_size(batch)
@@ -307,6 +309,7 @@ class Classifier(tf.keras.Model):
         self.accuracy.update_state(batch["label"], rows.logits)
         return self._results(*self.means, "accuracy")
 
+    @tf.autograph.experimental.do_not_convert
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Computes cross-entropy and accuracy of the network, whatever the training loss is."""
         _, logits = self.trained(batch["image"], training=False)

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks import report
 
 
@@ -27,6 +29,7 @@ def test_the_command_refuses_a_section_there_is_not():
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_the_command_measures_reports_and_exits_with_0(tmp_path):
     output = tmp_path / "out.json"
     flags = ["--sections=pipeline", "--turns=1", "--steps=1", f"--output={output}"]

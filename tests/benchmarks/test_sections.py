@@ -111,6 +111,7 @@ def test_inference(folder, config):
     ]
 
 
+@pytest.mark.slow
 def test_size(folder, config):
     rows = size.size(folder, steps=1, rows=300, small_rows=60, config=config, **TINY)
     memory, steps = rows[:-2], rows[-2:]

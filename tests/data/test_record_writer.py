@@ -185,6 +185,7 @@ def test_a_failing_last_step_brings_the_former_records_back(tmp_path, annotation
     assert read_manifest(tmp_path / "records").num_neighbors == 3
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_folder_that_looks_whole(tmp_path, annotations):
     # Reading picture 30 never ends: the process waits there, and is killed there.
     annotations.write(tmp_path / "all.csv")

@@ -59,6 +59,7 @@ def test_fit_run_takes_what_the_run_held_out(run):
     run.epoch_file("best").write_text('{"epoch": 1}')
 
 
+@pytest.mark.slow
 def test_command_on_a_set_of_its_own(run):
     folder = run.folder.parent
     command = [sys.executable, "-m", "ldl_fer", "temperature", f"--run_dir={run.folder}"]

@@ -108,6 +108,7 @@ def test_features_that_average_no_map_have_none():
     assert feature_map(tiny_network(convolution=True)) is not None
 
 
+@pytest.mark.slow
 def test_a_pretrained_backbone_is_normalized_as_the_network_has_it():
     # Its normalization is folded into its weights: `build_network` runs it as in evaluation.
     settings = NetworkConfig(backbone="mobilefacenet", pretrained="x.onnx", rectifier="relu6")

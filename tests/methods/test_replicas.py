@@ -10,7 +10,8 @@ import pytest
 from helpers.ports import free_ports
 
 STEPS = Path(__file__).parents[1] / "helpers/replica_steps.py"
-SYNC = "--sync_batch_norm"
+PAPER, RELEASED = "--preset=paper", "--preset=released_affectnet_resnet18"
+BANK, FORWARD, SYNC = "--neighbors=bank", "--neighbors=forward", "--sync_batch_norm"
 
 
 def start(*settings, **environment):
@@ -30,29 +31,34 @@ def finish(process):
     assert process.returncode == 0 and output.endswith("variables equal\n"), errors[-3000:]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ("--preset=paper", "--neighbors=forward"),
-        ("--preset=paper", "--neighbors=bank"),
-        ("--preset=released_affectnet_resnet18", "--neighbors=forward"),
-        ("--preset=released_affectnet_resnet18", "--neighbors=bank"),
-        ("--preset=released_affectnet_resnet18", "--neighbors=bank", "--bank_on_host"),
-        ("--preset=released_affectnet_resnet18", "--neighbors=forward", SYNC),
-        ("--preset=released_affectnet_resnet18", "--neighbors=bank", "--micro_batch_size=2"),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("settings", [(PAPER, FORWARD), (RELEASED, BANK)], ids=" ".join)
 def test_two_devices_equal_one(settings):
     finish(start(*settings))
 
 
-@pytest.mark.parametrize("settings", [("--neighbors=bank",), ("--neighbors=forward", SYNC)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (PAPER, BANK),
+        (RELEASED, FORWARD),
+        (RELEASED, BANK, "--bank_on_host"),
+        (RELEASED, FORWARD, SYNC),
+        (RELEASED, BANK, "--micro_batch_size=2"),
+    ],
+    ids=" ".join,
+)
+def test_two_devices_equal_one_in_other_ways(settings):
+    finish(start(*settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [(BANK,), (FORWARD, SYNC)], ids=" ".join)
 def test_two_machines_equal_one(settings):
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = [
         start(
-            "--preset=released_affectnet_resnet18",
+            RELEASED,
             *settings,
             TF_CONFIG=json.dumps(
                 {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}

@@ -100,6 +100,7 @@ def test_made_up_files_give_back_their_network(onnx, made_up, tmp_path):
     np.testing.assert_allclose(theirs, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_average_works_at_other_sizes_and_learns(onnx, made_up, tmp_path):
     rectifier, model, parts = made_up
     path = write_onnx(onnx, tmp_path / "a.onnx", *parts)

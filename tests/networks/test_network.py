@@ -27,7 +27,9 @@ def test_maps_images_to_features_and_logits(name, size):
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "small_cnn"])
+@pytest.mark.parametrize(
+    "name", ["small_cnn", pytest.param("mobilefacenet", marks=pytest.mark.slow)]
+)
 def test_first_weights_follow_the_seed_alone(name):
     first = network_of(name, seed=3, dropout=0.1)
     tf.random.normal([2])

@@ -40,7 +40,10 @@ def test_nothing_to_change_is_the_model_itself():
     assert with_precision(made, "float32", False) is made
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "resnet18", "mobilefacenet", "resnet50"])
+@pytest.mark.parametrize(
+    "name",
+    ["small_cnn", "resnet18", "mobilefacenet", pytest.param("resnet50", marks=pytest.mark.slow)],
+)
 def test_a_copy_has_the_same_weights_and_answers(name):
     plain, synced = (
         build_network(NetworkConfig(backbone=name, sync_batch_norm=sync), SIDE, 7, seed=3)

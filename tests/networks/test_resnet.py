@@ -40,6 +40,7 @@ def test_resnet18_has_the_sizes_of_the_paper():
     assert multiply_adds(model) == pytest.approx(1.8e9, rel=0.02)
 
 
+@pytest.mark.slow
 def test_imagenet_weights_see_the_pixels_they_were_trained_on(tmp_path, monkeypatch):
     # Random kernels and no biases: the outputs grow with the pixels, so that any error shows.
     reference = tf.keras.applications.ResNet50(include_top=False, weights=None)

@@ -1,6 +1,7 @@
 """The small network: what it costs, and that it learns."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from helpers.built_networks import images_of, multiply_adds, network_of
 
@@ -20,6 +21,7 @@ def test_small_cnn_is_cheap_and_not_negative():
     assert features.min() >= 0 and features.max() > 0
 
 
+@pytest.mark.slow
 def test_small_cnn_overfits_a_handful():
     network = network_of("small_cnn")
     optimizer = tf.keras.optimizers.Adam(1e-2)

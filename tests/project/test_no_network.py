@@ -70,6 +70,7 @@ def test_no_connection_is_tried_unasked(tmp_path, monkeypatch):
     run(UNASKED, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_weights_asked_for_without_a_network_end_in_words(tmp_path, monkeypatch):
     text = run(ASKED, tmp_path, monkeypatch)
     assert "could not be downloaded" in text and "--weights=none" in text

@@ -291,6 +291,7 @@ def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, blank, se
     pd.testing.assert_frame_equal(pd.read_csv(whole.samples), pd.read_csv(parts.samples))
 
 
+@pytest.mark.slow
 def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
     config = faces.config("unused", val_data_path="", val_image_dir="", validation_fraction=0.25)
     network = build_network(config.network, SIDE, 7)
@@ -310,6 +311,7 @@ def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
         np.testing.assert_allclose(records.pooled[:][:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_head(faces, network, method):
     config = faces.config("unused", method=method, learning_rate=0.01, erase_probability=0.5)

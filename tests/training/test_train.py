@@ -136,6 +136,7 @@ class BankAtFirst(tf.keras.callbacks.Callback):
         self.rows = [variable.numpy() for variable in self.model.bank.variables]
 
 
+@pytest.mark.slow
 def test_the_bank_is_full_before_the_first_step(faces, tmp_path):
     watch = BankAtFirst()
     config = config_of(faces, tmp_path / "run", epochs=1)
@@ -164,6 +165,7 @@ class FirstIsBest(tf.keras.callbacks.Callback):
         self.uncertainties.append(self.model.all_uncertainties().numpy())
 
 
+@pytest.mark.slow
 def test_samples_have_network_and_uncertainty_of_one_epoch(faces, tmp_path):
     watch = FirstIsBest()
     run = train(config_of(faces, tmp_path / "run"), watch=watch)

@@ -49,6 +49,7 @@ def test_class_means():
         class_means(annotations.subset(np.flatnonzero(annotations.labels != 1)))
 
 
+@pytest.mark.slow
 def test_the_classifier_of_a_run_and_of_its_export_say_the_same(tmp_path):
     config = Config().replace(backbone="small_cnn", image_size=32, run_dir=str(tmp_path / "run"))
     network = build_network(config.network, 32, 7)

@@ -92,6 +92,7 @@ def test_the_first_answers_are_a_hundredth_of_what_was_drawn():
     assert 0 < np.abs(first).max() < 0.1
 
 
+@pytest.mark.slow
 def test_rows_without_values_are_left_out(drawn, tmp_path, capsys):
     table = pd.read_csv(drawn / "train.csv")
     table.loc[table.index % 2 == 0, ["valence", "arousal"]] = np.nan

@@ -128,6 +128,7 @@ def test_label_list(tmp_path, source):
     assert "looks like --label_order=Surprise,Fear,Disgust,Happy,Sad,Anger,Neutral" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_mistakes_are_refused(tmp_path, source):
     text, output = source.read_bytes(), tmp_path / "out.csv"
     listed = f"--label_list={source}"
