@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
+from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
     CrossEntropySettings,
@@ -19,10 +20,10 @@ from ldl_fer.config.methods import (
     LabelSmoothingSettings,
     LDLALSGSettings,
     LDLVASettings,
-    MethodSettings,
     RULSettings,
     SCNSettings,
 )
+from ldl_fer.config.noisy_labels import ELRSettings, GCESettings, MixupSettings, SCESettings
 from ldl_fer.config.settings import (
     AugmentationConfig,
     DataConfig,
@@ -66,6 +67,10 @@ class Config:
     rul: RULSettings = RULSettings()
     eac: EACSettings = EACSettings()
     ldl_alsg: LDLALSGSettings = LDLALSGSettings()
+    gce: GCESettings = GCESettings()
+    sce: SCESettings = SCESettings()
+    elr: ELRSettings = ELRSettings()
+    mixup: MixupSettings = MixupSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

@@ -7,31 +7,12 @@ without loading TensorFlow. `ldl_fer.methods` trains by them.
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
 
 from ldl_fer.config.checks import any_sign, positive, share
+from ldl_fer.config.method_settings import MethodSettings
+from ldl_fer.config.noisy_labels import ELRSettings, GCESettings, MixupSettings, SCESettings
 from ldl_fer.config.settings import setting
 from ldl_fer.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodSettings:
-    """The base of all; a method without settings of its own has no more.
-
-    Attributes:
-      title: the method's name in tables.
-      summary: what it is, in --help.
-      paper: authors, conference and year; empty: none.
-      beside: name -> value of other groups' settings that the method's paper sets.
-    """
-
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    paper: ClassVar[str] = ""
-    beside: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-
-    def check(self) -> None:
-        """Raises InputError for values that do not go together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +199,10 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "rul": RULSettings,
         "eac": EACSettings,
         "ldl_alsg": LDLALSGSettings,
+        "gce": GCESettings,
+        "sce": SCESettings,
+        "elr": ELRSettings,
+        "mixup": MixupSettings,
         "ldlva": LDLVASettings,
     }
 )

@@ -14,9 +14,13 @@ from ldl_fer.config.settings import DataConfig
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.eac import EAC
+from ldl_fer.methods.elr import ELR
+from ldl_fer.methods.gce import GCE
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
+from ldl_fer.methods.mixup import Mixup
 from ldl_fer.methods.rul import RUL
+from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
 
 METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
@@ -27,6 +31,10 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "rul": RUL,
         "eac": EAC,
         "ldl_alsg": LDLALSG,
+        "gce": GCE,
+        "sce": SCE,
+        "elr": ELR,
+        "mixup": Mixup,
         "ldlva": LDLVA,
     }
 )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from helpers.frozen_faces import make_frozen_faces
 
+from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
 
@@ -128,8 +129,9 @@ def test_noise_from_end_to_end(faces, tmp_path):
         gap = abs(np.subtract(*rows.get_group(method))) / 2
         assert found["stderr"].item() == pytest.approx(gap, rel=1e-4, abs=1e-9)
     text = (folder / "summary.md").read_text()
-    # 7 methods, 3 noises, 2 seeds
-    assert "ldl-fer experiments" in text and "4 runs of 42 planned" in text
+    # methods, 3 noises, 2 seeds
+    planned = len(METHOD_SETTINGS) * 3 * 2
+    assert "ldl-fer experiments" in text and f"4 runs of {planned} planned" in text
     assert cv2.imread(str(folder / "noise.png")).std() > 1
     assert "| LDLVA |" in done.stdout
     # Again: all is done, and the tables are the same.

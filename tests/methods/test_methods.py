@@ -27,6 +27,7 @@ from ldl_fer.training.build import build_model
 from ldl_fer.training.train import train
 
 BASELINES = [name for name in METHODS if name != "ldlva"]
+COMPARING = {"scn", "rul", "mixup"}
 
 
 def test_every_method_that_can_be_asked_for_is_there():
@@ -47,6 +48,11 @@ def test_defaults_are_the_papers():
         *(10, 0.2),
     )
     assert Config().eac.eac_weight == 5.0
+    settings = Config()
+    assert settings.gce.gce_exponent == 0.7
+    assert (settings.sce.sce_weight, settings.sce.sce_reverse_weight) == (0.1, 1.0)
+    assert (settings.elr.elr_momentum, settings.elr.elr_weight) == (0.7, 3.0)
+    assert settings.mixup.mixup_alpha == 0.2
 
 
 def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
@@ -108,7 +114,7 @@ def test_settings_out_of_range_are_refused(name, value):
 
 def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
     settings = dict(micro_batch_size=2, run_dir=str(tmp_path / "run"), backbone="small_cnn")
-    assert {name for name in METHODS if METHODS[name].compares_samples} == {"scn", "rul"}
+    assert {name for name in METHODS if METHODS[name].compares_samples} == COMPARING
     for method in BASELINES:
         config = Config().replace(method=method, image_size=32, **settings)
         # The others come as far as to miss their data.
@@ -202,8 +208,8 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     assert [id(variable) for variable in made.network.variables] == expected
     assert not {id(variable) for variable in own_variables(made)} & set(expected)
     # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
-    # center of the second, kernel, bias. LDL-ALSG: features and probabilities of the bank.
-    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1}
+    # center of the second, kernel, bias. LDL-ALSG: probabilities. ELR: the memory.
+    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from helpers.source import COMMANDS, PACKAGE, PATHS, ROOT, imported, parsed
 
+from ldl_fer.config.methods import METHOD_SETTINGS
+
 # --help of every command, and what no network is needed for, start without TensorFlow.
 WITHOUT_TENSORFLOW = [
     *("ldl_fer/__main__.py", "ldl_fer/errors.py", "ldl_fer/files.py", "ldl_fer/plots.py"),
@@ -20,7 +22,7 @@ WITHOUT_TENSORFLOW = [
     "ldl_fer/preparation/datasets/command.py",
 ]
 LONGEST = 400  # lines of a module
-METHOD_NAMES = re.compile(r"^(ldlva|scn|rul|eac|ldl_alsg|cross_entropy|label_smoothing)$|^LDLVA$")
+METHOD_NAMES = re.compile(rf"^({'|'.join(METHOD_SETTINGS)})$|^LDLVA$")
 # Those that compare methods name them: the demo, the paper's tables. The settings declare them.
 NAMES_METHODS = ("ldl_fer/methods/", "ldl_fer/experiments/", "ldl_fer/demo.py", "ldl_fer/config/")
 IMPORT = re.compile(r"\b(?:from (ldl_fer[.\w]*) import \(?\s*(\w+)|import (ldl_fer[.\w]*))")

@@ -19,6 +19,7 @@ from helpers.killed_training import (
     train_and_tell,
 )
 
+from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.files import claimed
 from ldl_fer.training.run import Run
@@ -27,7 +28,7 @@ from ldl_fer.training.train import train
 METHODS = [
     dict(neighbors="bank"),
     dict(neighbors="forward"),
-    *(dict(method=name) for name in ("cross_entropy", "scn", "rul", "eac", "ldl_alsg")),
+    *(dict(method=name) for name in METHOD_SETTINGS if name not in ("ldlva", "label_smoothing")),
 ]
 
 
