@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
+from ldl_fer.config.expressions import IslandLossSettings
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
@@ -23,7 +24,14 @@ from ldl_fer.config.methods import (
     RULSettings,
     SCNSettings,
 )
-from ldl_fer.config.noisy_labels import ELRSettings, GCESettings, MixupSettings, SCESettings
+from ldl_fer.config.noisy_labels import (
+    AIRSettings,
+    ELRSettings,
+    GCESettings,
+    MixupSettings,
+    NALSettings,
+    SCESettings,
+)
 from ldl_fer.config.settings import (
     AugmentationConfig,
     DataConfig,
@@ -71,6 +79,9 @@ class Config:
     sce: SCESettings = SCESettings()
     elr: ELRSettings = ELRSettings()
     mixup: MixupSettings = MixupSettings()
+    nal: NALSettings = NALSettings()
+    island_loss: IslandLossSettings = IslandLossSettings()
+    air: AIRSettings = AIRSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ldl_fer.config.checks import any_sign, positive, share
+from ldl_fer.config.expressions import IslandLossSettings
 from ldl_fer.config.method_settings import MethodSettings
-from ldl_fer.config.noisy_labels import ELRSettings, GCESettings, MixupSettings, SCESettings
+from ldl_fer.config.noisy_labels import (
+    AIRSettings,
+    ELRSettings,
+    GCESettings,
+    MixupSettings,
+    NALSettings,
+    SCESettings,
+)
 from ldl_fer.config.settings import setting
 from ldl_fer.errors import InputError
 
@@ -203,6 +211,9 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "sce": SCESettings,
         "elr": ELRSettings,
         "mixup": MixupSettings,
+        "nal": NALSettings,
+        "island_loss": IslandLossSettings,
+        "air": AIRSettings,
         "ldlva": LDLVASettings,
     }
 )

@@ -57,3 +57,39 @@ class MixupSettings(MethodSettings):
     mixup_alpha: float = setting(
         0.2, "mixup: both parameters of the beta distribution of a picture's share.", positive
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class NALSettings(MethodSettings):
+    """The noise adaptation layer."""
+
+    title = "NAL"
+    summary = "noise adaptation layer"
+    paper = "Goldberger and Ben-Reuven, ICLR 2017"
+
+    nal_channel: str = setting(
+        "simple",
+        "nal: whether labels go wrong alike for all faces of a class (simple) or by a face's "
+        "features (complex).",
+        choices=("simple", "complex"),
+    )
+    nal_plain_share: float = setting(
+        1 / 3, "nal: part of the epochs that are plain training, before the channel.", share
+    )
+    nal_noise: float = setting(
+        0.46, "nal: part of wrong labels that the channel starts from without a plain epoch.", share
+    )
+    nal_plain_weight: float = setting(
+        0.0, "nal: weight of plain cross-entropy beside the channel's, which has the rest.", share
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AIRSettings(MethodSettings):
+    """Auxiliary image regularization."""
+
+    title = "AIR"
+    summary = "auxiliary image regularization"
+    paper = "Azadi et al., ICLR 2016"
+
+    air_weight: float = setting(10.0, "air: weight of the last layer's group norm.")

@@ -11,14 +11,17 @@ from types import MappingProxyType
 
 from ldl_fer.config import Config
 from ldl_fer.config.settings import DataConfig
+from ldl_fer.methods.air import AIR
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.eac import EAC
 from ldl_fer.methods.elr import ELR
 from ldl_fer.methods.gce import GCE
+from ldl_fer.methods.island_loss import IslandLoss
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.mixup import Mixup
+from ldl_fer.methods.nal import NAL
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
@@ -35,6 +38,9 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "sce": SCE,
         "elr": ELR,
         "mixup": Mixup,
+        "nal": NAL,
+        "island_loss": IslandLoss,
+        "air": AIR,
         "ldlva": LDLVA,
     }
 )

@@ -27,6 +27,8 @@ from ldl_fer.training.build import build_model
 from ldl_fer.training.train import train
 
 BASELINES = [name for name in METHODS if name != "ldlva"]
+# What would else begin after some epochs.
+AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
 COMPARING = {"scn", "rul", "mixup"}
 
 
@@ -53,6 +55,13 @@ def test_defaults_are_the_papers():
     assert (settings.sce.sce_weight, settings.sce.sce_reverse_weight) == (0.1, 1.0)
     assert (settings.elr.elr_momentum, settings.elr.elr_weight) == (0.7, 3.0)
     assert settings.mixup.mixup_alpha == 0.2
+    nal = settings.nal
+    assert (nal.nal_channel, nal.nal_plain_share, nal.nal_noise) == ("simple", 1 / 3, 0.46)
+    assert nal.nal_plain_weight == 0.0
+    island = settings.island_loss
+    assert (island.island_weight, island.island_angle_weight) == (0.01, 10.0)
+    assert island.island_center_rate == 0.5
+    assert settings.air.air_weight == 10.0
 
 
 def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
@@ -158,8 +167,7 @@ def test_compiled_equals_eager(method):
             compiled(
                 method,
                 optimizer=tf.keras.optimizers.SGD(0.01),
-                scn_relabel_epoch=0,
-                scn_relabel_margin=0.0,
+                **AT_ONCE,
             )
         )
         for _ in range(2)
@@ -209,7 +217,8 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     assert not {id(variable) for variable in own_variables(made)} & set(expected)
     # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
     # center of the second, kernel, bias. LDL-ALSG: probabilities. ELR: the memory.
-    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1}
+    # NAL: channel and counts.
+    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
@@ -220,8 +229,7 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
 def test_a_checkpoint_holds_every_variable(method, tmp_path):
     def make(seed):
         adam = tf.keras.optimizers.Adam(1e-2)
-        relabel = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0)
-        return without_chance(compiled(method, tiny_network(seed), adam, **relabel))
+        return without_chance(compiled(method, tiny_network(seed), adam, **AT_ONCE))
 
     first, second = make(0), make(1)
     for seed in range(3):

@@ -1,0 +1,21 @@
+"""Settings of methods for facial expressions; their papers' values are the defaults."""
+
+import dataclasses
+
+from ldl_fer.config.method_settings import MethodSettings
+from ldl_fer.config.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class IslandLossSettings(MethodSettings):
+    """Island Loss."""
+
+    title = "Island Loss"
+    summary = "class centers far apart in angle"
+    paper = "Cai et al., FG 2018"
+
+    island_weight: float = setting(0.01, "island_loss: weight of the island loss.")
+    island_angle_weight: float = setting(
+        10.0, "island_loss: weight of the centers' angles in the island loss."
+    )
+    island_center_rate: float = setting(0.5, "island_loss: step size of the centers.")

@@ -1,0 +1,65 @@
+"""Class centers that features are drawn to, moved by a rule of their own (Wen et al., ECCV 2016).
+
+  mu_c <- mu_c - rate (sums_c / (1 + counts_c) + push_c)
+
+LDLVA's start at zero and are pushed after they were pulled: `layers.ClassCenters`.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from ldl_fer.methods.replicas import sum_over_replicas
+
+
+class PulledCenters(tf.keras.layers.Layer):
+    """mu, [C, V], drawn from a normal distribution at first; no optimizer touches it."""
+
+    def __init__(
+        self, num_classes: int, size: int, rate: float, deviation: float, **kwargs: Any
+    ) -> None:
+        """Makes the layer.
+
+        Args:
+          num_classes: C.
+          size: V.
+          rate: step size of `update`.
+          deviation: standard deviation of the first values.
+          **kwargs: as for any Keras layer.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        self.rate = rate
+        self.centers = self.add_weight(
+            "centers",
+            [num_classes, size],
+            initializer=tf.keras.initializers.RandomNormal(stddev=deviation),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def call(self, labels: tf.Tensor) -> tf.Tensor:
+        """The centers of the labels' classes, [B] -> [B, V]."""
+        return tf.gather(self.centers, labels)
+
+    def update(
+        self,
+        pull: tf.Tensor,
+        labels: tf.Tensor,
+        push: tf.Tensor | float = 0.0,
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        """Moves the centers; sums and counts are those of all replicas together.
+
+        Args:
+          pull: [B, V], gradient that each sample gives its class's center.
+          labels: [B], integers in [0, C).
+          push: [C, V], further gradient, the same on all replicas.
+          applied: scalar, whether to; None: yes.
+        """
+        classes = self.centers.shape[0]
+        sums = tf.math.unsorted_segment_sum(pull, labels, classes)
+        counts = tf.math.unsorted_segment_sum(tf.ones_like(pull[:, 0]), labels, classes)
+        sums, counts = sum_over_replicas([sums, counts])
+        step = sums / (1.0 + counts[:, tf.newaxis]) + push
+        moved = self.centers - self.rate * step
+        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))
