@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
-from ldl_fer.config.expressions import IslandLossSettings
+from ldl_fer.config.expressions import IslandLossSettings, PDLSSettings
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
@@ -82,6 +82,7 @@ class Config:
     nal: NALSettings = NALSettings()
     island_loss: IslandLossSettings = IslandLossSettings()
     air: AIRSettings = AIRSettings()
+    pdls: PDLSSettings = PDLSSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ldl_fer.config.checks import share
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.settings import setting
 
@@ -19,3 +20,21 @@ class IslandLossSettings(MethodSettings):
         10.0, "island_loss: weight of the centers' angles in the island loss."
     )
     island_center_rate: float = setting(0.5, "island_loss: step size of the centers.")
+
+
+@dataclasses.dataclass(frozen=True)
+class PDLSSettings(MethodSettings):
+    """Smoothing by a prior."""
+
+    title = "PDLS"
+    summary = "labels smoothed by how humans vote"
+    paper = "Vo et al., IEEE Access 2020"
+
+    pdls_label_share: float = setting(
+        0.8, "pdls: part of the target that is the label; the prior has the rest.", share
+    )
+    pdls_prior: str = setting(
+        "",
+        "pdls: where the prior is from: an annotation CSV with votes, or the result.json of an "
+        "evaluation, for its confusion matrix. Empty: mean votes of FER+, of its classes.",
+    )

@@ -22,6 +22,7 @@ from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.mixup import Mixup
 from ldl_fer.methods.nal import NAL
+from ldl_fer.methods.pdls import PDLS
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
@@ -41,6 +42,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "nal": NAL,
         "island_loss": IslandLoss,
         "air": AIR,
+        "pdls": PDLS,
         "ldlva": LDLVA,
     }
 )
