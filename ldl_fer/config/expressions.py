@@ -38,3 +38,12 @@ class PDLSSettings(MethodSettings):
         "pdls: where the prior is from: an annotation CSV with votes, or the result.json of an "
         "evaluation, for its confusion matrix. Empty: mean votes of FER+, of its classes.",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class LTNetSettings(MethodSettings):
+    """A transition matrix per annotator has none: its constants stand in its file."""
+
+    title = "LTNet"
+    summary = "a transition matrix per annotator"
+    paper = "Zeng et al., ECCV 2018"

@@ -101,6 +101,14 @@ class Annotations:
             return None
         return self.table[names].to_numpy(np.float32)
 
+    @property
+    def annotators(self) -> np.ndarray:
+        """Int32 [N], who gave each label: numbers of the sorted names, 0 for all without any."""
+        if ANNOTATOR not in self.table:
+            return np.zeros(len(self), np.int32)
+        names = self.table[ANNOTATOR].astype(str)
+        return np.unique(names, return_inverse=True)[1].astype(np.int32)
+
     @functools.cached_property
     def neighbors(self) -> np.ndarray | None:
         """Int32 [N, K] row numbers from the column knn, nearest first; None without it."""

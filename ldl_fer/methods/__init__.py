@@ -20,6 +20,7 @@ from ldl_fer.methods.gce import GCE
 from ldl_fer.methods.island_loss import IslandLoss
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
+from ldl_fer.methods.ltnet import LTNet
 from ldl_fer.methods.mixup import Mixup
 from ldl_fer.methods.nal import NAL
 from ldl_fer.methods.pdls import PDLS
@@ -43,6 +44,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "island_loss": IslandLoss,
         "air": AIR,
         "pdls": PDLS,
+        "ltnet": LTNet,
         "ldlva": LDLVA,
     }
 )

@@ -49,6 +49,7 @@ class Classifier(tf.keras.Model):
     LOSSES: ClassVar[tuple[str, ...]] = ("loss", "classification_loss")  # Means are reported.
     compares_samples: ClassVar[bool] = False  # A loss depends on the rest of the batch.
     looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
+    reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
     constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
 
     @classmethod
@@ -91,6 +92,7 @@ class Classifier(tf.keras.Model):
         steps_per_epoch: int,
         class_weights: list[float] | None = None,
         class_counts: Sequence[int] | None = None,
+        annotators: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """Makes the model.
 
@@ -101,6 +103,7 @@ class Classifier(tf.keras.Model):
           steps_per_epoch: number of batches that show each sample once.
           class_weights: [C], factors of the classification loss; None: all 1.
           class_counts: [C], samples by given label; None: as many of each.
+          annotators: [N], who gave each sample's label, from 0 on; None: one for all.
         """
         super().__init__(name=config.method)
         self.network = network
@@ -112,6 +115,8 @@ class Classifier(tf.keras.Model):
         self.num_samples = num_samples
         self.steps_per_epoch = steps_per_epoch
         self.class_counts = tuple(class_counts or [1] * self.num_classes)
+        given = np.zeros(num_samples) if annotators is None else annotators
+        self.annotators = np.asarray(given, np.int32)
         self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
         self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")

@@ -52,7 +52,8 @@ def build_model(
     bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():
         counts = training.class_counts
-        model = method(network, config, len(training), steps, weights, counts)
+        annotators = training.annotations().annotators if method.reads_annotators else None
+        model = method(network, config, len(training), steps, weights, counts, annotators)
         compile_model(model, config, bank)
     return model
 

@@ -53,6 +53,13 @@ def test_neighbors_and_votes_are_parsed(tmp_path):
     assert read.table["votes_contempt"].tolist() == [9, 9, 9]
 
 
+def test_annotators_are_numbered_by_name(tmp_path):
+    rows = ["a.png,0,0,0,mine", "b.png,1,0,0,theirs", "c.png,1,0,0,", "d.png,1,0,0,mine"]
+    read = read_annotations(csv_file(tmp_path, *rows, header=f"{HEADER},annotator"))
+    assert read.annotators.dtype == np.int32 and read.annotators.tolist() == [1, 2, 0, 1]
+    assert read_annotations(csv_file(tmp_path, *GOOD)).annotators.tolist() == [0] * len(GOOD)
+
+
 def test_votes_need_a_column_for_every_class(tmp_path):
     rows = ["a.png,0,0,0,3", "b.png,0,0,0,4"]
     read = read_annotations(csv_file(tmp_path, *rows, header=HEADER + ",votes_happy"))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +63,7 @@ def test_defaults_are_the_papers():
     assert (island.island_weight, island.island_angle_weight) == (0.01, 10.0)
     assert island.island_center_rate == 0.5
     assert settings.air.air_weight == 10.0
+    assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
 def test_a_methods_settings_come_with_its_flag_and_yield_to_flags():
@@ -106,6 +108,9 @@ class Records:
 
     def __len__(self):
         return self.count
+
+    def annotations(self):
+        return SimpleNamespace(annotators=np.arange(self.count) % 2)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +222,8 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     assert not {id(variable) for variable in own_variables(made)} & set(expected)
     # SCN: kernel, bias, new labels. RUL: two moving statistics of each normalization, scale and
     # center of the second, kernel, bias. LDL-ALSG: probabilities. ELR: the memory.
-    # NAL: channel and counts.
-    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1}
+    # NAL: channel and counts. LTNet: all annotators' matrices.
+    counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
