@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
-from ldl_fer.config.expressions import IslandLossSettings, LTNetSettings, PDLSSettings
+from ldl_fer.config.expressions import DACLSettings, IslandLossSettings, LTNetSettings, PDLSSettings
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
@@ -84,6 +84,7 @@ class Config:
     air: AIRSettings = AIRSettings()
     pdls: PDLSSettings = PDLSSettings()
     ltnet: LTNetSettings = LTNetSettings()
+    dacl: DACLSettings = DACLSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

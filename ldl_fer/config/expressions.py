@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from ldl_fer.config.checks import share
+from ldl_fer.config.checks import positive, share
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.settings import setting
+from ldl_fer.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,3 +48,23 @@ class LTNetSettings(MethodSettings):
     title = "LTNet"
     summary = "a transition matrix per annotator"
     paper = "Zeng et al., ECCV 2018"
+
+
+@dataclasses.dataclass(frozen=True)
+class DACLSettings(MethodSettings):
+    """Deep attentive center loss."""
+
+    title = "DACL"
+    summary = "deep attentive center loss"
+    paper = "Farzaneh and Qi, WACV 2021"
+
+    dacl_weight: float = setting(0.01, "dacl: weight of the sparse center loss.")
+    dacl_center_rate: float = setting(0.5, "dacl: step size of the centers.")
+    dacl_units: tuple[int, ...] = setting(
+        (3584, 512, 64), "dacl: units of the three hidden layers of the attention.", positive
+    )
+
+    def check(self) -> None:
+        """Raises InputError unless there are three layers."""
+        if len(self.dacl_units) != 3:
+            raise InputError(f"dacl_units is three numbers, not {self.dacl_units}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ldl_fer.config.checks import any_sign, positive, share
-from ldl_fer.config.expressions import IslandLossSettings, LTNetSettings, PDLSSettings
+from ldl_fer.config.expressions import DACLSettings, IslandLossSettings, LTNetSettings, PDLSSettings
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.noisy_labels import (
     AIRSettings,
@@ -216,6 +216,7 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "air": AIRSettings,
         "pdls": PDLSSettings,
         "ltnet": LTNetSettings,
+        "dacl": DACLSettings,
         "ldlva": LDLVASettings,
     }
 )

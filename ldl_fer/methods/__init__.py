@@ -14,6 +14,7 @@ from ldl_fer.config.settings import DataConfig
 from ldl_fer.methods.air import AIR
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
+from ldl_fer.methods.dacl import DACL
 from ldl_fer.methods.eac import EAC
 from ldl_fer.methods.elr import ELR
 from ldl_fer.methods.gce import GCE
@@ -45,6 +46,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "air": AIR,
         "pdls": PDLS,
         "ltnet": LTNet,
+        "dacl": DACL,
         "ldlva": LDLVA,
     }
 )

@@ -30,7 +30,7 @@ from ldl_fer.training.train import train
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
 AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
-COMPARING = {"scn", "rul", "mixup"}
+COMPARING = {"scn", "rul", "mixup", "dacl"}
 
 
 def test_every_method_that_can_be_asked_for_is_there():
@@ -63,6 +63,9 @@ def test_defaults_are_the_papers():
     assert (island.island_weight, island.island_angle_weight) == (0.01, 10.0)
     assert island.island_center_rate == 0.5
     assert settings.air.air_weight == 10.0
+    dacl = settings.dacl
+    assert (dacl.dacl_weight, dacl.dacl_center_rate) == (0.01, 0.5)
+    assert dacl.dacl_units == (3584, 512, 64)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -224,6 +227,8 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # center of the second, kernel, bias. LDL-ALSG: probabilities. ELR: the memory.
     # NAL: channel and counts. LTNet: all annotators' matrices.
     counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
+    # DACL: four dense layers, four of each of three normalizations, centers.
+    counts |= {"dacl": 21}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
