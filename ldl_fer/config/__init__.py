@@ -12,7 +12,13 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
-from ldl_fer.config.expressions import DACLSettings, IslandLossSettings, LTNetSettings, PDLSSettings
+from ldl_fer.config.expressions import (
+    DACLSettings,
+    IslandLossSettings,
+    LTNetSettings,
+    PDLSSettings,
+    SOFTSettings,
+)
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
@@ -85,6 +91,7 @@ class Config:
     pdls: PDLSSettings = PDLSSettings()
     ltnet: LTNetSettings = LTNetSettings()
     dacl: DACLSettings = DACLSettings()
+    soft: SOFTSettings = SOFTSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

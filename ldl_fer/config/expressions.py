@@ -68,3 +68,17 @@ class DACLSettings(MethodSettings):
         """Raises InputError unless there are three layers."""
         if len(self.dacl_units) != 3:
             raise InputError(f"dacl_units is three numbers, not {self.dacl_units}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SOFTSettings(MethodSettings):
+    """A smoothed mean teacher."""
+
+    title = "SOFT"
+    summary = "a smoothed mean teacher"
+    paper = "Lukov et al., ECCV 2022"
+
+    soft_smoothing: float = setting(
+        0.3, "soft: part of the teacher's distribution that goes to classes it leaves out.", share
+    )
+    soft_weight: float = setting(10.0, "soft: weight of the consistency loss from epoch 5 on.")

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ldl_fer.config.checks import any_sign, positive, share
-from ldl_fer.config.expressions import DACLSettings, IslandLossSettings, LTNetSettings, PDLSSettings
+from ldl_fer.config.expressions import (
+    DACLSettings,
+    IslandLossSettings,
+    LTNetSettings,
+    PDLSSettings,
+    SOFTSettings,
+)
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.noisy_labels import (
     AIRSettings,
@@ -217,6 +223,7 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "pdls": PDLSSettings,
         "ltnet": LTNetSettings,
         "dacl": DACLSettings,
+        "soft": SOFTSettings,
         "ldlva": LDLVASettings,
     }
 )

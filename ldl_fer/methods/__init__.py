@@ -28,6 +28,7 @@ from ldl_fer.methods.pdls import PDLS
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
+from ldl_fer.methods.soft import SOFT
 
 METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
     {
@@ -47,6 +48,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "pdls": PDLS,
         "ltnet": LTNet,
         "dacl": DACL,
+        "soft": SOFT,
         "ldlva": LDLVA,
     }
 )

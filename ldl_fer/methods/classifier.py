@@ -148,9 +148,14 @@ class Classifier(tf.keras.Model):
         return [*self.means.values(), self.accuracy, self.confusion]
 
     @property
+    def learner(self) -> tf.keras.Model:
+        """The network that the optimizer moves; `trained`, but where that is its running mean."""
+        return self.trained
+
+    @property
     def optimized_variables(self) -> list[tf.Variable]:
         """Returns the variables of the optimizer: the network's, and the method's own."""
-        return list(self.trained.trainable_variables)
+        return list(self.learner.trainable_variables)
 
     @property
     def row_variables(self) -> list[tf.Variable]:

@@ -60,5 +60,29 @@ def write_rows(
     replica.merge_call(write_everywhere, args=(ids, values))
 
 
+def assign_everywhere(pairs: Sequence[tuple[tf.Variable, tf.Tensor]]) -> None:
+    """Assigns variables of any layer; in a replica's context.
+
+    Args:
+      pairs: a variable and its new value, the same on all replicas unless the variable's copies
+        differ (statistics of batch normalization).
+    """
+    shared = []
+    for variable, value in pairs:
+        if is_alone() or variable.synchronization == tf.VariableSynchronization.ON_READ:
+            variable.assign(value)
+        else:
+            shared.append((variable, value))
+    if not shared:
+        return
+    variables, values = zip(*shared, strict=True)
+
+    def assign(strategy, values):
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(variable, lambda copy, new: copy.assign(new), args=(value,))
+
+    tf.distribute.get_replica_context().merge_call(assign, args=(list(values),))
+
+
 def _scatter(variable, sample_ids, values):
     return variable.scatter_update(tf.IndexedSlices(values, sample_ids))

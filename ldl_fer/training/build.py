@@ -60,7 +60,7 @@ def build_model(
 
 def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:
     """Gives a model its optimizers, with all their variables, and the bank, if it has one."""
-    slow = backbone_variables(model.trained)
+    slow = backbone_variables(model.learner)
     model.compile(network_optimizer(config.optimizer, config.network.precision, slow), bank)
 
 

@@ -66,6 +66,7 @@ def test_defaults_are_the_papers():
     dacl = settings.dacl
     assert (dacl.dacl_weight, dacl.dacl_center_rate) == (0.01, 0.5)
     assert dacl.dacl_units == (3584, 512, 64)
+    assert (settings.soft.soft_smoothing, settings.soft.soft_weight) == (0.3, 10.0)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -228,7 +229,7 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # NAL: channel and counts. LTNet: all annotators' matrices.
     counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
     # DACL: four dense layers, four of each of three normalizations, centers.
-    counts |= {"dacl": 21}
+    counts |= {"dacl": 21, "soft": len(network.variables)}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
