@@ -16,6 +16,8 @@ from ldl_fer.config.expressions import (
     DACLSettings,
     IslandLossSettings,
     LTNetSettings,
+    MEKSettings,
+    NLASettings,
     PDLSSettings,
     SOFTSettings,
 )
@@ -92,6 +94,8 @@ class Config:
     ltnet: LTNetSettings = LTNetSettings()
     dacl: DACLSettings = DACLSettings()
     soft: SOFTSettings = SOFTSettings()
+    mek: MEKSettings = MEKSettings()
+    nla: NLASettings = NLASettings()
 
     @property
     def method_settings(self) -> MethodSettings:

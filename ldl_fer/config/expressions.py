@@ -1,6 +1,7 @@
 """Settings of methods for facial expressions; their papers' values are the defaults."""
 
 import dataclasses
+from types import MappingProxyType
 
 from ldl_fer.config.checks import positive, share
 from ldl_fer.config.method_settings import MethodSettings
@@ -82,3 +83,35 @@ class SOFTSettings(MethodSettings):
         0.3, "soft: part of the teacher's distribution that goes to classes it leaves out.", share
     )
     soft_weight: float = setting(10.0, "soft: weight of the consistency loss from epoch 5 on.")
+
+
+@dataclasses.dataclass(frozen=True)
+class MEKSettings(MethodSettings):
+    """Mine extra knowledge."""
+
+    title = "MEK"
+    summary = "consistency and smoothing for rare classes"
+    paper = "Zhang et al., NeurIPS 2023"
+    beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.25)})
+
+    mek_smoothing: float = setting(
+        0.3, "mek: part of each label that other classes get, rare ones more.", share
+    )
+    mek_weight: float = setting(0.1, "mek: weight of the consistency loss.")
+
+
+@dataclasses.dataclass(frozen=True)
+class NLASettings(MethodSettings):
+    """Noise-aware learning."""
+
+    title = "NLA"
+    summary = "samples in doubt count more"
+    paper = "AAAI 2025"
+    beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.3)})
+
+    nla_share: float = setting(
+        0.5, "nla: part of the cross-entropy that is weighted by doubt.", share
+    )
+    nla_weight: float = setting(
+        16.0, "nla: weight of the divergence of a face and its mirror image."
+    )

@@ -13,6 +13,8 @@ from ldl_fer.config.expressions import (
     DACLSettings,
     IslandLossSettings,
     LTNetSettings,
+    MEKSettings,
+    NLASettings,
     PDLSSettings,
     SOFTSettings,
 )
@@ -224,6 +226,8 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "ltnet": LTNetSettings,
         "dacl": DACLSettings,
         "soft": SOFTSettings,
+        "mek": MEKSettings,
+        "nla": NLASettings,
         "ldlva": LDLVASettings,
     }
 )

@@ -22,8 +22,10 @@ from ldl_fer.methods.island_loss import IslandLoss
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.ltnet import LTNet
+from ldl_fer.methods.mek import MEK
 from ldl_fer.methods.mixup import Mixup
 from ldl_fer.methods.nal import NAL
+from ldl_fer.methods.nla import NLA
 from ldl_fer.methods.pdls import PDLS
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
@@ -49,6 +51,8 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "ltnet": LTNet,
         "dacl": DACL,
         "soft": SOFT,
+        "mek": MEK,
+        "nla": NLA,
         "ldlva": LDLVA,
     }
 )

@@ -67,6 +67,8 @@ def test_defaults_are_the_papers():
     assert (dacl.dacl_weight, dacl.dacl_center_rate) == (0.01, 0.5)
     assert dacl.dacl_units == (3584, 512, 64)
     assert (settings.soft.soft_smoothing, settings.soft.soft_weight) == (0.3, 10.0)
+    assert (settings.mek.mek_smoothing, settings.mek.mek_weight) == (0.3, 0.1)
+    assert (settings.nla.nla_share, settings.nla.nla_weight) == (0.5, 16.0)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 

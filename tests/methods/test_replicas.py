@@ -10,6 +10,7 @@ import pytest
 from helpers.ports import free_ports
 
 STEPS = Path(__file__).parents[1] / "helpers/replica_steps.py"
+METHODS = STEPS.with_name("replica_methods.py")
 PAPER, RELEASED = "--preset=paper", "--preset=released_affectnet_resnet18"
 BANK, FORWARD, SYNC = "--neighbors=bank", "--neighbors=forward", "--sync_batch_norm"
 
@@ -50,6 +51,12 @@ def test_two_devices_equal_one(settings):
 )
 def test_two_devices_equal_one_in_other_ways(settings):
     finish(start(*settings))
+
+
+@pytest.mark.slow
+def test_two_devices_equal_one_of_every_method():
+    done = subprocess.run([sys.executable, str(METHODS)], capture_output=True, text=True)
+    assert done.returncode == 0 and "soft: equal" in done.stdout, done.stderr[-3000:]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from helpers.toy_batch import LOGITS, assert_differentiates
 
 from ldl_fer.methods.mean_teacher import teacher_decay
 from ldl_fer.methods.soft import consistency_weight, divergence, smoothed_teacher
+from ldl_fer.training.build import compile_model
 
 TAUGHT = np.array(
     [[0.6, 0.3, 0.1], [0.4, 0.4, 0.2], [0.2, 0.5, 0.3], [0.34, 0.33, 0.33]], np.float32
@@ -118,8 +119,6 @@ def test_a_step_that_is_left_out_leaves_the_teacher():
 
 
 def test_a_slow_backbone_is_the_students():
-    from ldl_fer.training.build import compile_model
-
     made = compiled("soft", backbone_rate_factor=0.1)
     compile_model(made, made.config)
     slow = {v.ref() for v in made.optimizer.get_config()["slow"]}
