@@ -15,6 +15,7 @@ from ldl_fer.config.checks import check_setting
 from ldl_fer.config.expressions import (
     DACLSettings,
     IslandLossSettings,
+    LANetSettings,
     LTNetSettings,
     MEKSettings,
     NLASettings,
@@ -96,6 +97,7 @@ class Config:
     soft: SOFTSettings = SOFTSettings()
     mek: MEKSettings = MEKSettings()
     nla: NLASettings = NLASettings()
+    la_net: LANetSettings = LANetSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

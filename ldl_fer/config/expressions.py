@@ -115,3 +115,18 @@ class NLASettings(MethodSettings):
     nla_weight: float = setting(
         16.0, "nla: weight of the divergence of a face and its mirror image."
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class LANetSettings(MethodSettings):
+    """LA-Net's label part."""
+
+    title = "LA-Net (labels)"
+    summary = "neighbors of the batch and a memory of targets"
+    paper = "Wu and Cui, ICCV 2023"
+
+    la_neighbors: int = setting(
+        8, "la_net: neighbors of a sample in its batch, in each of both spaces.", positive
+    )
+    la_momentum: float = setting(0.9, "la_net: part of a target that a visit keeps.", share)
+    la_weight: float = setting(1.0, "la_net: weight of the divergence from the target.")

@@ -12,6 +12,7 @@ from ldl_fer.config.checks import any_sign, positive, share
 from ldl_fer.config.expressions import (
     DACLSettings,
     IslandLossSettings,
+    LANetSettings,
     LTNetSettings,
     MEKSettings,
     NLASettings,
@@ -228,6 +229,7 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "soft": SOFTSettings,
         "mek": MEKSettings,
         "nla": NLASettings,
+        "la_net": LANetSettings,
         "ldlva": LDLVASettings,
     }
 )

@@ -19,6 +19,7 @@ from ldl_fer.methods.eac import EAC
 from ldl_fer.methods.elr import ELR
 from ldl_fer.methods.gce import GCE
 from ldl_fer.methods.island_loss import IslandLoss
+from ldl_fer.methods.la_net import LANet
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
 from ldl_fer.methods.ltnet import LTNet
@@ -53,6 +54,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "soft": SOFT,
         "mek": MEK,
         "nla": NLA,
+        "la_net": LANet,
         "ldlva": LDLVA,
     }
 )

@@ -30,7 +30,7 @@ from ldl_fer.training.train import train
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
 AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
-COMPARING = {"scn", "rul", "mixup", "dacl"}
+COMPARING = {"scn", "rul", "mixup", "dacl", "la_net"}
 
 
 def test_every_method_that_can_be_asked_for_is_there():
@@ -69,6 +69,8 @@ def test_defaults_are_the_papers():
     assert (settings.soft.soft_smoothing, settings.soft.soft_weight) == (0.3, 10.0)
     assert (settings.mek.mek_smoothing, settings.mek.mek_weight) == (0.3, 0.1)
     assert (settings.nla.nla_share, settings.nla.nla_weight) == (0.5, 16.0)
+    la = settings.la_net
+    assert (la.la_neighbors, la.la_momentum, la.la_weight) == (8, 0.9, 1.0)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -152,7 +154,7 @@ def test_batches_tell_of_neighbors_only_where_they_are_used():
     for method in BASELINES:
         for neighbors in ("bank", "forward"):
             config = Config().replace(method=method, num_neighbors=5, neighbors=neighbors)
-            assert neighbors_read(config) == (5 if method == "ldl_alsg" else 0)
+            assert neighbors_read(config) == (5 if method in ("ldl_alsg", "la_net") else 0)
             assert not METHODS[method].runs_neighbors(config)
 
 
@@ -230,8 +232,9 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # center of the second, kernel, bias. LDL-ALSG: probabilities. ELR: the memory.
     # NAL: channel and counts. LTNet: all annotators' matrices.
     counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
+    # LA-Net: four dense layers with a bias and one without, targets.
     # DACL: four dense layers, four of each of three normalizations, centers.
-    counts |= {"dacl": 21, "soft": len(network.variables)}
+    counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
