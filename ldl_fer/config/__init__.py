@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from ldl_fer.config.checks import check_setting
 from ldl_fer.config.expressions import (
+    AdaDFSettings,
     DACLSettings,
     IslandLossSettings,
     LANetSettings,
@@ -98,6 +99,7 @@ class Config:
     mek: MEKSettings = MEKSettings()
     nla: NLASettings = NLASettings()
     la_net: LANetSettings = LANetSettings()
+    ada_df: AdaDFSettings = AdaDFSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

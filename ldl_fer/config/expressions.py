@@ -130,3 +130,23 @@ class LANetSettings(MethodSettings):
     )
     la_momentum: float = setting(0.9, "la_net: part of a target that a visit keeps.", share)
     la_weight: float = setting(1.0, "la_net: weight of the divergence from the target.")
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaDFSettings(MethodSettings):
+    """Adaptive distribution fusion."""
+
+    title = "Ada-DF"
+    summary = "adaptive distribution fusion"
+    paper = "Liu et al., ICASSP 2023"
+
+    ada_threshold: float = setting(
+        0.7, "ada_df: least part that a class's mean distribution gives to the class itself.", share
+    )
+    ada_turn: float = setting(
+        3.0, "ada_df: epoch until which the auxiliary branch leads.", positive
+    )
+    ada_high_share: float = setting(0.7, "ada_df: part of a batch that counts as important.", share)
+    ada_margin: float = setting(
+        0.07, "ada_df: least distance of the mean attention of that part and of the rest."
+    )

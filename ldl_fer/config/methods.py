@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from ldl_fer.config.checks import any_sign, positive, share
 from ldl_fer.config.expressions import (
+    AdaDFSettings,
     DACLSettings,
     IslandLossSettings,
     LANetSettings,
@@ -230,6 +231,7 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "mek": MEKSettings,
         "nla": NLASettings,
         "la_net": LANetSettings,
+        "ada_df": AdaDFSettings,
         "ldlva": LDLVASettings,
     }
 )

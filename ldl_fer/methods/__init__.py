@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ldl_fer.config import Config
 from ldl_fer.config.settings import DataConfig
+from ldl_fer.methods.ada_df import AdaDF
 from ldl_fer.methods.air import AIR
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
@@ -55,6 +56,7 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "mek": MEK,
         "nla": NLA,
         "la_net": LANet,
+        "ada_df": AdaDF,
         "ldlva": LDLVA,
     }
 )

@@ -30,7 +30,7 @@ from ldl_fer.training.train import train
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
 AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
-COMPARING = {"scn", "rul", "mixup", "dacl", "la_net"}
+COMPARING = {"scn", "rul", "mixup", "dacl", "la_net", "ada_df"}
 
 
 def test_every_method_that_can_be_asked_for_is_there():
@@ -71,6 +71,9 @@ def test_defaults_are_the_papers():
     assert (settings.nla.nla_share, settings.nla.nla_weight) == (0.5, 16.0)
     la = settings.la_net
     assert (la.la_neighbors, la.la_momentum, la.la_weight) == (8, 0.9, 1.0)
+    ada = settings.ada_df
+    assert (ada.ada_threshold, ada.ada_turn, ada.ada_high_share) == (0.7, 3.0, 0.7)
+    assert ada.ada_margin == 0.07
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -233,8 +236,9 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # NAL: channel and counts. LTNet: all annotators' matrices.
     counts = {"scn": 3, "rul": 8, "ldl_alsg": 1, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
     # LA-Net: four dense layers with a bias and one without, targets.
+    # Ada-DF: four dense layers, one of them without a bias, a normalization, two of classes.
     # DACL: four dense layers, four of each of three normalizations, centers.
-    counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10}
+    counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10, "ada_df": 13}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
