@@ -15,6 +15,7 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
+from ldl_fer.methods.confusion import Confusion
 from ldl_fer.methods.gradients import pass_in_parts, row_sums
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
@@ -371,29 +372,6 @@ class Classifier(tf.keras.Model):
         sums = sum_over_replicas(sums)
         means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
         return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
-
-
-class Confusion(tf.keras.metrics.Metric):
-    """Counts of (given class, predicted class), [C, C]; the sum of all replicas'."""
-
-    def __init__(self, num_classes: int, name: str = "confusion") -> None:
-        """Starts from zeros."""
-        super().__init__(name)
-        self.counts = self.add_weight("counts", [num_classes, num_classes], initializer="zeros")
-
-    def update_state(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
-        """Adds a batch: labels [B], logits [B, C]."""
-        size = self.counts.shape[0]
-        pairs = tf.math.confusion_matrix(labels, tf.argmax(logits, axis=-1), size)
-        self.counts.assign_add(tf.cast(pairs, tf.float32))
-
-    def reset_state(self) -> None:
-        """Sets all counts to zero."""
-        self.counts.assign(tf.zeros_like(self.counts))
-
-    def result(self) -> tf.Tensor:
-        """Returns the counts, [C, C]."""
-        return tf.convert_to_tensor(self.counts)
 
 
 def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:
