@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from helpers.tiny_networks import (
     CLASSES,
+    UNITS,
     assert_equal_variables,
     batch,
     compiled,
@@ -14,8 +15,10 @@ from helpers.toy_batch import LOGITS, ONE_HOT, assert_differentiates
 
 from ldl_fer import equations
 from ldl_fer.config import Config
+from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.methods.eac import flip_consistency
 from ldl_fer.methods.mek import MEK, rarity, rebalanced_label, weighted_consistency
+from ldl_fer.networks.head import head
 
 COUNTS = (3, 1, 1, 2, 1, 3, 1)
 
@@ -76,6 +79,27 @@ def test_without_doubt_and_weight_it_is_plain_training():
         made.train_step(batch(seed))
         plain.train_step(batch(seed))
     assert_equal_variables(made.network.variables, plain.network.variables)
+
+
+def head_network(size):
+    config = NetworkConfig(dropout=0.5, head_units=UNITS)
+    pooled = tf.keras.Input([size])
+    return tf.keras.Model(pooled, head(config, size, CLASSES, seed=0)(pooled), name="network")
+
+
+def test_a_frozen_backbones_head_drops_the_same_of_both_views():
+    made = made_of(head_network(8), mek_weight=1.0)
+    assert made.trained is not made.network
+    rng = np.random.default_rng(3)
+    pooled = tf.constant(rng.normal(size=[6, 8]), tf.float32)
+    data = batch() | {"image": pooled, "mirrored_image": pooled}
+    assert np.abs(made.losses(data, None).consistency_loss).max() < 1e-10
+    other = data | {"mirrored_image": tf.constant(rng.normal(size=[6, 8]), tf.float32)}
+    (_, features, logits), (maps, _, _) = made.pass_views(other)
+    assert maps.shape == (6, 1, 1, UNITS)
+    np.testing.assert_allclose(made.trained.get_layer("logits")(features), logits, atol=1e-6)
+    assert made.losses(other, None).consistency_loss.numpy().min() > 1e-4
+    assert np.isfinite(made.train_step(other)["loss"])
 
 
 def test_the_loss_is_of_both_views_maps():

@@ -20,7 +20,8 @@ they are: give --root as the image folder of further commands. (FER2013's pixels
 see --image_dir.) Counts are printed beside the published ones.
 
 Where a data set has no valence and arousal, these cells are empty; `ldl-fer affect` fills
-them. LDLVA and --method=ldl_alsg need them for training, other methods and evaluations do not.
+them. LDLVA, --method=ldl_alsg and --method=la_net need them for training, other methods and
+evaluations do not.
 """
 
 import ast
