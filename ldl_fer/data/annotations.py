@@ -123,13 +123,17 @@ class Annotations:
         return hashlib.sha256(names + b"\n" + self.as_csv().encode()).hexdigest()
 
     def identity(self, image_dir: str | Path, *settings: Any) -> str:
-        """Returns 12 hexadecimal digits: a hash of all rows, the image folder and settings.
+        """Returns 12 hexadecimal digits: a hash of all rows, the pictures and settings.
+
+        A picture is known by its place, size and time of change; its pixels are not read.
 
         Args:
           image_dir: where the paths start; every way to one folder is the same.
           *settings: that JSON can hold.
         """
-        identity = [self.fingerprint(), str(Path(image_dir).resolve()), *settings]
+        folder = Path(image_dir).resolve()
+        pictures = [_state(folder / path) for path in self.paths]
+        identity = [self.fingerprint(), str(folder), pictures, *settings]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
     def write(self, path: str | Path) -> None:
@@ -254,6 +258,15 @@ def read_text(path: str | Path) -> str:
         line = data[: error.start].count(b"\n") + 1
         cure = " but UTF-16: save it as UTF-8" if data[:2] in _UTF_16 else ""
         raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
+
+
+def _state(path: Path) -> list[int] | None:
+    """Returns a file's size in bytes and time of change in nanoseconds; None if it is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # no file can have that name
+        return None
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _where_known(texts: Sequence[str]) -> np.ndarray:

@@ -6,6 +6,7 @@ from ldl_fer.config import Config
 from ldl_fer.data.augmentation import augment, augment_pooled
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.records import Records
+from ldl_fer.networks.encoded_pictures import decode_picture
 
 
 def batch_spec(
@@ -114,8 +115,7 @@ def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """Decodes images [M] of size x size pixels to uint8 [M, size, size, 3]."""
 
     def one(content):
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        return tf.ensure_shape(image, [size, size, 3])
+        return tf.ensure_shape(decode_picture(content), [size, size, 3])
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
 

@@ -168,7 +168,8 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
       image_size: height and width, pixels; None keeps the picture's own.
 
     Returns:
-      The encoded picture, and whether it is `content` itself. `tf.io.decode_image` reads it.
+      The encoded picture, and whether it is `content` itself. `encoded_pictures.decode_picture`
+      reads it.
 
     Raises:
       ValueError: as `decoded_image`.
@@ -312,7 +313,9 @@ def _check_decodes(content: bytes) -> None:
     """Raises ValueError unless training will be able to decode the bytes."""
     import tensorflow as tf  # Seconds, and not needed where pictures are only decoded.
 
+    from ldl_fer.networks.encoded_pictures import decode_picture
+
     try:
-        tf.io.decode_image(content, expand_animations=False)
+        decode_picture(content)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError("the picture is damaged or cut short") from error

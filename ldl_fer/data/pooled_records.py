@@ -14,9 +14,11 @@ from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.networks.encoded_pictures import decode_picture
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
+_DECODING = "INTEGER_ACCURATE"  # part of the maps' identity
 _BATCH = 64
 _ROWS = 1024  # read at a time
 
@@ -198,11 +200,11 @@ def _picture(path, size):
     """Reads uint8 [size, size, 3], as a record would hold it."""
     with named_when_unreadable(path, "Replace it or drop its row"):
         content, _ = stored_image(picture_bytes(path), size)
-    return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
+    return decode_picture(content).numpy()
 
 
 def _identity(backbone: tf.keras.Model, size: int) -> str:
-    digest = hashlib.sha256(str(size).encode())
+    digest = hashlib.sha256(f"{size} {_DECODING}".encode())
     for value in backbone.get_weights():
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()[:16]

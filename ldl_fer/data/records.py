@@ -107,8 +107,8 @@ def prepare_records(
     """Opens the records of a CSV, and writes them where no earlier call has.
 
     An earlier call counts if content and settings were the same: the folder's name is the CSV's
-    with a hash of the annotations, the image folder's path, the settings and the schema version.
-    Pictures replaced under the same name are not noticed.
+    with a hash of the annotations, the image folder's path, its pictures' sizes and times of
+    change, the settings and the schema version.
 
     Args:
       csv_path: annotations; read unless `annotations` are given, and then only a name.

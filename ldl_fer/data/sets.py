@@ -172,7 +172,8 @@ def without_bad_images(
 
     Which rows of the CSV are left out, and why, is written to
     REPORT_DIR/skipped-<CSV>-<hash>.csv and found there the next time, without looking at the
-    pictures again. A report that is damaged or does not fit the rows is made anew.
+    pictures again. A report is made anew where it is damaged or does not fit the rows, or where a
+    picture has changed since.
 
     Args:
       annotations: all rows.

@@ -2,7 +2,8 @@
 
 Signatures, which all answer the same:
   serving_images   images [batch, H, W, 3] uint8: RGB, of any size; also called serving_default
-  serving_bytes    image_bytes [batch] strings: encoded JPEG or PNG images, each of any size
+  serving_bytes    image_bytes [batch] strings: encoded JPEG or PNG images, each of any size; a
+                   JPEG's EXIF rotation is applied
 
 TensorFlow, which takes seconds, is imported by the functions: commands read the constants alone.
 """
@@ -76,6 +77,8 @@ def _module(
     """Returns what is saved: functions, and the variables they use, but no Keras object."""
     import tensorflow as tf
 
+    from ldl_fer.networks.encoded_pictures import decode_upright
+
     side = [image_size, image_size]
 
     def resized(images: tf.Tensor) -> tf.Tensor:
@@ -88,8 +91,7 @@ def _module(
         return tf.ensure_shape(images, [None, *side, 3])
 
     def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
-        return resized(image[tf.newaxis])[0]
+        return resized(decode_upright(image_bytes)[tf.newaxis])[0]
 
     each = tf.TensorSpec([*side, 3])
     module = tf.Module(name="facial_expression")

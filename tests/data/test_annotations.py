@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -184,11 +185,17 @@ def test_fingerprint_is_of_content_and_names(tmp_path):
     assert len(marks) == 1 + len(others)
 
 
-def test_identity_is_of_rows_folder_and_settings(tmp_path):
+def test_identity_is_of_rows_pictures_and_settings(tmp_path):
     annotations = random_annotations(6)
     (tmp_path / "images").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "images")
-    content = json.dumps([annotations.fingerprint(), str((tmp_path / "images").resolve()), None, 8])
+    picture = tmp_path / "images" / annotations.paths[1]
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_bytes(b"12345")
+    os.utime(picture, ns=(0, 1_700_000_000_000_000_001))
+    states = [None, [5, 1_700_000_000_000_000_001], None, None, None, None]
+    folder = str((tmp_path / "images").resolve())
+    content = json.dumps([annotations.fingerprint(), folder, states, None, 8])
     expected = hashlib.sha256(content.encode()).hexdigest()[:12]
     assert annotations.identity(tmp_path / "images", None, 8) == expected
     assert annotations.identity(tmp_path / "link", None, 8) == expected

@@ -206,6 +206,30 @@ def test_other_content_or_settings_are_other_records(tmp_path):
     assert prepare(tmp_path).folder not in folders
 
 
+def test_replaced_pictures_are_other_records(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.write(tmp_path / "all.csv")
+    first, images = prepare(tmp_path), tmp_path / "images"
+    former = (images / annotations.paths[2]).read_bytes()
+    (images / annotations.paths[0]).write_bytes(former)  # of another size
+    second = prepare(tmp_path)
+    assert second.folder != first.folder
+    assert decoded(second, [0])["image"].tolist() == [former]
+    (images / annotations.paths[0]).write_bytes(former[:-1] + b"x")  # of another time only
+    with pytest.raises(InputError, match=f"row 0: {annotations.paths[0]}"):
+        prepare(tmp_path)
+    (images / annotations.paths[0]).unlink()
+    with pytest.raises(InputError, match=f"row 0: {annotations.paths[0]}: No such file"):
+        prepare(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_one_of_a_picture_that_is_missing(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.table.loc[3, "subDirectory_filePath"] = "a" * 300 + ".png"
+    with pytest.raises(InputError, match="row 3: aaa.*File name too long"):
+        prepare(tmp_path, annotations=annotations)
+
+
 def test_given_neighbors_are_used_where_they_suffice(tmp_path):
     annotations = make_set(tmp_path, COUNT)
     given = some_neighbors(COUNT, K, seed=3)

@@ -159,6 +159,15 @@ def test_the_report_says_which_and_why_and_is_found_again(data, tmp_path, capsys
     assert str(report) in capsys.readouterr().out
 
 
+def test_a_picture_that_was_mended_is_taken_back(data, tmp_path):
+    opened(data)
+    paths, images = read_annotations(data.train_data_path).paths, tmp_path / "drawn/images"
+    (images / paths[12]).write_bytes((images / paths[0]).read_bytes())
+    assert opened(data).annotations().table["source_row"].tolist() == [
+        row for row in range(COUNT) if row not in BAD or row == 12
+    ]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"row\n1\n", b"\xff\xfe", b'"', b"row,subDirectory_filePath,problem\n99,a.png,x\n"],

@@ -79,9 +79,9 @@ SAVED_MODEL = Format(
     tolerance=Tolerance(largest=TOLERANCE),
     interface=(
         "Signature `serving_images`, the default: `images`, uint8 [batch, H, W, 3], RGB, of any "
-        "size. Signature `serving_bytes`: `image_bytes` [batch], encoded JPEG or PNG files. Both "
-        "resize to {size} x {size} pixels (bilinear, antialiased) and answer `probabilities`, "
-        "float32 [batch, C]."
+        "size. Signature `serving_bytes`: `image_bytes` [batch], encoded JPEG or PNG files; the "
+        "EXIF rotation of a JPEG is applied, that of a PNG is not. Both resize to {size} x {size} "
+        "pixels (bilinear, antialiased) and answer `probabilities`, float32 [batch, C]."
     ),
     example="""\
 import tensorflow as tf

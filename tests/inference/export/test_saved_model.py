@@ -86,6 +86,9 @@ def _encoded_images(random):
     def png(image):
         return cv2.imencode(".png", image)[1].tobytes()
 
+    def read(content):
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+
     rgb, gray, rgba = draw(SIZE, SIZE, 3), draw(SIZE, SIZE), draw(SIZE, SIZE, 4)
     small, large = draw(7, 9, 3), draw(40, 31, 3)
     jpeg = tf.io.encode_jpeg(cv2.GaussianBlur(rgb, (5, 5), 2)).numpy()
@@ -94,8 +97,8 @@ def _encoded_images(random):
         "png": (png(rgb[..., ::-1]), rgb),
         "gray png": (png(gray), np.repeat(gray[..., np.newaxis], 3, axis=-1)),
         "png with alpha": (png(rgba[..., [2, 1, 0, 3]]), rgba[..., :3]),
-        "jpeg": (jpeg, tf.io.decode_jpeg(jpeg).numpy()),
-        "gray jpeg": (gray_jpeg, np.repeat(tf.io.decode_jpeg(gray_jpeg).numpy(), 3, axis=-1)),
+        "jpeg": (jpeg, read(jpeg)),
+        "gray jpeg": (gray_jpeg, read(gray_jpeg)),
         "smaller png": (png(small[..., ::-1]), _resized(small)),
         "larger png": (png(large[..., ::-1]), _resized(large)),
     }
