@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.replicas import sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
 from ldl_fer.methods.scn import rank_regularization
 from ldl_fer.methods.soft import divergence
 
@@ -137,18 +137,10 @@ class AdaDF(Classifier):
         for layer in self.added:
             layer.build([None, self.feature_size])
         start = threshold_distributions(self.config.ada_df.ada_threshold, classes)
-        self.distributions = self._of_classes("distributions", start.numpy())
-        self.sums = self._of_classes("sums", 0.0)
-
-    def _of_classes(self, name, first):
-        return self.add_weight(
-            name,
-            [self.num_classes, self.num_classes],
-            tf.float32,
-            tf.keras.initializers.Constant(first),
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        self.distributions = shared_variable(
+            self, "distributions", start.shape, tf.keras.initializers.Constant(start.numpy())
         )
+        self.sums = shared_variable(self, "sums", start.shape)
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:

@@ -2,18 +2,50 @@
 
   mu_c <- mu_c - rate (sums_c / (1 + counts_c) + push_c)
 
-LDLVA's start at zero and are pushed after they were pulled: `layers.ClassCenters`.
+LDLVA's are zero at first and pushed after they were pulled: `layers.ClassCenters`.
 """
 
 from typing import Any
 
 import tensorflow as tf
 
-from ldl_fer.methods.replicas import sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
 
 
-class PulledCenters(tf.keras.layers.Layer):
-    """mu, [C, V], drawn from a normal distribution at first; no optimizer touches it."""
+class Centers(tf.keras.layers.Layer):
+    """mu, one center per class in feature space; no optimizer touches it.
+
+    Attributes:
+      centers: [C, V].
+    """
+
+    def __init__(
+        self, num_classes: int, size: int, rate: float, initializer: Any, **kwargs: Any
+    ) -> None:
+        """Makes the layer.
+
+        Args:
+          num_classes: C.
+          size: V.
+          rate: step size.
+          initializer: of the first values.
+          **kwargs: as for any Keras layer.
+        """
+        super().__init__(dtype="float32", **kwargs)
+        self.rate = rate
+        self.centers = shared_variable(self, "centers", [num_classes, size], initializer)
+
+    def call(self, labels: tf.Tensor) -> tf.Tensor:
+        """The centers of the labels' classes, [M] -> [M, V]."""
+        return tf.gather(self.centers, labels)
+
+    def move(self, moved: tf.Tensor, applied: tf.Tensor | None) -> None:
+        """Replaces the centers by [C, V], if `applied`, a scalar, says so or is None."""
+        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))
+
+
+class PulledCenters(Centers):
+    """Centers drawn from a normal distribution at first, moved by pull and push together."""
 
     def __init__(
         self, num_classes: int, size: int, rate: float, deviation: float, **kwargs: Any
@@ -21,25 +53,11 @@ class PulledCenters(tf.keras.layers.Layer):
         """Makes the layer.
 
         Args:
-          num_classes: C.
-          size: V.
-          rate: step size of `update`.
+          num_classes, size, rate, **kwargs: as those of `Centers`.
           deviation: standard deviation of the first values.
-          **kwargs: as for any Keras layer.
         """
-        super().__init__(dtype="float32", **kwargs)
-        self.rate = rate
-        self.centers = self.add_weight(
-            "centers",
-            [num_classes, size],
-            initializer=tf.keras.initializers.RandomNormal(stddev=deviation),
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-
-    def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """The centers of the labels' classes, [B] -> [B, V]."""
-        return tf.gather(self.centers, labels)
+        first = tf.keras.initializers.RandomNormal(stddev=deviation)
+        super().__init__(num_classes, size, rate, first, **kwargs)
 
     def update(
         self,
@@ -61,5 +79,4 @@ class PulledCenters(tf.keras.layers.Layer):
         counts = tf.math.unsorted_segment_sum(tf.ones_like(pull[:, 0]), labels, classes)
         sums, counts = sum_over_replicas([sums, counts])
         step = sums / (1.0 + counts[:, tf.newaxis]) + push
-        moved = self.centers - self.rate * step
-        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))
+        self.move(self.centers - self.rate * step, applied)

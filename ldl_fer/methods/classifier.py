@@ -111,8 +111,7 @@ class Classifier(tf.keras.Model):
         self.trained = trained_part(network)
         self.config = config
         self.feature_size, self.num_classes = (o.shape[-1] for o in self.trained.outputs)
-        compiled = config.run.jit
-        self.run_network = tf.function(self.trained, jit_compile=True) if compiled else self.trained
+        self.run_network = self.runner(self.trained)
         self.num_samples = num_samples
         self.steps_per_epoch = steps_per_epoch
         self.class_counts = tuple(class_counts or [1] * self.num_classes)
@@ -124,6 +123,10 @@ class Classifier(tf.keras.Model):
         self.confusion = Confusion(self.num_classes)
         self.distribute_reduction_method = "first"  # Results are those of all replicas already.
         self.add_parts()
+
+    def runner(self, network: tf.keras.Model) -> Callable[..., Any]:
+        """Returns the network as steps call it: compiled where --jit asks for it."""
+        return tf.function(network, jit_compile=True) if self.config.run.jit else network
 
     def add_parts(self) -> None:
         """Makes the method's own layers and variables; none here."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.views import mirrored_images
 from ldl_fer.networks.head import feature_map
 
 
@@ -83,11 +84,8 @@ class EAC(Classifier):
 
     def losses(self, batch: Batch, neighbors: None) -> EACRows:
         images = batch["image"]
-        mirrored = batch.get("mirrored_image")
-        if mirrored is None:
-            mirrored = tf.reverse(images, axis=[2])
         # Both pass together: one set of batch statistics, as for one batch of twice the size.
-        maps, features, logits = self._run(tf.concat([images, mirrored], axis=0))
+        maps, features, logits = self._run(tf.concat([images, mirrored_images(batch)], axis=0))
         count = tf.shape(images)[0]
         attention = attention_maps(tf.cast(maps, tf.float32), self.kernel)
         classification = self.cross_entropy(batch, self.labels(batch), logits[:count])

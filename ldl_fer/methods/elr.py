@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.replicas import write_rows
+from ldl_fer.methods.replicas import shared_variable, write_rows
 
 _CLIP = 1e-4
 
@@ -66,14 +66,8 @@ class ELR(Classifier):
     LOSSES = ("loss", "classification_loss", "regularization")
 
     def add_parts(self) -> None:
-        self.memory = self.add_weight(
-            "memory",
-            [self.num_samples, self.num_classes],
-            tf.float32,
-            "zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        shape = [self.num_samples, self.num_classes]
+        self.memory = shared_variable(self, "memory", shape)
 
     def parts(self) -> dict[str, Any]:
         return super().parts() | {"memory": self.memory}

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from ldl_fer.config import Config
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.replicas import write_rows
+from ldl_fer.methods.replicas import shared_variable, write_rows
 from ldl_fer.methods.soft import divergence
 
 _EPSILON = 1e-8
@@ -116,14 +116,8 @@ class LANet(Classifier):
 
     def add_parts(self) -> None:
         self.pair_score = PairScore(self.feature_size, name="pair_score")
-        self.targets = self.add_weight(
-            "targets",
-            [self.num_samples, self.num_classes],
-            tf.float32,
-            "zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        shape = [self.num_samples, self.num_classes]
+        self.targets = shared_variable(self, "targets", shape)
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer import equations
+from ldl_fer.methods.centers import Centers
 from ldl_fer.methods.replicas import sum_over_replicas
 
 _HIDDEN = (512, 256)  # Units of g's first two layers.
@@ -114,12 +115,8 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
         return tf.squeeze(self.dense3(hidden), axis=-1)
 
 
-class ClassCenters(tf.keras.layers.Layer):
-    """mu, one center per class in feature space (Eq. 10), moved by its own rule.
-
-    Attributes:
-      centers: [C, V], zeros at first; no optimizer touches it.
-    """
+class ClassCenters(Centers):
+    """mu of Eq. 10: centers that are zero at first, pulled and then pushed."""
 
     def __init__(
         self,
@@ -134,31 +131,16 @@ class ClassCenters(tf.keras.layers.Layer):
         """Makes the layer.
 
         Args:
-          num_classes: C.
-          size: V.
-          rate: step size of both steps of `update`.
+          num_classes, size, rate, **kwargs: as those of `Centers`.
           separation_kernel: as `equations.center_separation` takes it.
           separation_weight: factor of the second step's gradient.
           divide_by_rows: whether the first step is divided by the number of rows, as the
             released code has it.
-          **kwargs: as for any Keras layer.
         """
-        super().__init__(dtype="float32", **kwargs)
-        self.rate = rate
+        super().__init__(num_classes, size, rate, "zeros", **kwargs)
         self.separation_kernel = separation_kernel
         self.separation_weight = separation_weight
         self.divide_by_rows = divide_by_rows
-        self.centers = self.add_weight(
-            "centers",
-            [num_classes, size],
-            initializer="zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-
-    def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """The centers of the labels' classes, [M] -> [M, V]."""
-        return tf.gather(self.centers, labels)
 
     def separation(self) -> tf.Tensor:
         """Eq. 10's second term, a scalar."""
@@ -195,5 +177,4 @@ class ClassCenters(tf.keras.layers.Layer):
             tape.watch(centers)
             separation = equations.center_separation(centers, self.separation_kernel)
         push = self.separation_weight * tape.gradient(separation, centers)
-        moved = centers - self.rate * push
-        self.centers.assign(moved if applied is None else tf.where(applied, moved, self.centers))
+        self.move(centers - self.rate * push, applied)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.config import Config
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.replicas import write_rows
+from ldl_fer.methods.replicas import shared_variable, write_rows
 
 
 def neighbor_constraint(
@@ -79,14 +79,8 @@ class LDLALSG(Classifier):
         return True
 
     def add_parts(self) -> None:
-        self.probabilities = self.add_weight(
-            "probabilities",
-            [self.num_samples, self.num_classes],
-            tf.float32,
-            "zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        shape = [self.num_samples, self.num_classes]
+        self.probabilities = shared_variable(self, "probabilities", shape)
 
     def parts(self) -> dict[str, Any]:
         return super().parts() | {"probabilities": self.probabilities}

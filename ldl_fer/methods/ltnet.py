@@ -18,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
+from ldl_fer.methods.replicas import shared_variable
 
 _FLOOR, _DIAGONAL = 1e-5, 999.0
 
@@ -61,12 +62,9 @@ class LTNet(Classifier):
         count, size = int(self.annotators.max()) + 1, self.num_classes
         first = projected(tf.eye(size, batch_shape=[count]) * _DIAGONAL)
         self.annotator_of = tf.constant(self.annotators)
-        self.transitions = self.add_weight(
-            "transitions",
-            [count, size, size],
-            tf.float32,
-            tf.keras.initializers.Constant(first.numpy()),
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        start = tf.keras.initializers.Constant(first.numpy())
+        self.transitions = shared_variable(
+            self, "transitions", [count, size, size], start, trainable=True
         )
 
     @property

@@ -32,8 +32,7 @@ class MeanTeacher(Classifier):
     def add_parts(self) -> None:
         self.student = tf.keras.models.clone_model(self.trained)
         self.student.set_weights(self.trained.get_weights())
-        compiled = self.config.run.jit
-        self.run_network = tf.function(self.student, jit_compile=True) if compiled else self.student
+        self.run_network = self.runner(self.student)
 
     @property
     def learner(self) -> tf.keras.Model:

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
-from ldl_fer.methods.replicas import sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
 
 _EPSILON = 1e-8  # added to shares before their logarithm
 
@@ -75,30 +75,18 @@ class NAL(Classifier):
 
     def add_parts(self) -> None:
         settings, classes = self.config.nal, self.num_classes
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.plain_steps = self.steps_per_epoch * round(
             settings.nal_plain_share * self.config.optimizer.epochs
         )
-        self.channel = self.add_weight(
-            "channel",
-            [classes, classes],
-            tf.float32,
-            tf.keras.initializers.Constant(channel_of_noise(settings.nal_noise, classes)),
-            aggregation=first,
-        )
+        start = tf.keras.initializers.Constant(channel_of_noise(settings.nal_noise, classes))
+        shape = [classes, classes]
+        self.channel = shared_variable(self, "channel", shape, start, trainable=True)
         self.channel_kernel = None
         if settings.nal_channel == "complex":
             self.channel_kernel = self.add_weight(
                 "channel_kernel", [self.feature_size, classes * classes], tf.float32, "zeros"
             )
-        self.confusion_counts = self.add_weight(
-            "confusion_counts",
-            [classes, classes],
-            tf.float32,
-            "zeros",
-            trainable=False,
-            aggregation=first,
-        )
+        self.confusion_counts = shared_variable(self, "confusion_counts", shape)
 
     @property
     def optimized_variables(self) -> list[tf.Variable]:

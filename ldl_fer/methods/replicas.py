@@ -24,6 +24,29 @@ def sum_over_replicas(values: Any) -> Any:
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
+def shared_variable(
+    layer: tf.keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    initializer: Any = "zeros",
+    dtype: tf.DType = tf.float32,
+    trainable: bool = False,
+) -> tf.Variable:
+    """Adds a variable to a layer or model; all replicas compute its next value alike.
+
+    Args:
+      layer, name, shape, initializer, dtype, trainable: as `add_weight` has them.
+    """
+    return layer.add_weight(
+        name,
+        shape,
+        dtype,
+        initializer,
+        trainable=trainable,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
 def write_rows(
     sample_ids: tf.Tensor,
     rows: Sequence[tuple[tf.Variable, tf.Tensor]],

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.replicas import write_rows
+from ldl_fer.methods.replicas import shared_variable, write_rows
 
 NOT_RELABELED = -1
 
@@ -110,13 +110,9 @@ class SCN(Classifier):
     def add_parts(self) -> None:
         self.importance = tf.keras.layers.Dense(1, activation="sigmoid", name="importance")
         self.importance.build([None, self.feature_size])
-        self.new_labels = self.add_weight(
-            "new_labels",
-            [self.num_samples],
-            tf.int32,
-            tf.keras.initializers.Constant(NOT_RELABELED),
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        unchanged = tf.keras.initializers.Constant(NOT_RELABELED)
+        self.new_labels = shared_variable(
+            self, "new_labels", [self.num_samples], unchanged, tf.int32
         )
 
     @property

@@ -15,6 +15,7 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.methods.classifier import Batch
 from ldl_fer.methods.mean_teacher import MeanTeacher
+from ldl_fer.methods.views import mirrored_images
 
 _RAMP_EPOCHS, _RAMP_EXPONENT = 5.0, -5.0
 
@@ -68,11 +69,10 @@ class SOFT(MeanTeacher):
     LOSSES = ("loss", "classification_loss", "consistency_loss")
 
     def losses(self, batch: Batch, neighbors: None) -> SOFTRows:
-        settings, images = self.config.soft, batch["image"]
-        features, logits = self.run_network(images, training=True)
+        settings = self.config.soft
+        features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
-        mirrored = batch.get("mirrored_image")
-        taught = self.taught(tf.reverse(images, axis=[2]) if mirrored is None else mirrored)
+        taught = self.taught(mirrored_images(batch))
         consistency = divergence(smoothed_teacher(taught, settings.soft_smoothing), logits)
         epoch = self.optimizer.iterations // self.steps_per_epoch
         weight = consistency_weight(epoch, settings.soft_weight)

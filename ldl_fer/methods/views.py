@@ -8,6 +8,12 @@ from ldl_fer.networks.head import feature_map
 View = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # maps [B, h, w, V], features [B, V], logits [B, C]
 
 
+def mirrored_images(batch: Batch) -> tf.Tensor:
+    """Returns the mirror images of a batch's `image`; those of pooled maps come with the batch."""
+    mirrored = batch.get("mirrored_image")
+    return tf.reverse(batch["image"], axis=[2]) if mirrored is None else mirrored
+
+
 class TwoViews(Classifier):
     """Runs the network on both views of each face, each with batch statistics of its own.
 
@@ -26,8 +32,7 @@ class TwoViews(Classifier):
         Where features are no average of a map, they are the map, of one place. Of a frozen
         backbone's head, dropout drops the same of both views.
         """
-        images, mirrored = batch["image"], batch.get("mirrored_image")
-        views = [images, tf.reverse(images, axis=[2]) if mirrored is None else mirrored]
+        views = [batch["image"], mirrored_images(batch)]
         if self.with_map is not None:
             return [self.with_map(view, training=True) for view in views]
         if self.trained is self.network:
