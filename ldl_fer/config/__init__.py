@@ -11,18 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
+from ldl_fer.config import expressions, noisy_labels
 from ldl_fer.config.checks import check_setting
-from ldl_fer.config.expressions import (
-    AdaDFSettings,
-    DACLSettings,
-    IslandLossSettings,
-    LANetSettings,
-    LTNetSettings,
-    MEKSettings,
-    NLASettings,
-    PDLSSettings,
-    SOFTSettings,
-)
 from ldl_fer.config.method_settings import MethodSettings
 from ldl_fer.config.methods import (
     METHOD_SETTINGS,
@@ -33,14 +23,6 @@ from ldl_fer.config.methods import (
     LDLVASettings,
     RULSettings,
     SCNSettings,
-)
-from ldl_fer.config.noisy_labels import (
-    AIRSettings,
-    ELRSettings,
-    GCESettings,
-    MixupSettings,
-    NALSettings,
-    SCESettings,
 )
 from ldl_fer.config.settings import (
     AugmentationConfig,
@@ -85,21 +67,21 @@ class Config:
     rul: RULSettings = RULSettings()
     eac: EACSettings = EACSettings()
     ldl_alsg: LDLALSGSettings = LDLALSGSettings()
-    gce: GCESettings = GCESettings()
-    sce: SCESettings = SCESettings()
-    elr: ELRSettings = ELRSettings()
-    mixup: MixupSettings = MixupSettings()
-    nal: NALSettings = NALSettings()
-    island_loss: IslandLossSettings = IslandLossSettings()
-    air: AIRSettings = AIRSettings()
-    pdls: PDLSSettings = PDLSSettings()
-    ltnet: LTNetSettings = LTNetSettings()
-    dacl: DACLSettings = DACLSettings()
-    soft: SOFTSettings = SOFTSettings()
-    mek: MEKSettings = MEKSettings()
-    nla: NLASettings = NLASettings()
-    la_net: LANetSettings = LANetSettings()
-    ada_df: AdaDFSettings = AdaDFSettings()
+    gce: noisy_labels.GCESettings = noisy_labels.GCESettings()
+    sce: noisy_labels.SCESettings = noisy_labels.SCESettings()
+    elr: noisy_labels.ELRSettings = noisy_labels.ELRSettings()
+    mixup: noisy_labels.MixupSettings = noisy_labels.MixupSettings()
+    nal: noisy_labels.NALSettings = noisy_labels.NALSettings()
+    island_loss: expressions.IslandLossSettings = expressions.IslandLossSettings()
+    air: noisy_labels.AIRSettings = noisy_labels.AIRSettings()
+    pdls: expressions.PDLSSettings = expressions.PDLSSettings()
+    ltnet: expressions.LTNetSettings = expressions.LTNetSettings()
+    dacl: expressions.DACLSettings = expressions.DACLSettings()
+    soft: expressions.SOFTSettings = expressions.SOFTSettings()
+    mek: expressions.MEKSettings = expressions.MEKSettings()
+    nla: expressions.NLASettings = expressions.NLASettings()
+    la_net: expressions.LANetSettings = expressions.LANetSettings()
+    ada_df: expressions.AdaDFSettings = expressions.AdaDFSettings()
 
     @property
     def method_settings(self) -> MethodSettings:

@@ -8,27 +8,9 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ldl_fer.config import expressions, noisy_labels
 from ldl_fer.config.checks import any_sign, positive, share
-from ldl_fer.config.expressions import (
-    AdaDFSettings,
-    DACLSettings,
-    IslandLossSettings,
-    LANetSettings,
-    LTNetSettings,
-    MEKSettings,
-    NLASettings,
-    PDLSSettings,
-    SOFTSettings,
-)
 from ldl_fer.config.method_settings import MethodSettings
-from ldl_fer.config.noisy_labels import (
-    AIRSettings,
-    ELRSettings,
-    GCESettings,
-    MixupSettings,
-    NALSettings,
-    SCESettings,
-)
 from ldl_fer.config.settings import setting
 from ldl_fer.errors import InputError
 
@@ -217,21 +199,21 @@ METHOD_SETTINGS: Mapping[str, type[MethodSettings]] = MappingProxyType(
         "rul": RULSettings,
         "eac": EACSettings,
         "ldl_alsg": LDLALSGSettings,
-        "gce": GCESettings,
-        "sce": SCESettings,
-        "elr": ELRSettings,
-        "mixup": MixupSettings,
-        "nal": NALSettings,
-        "island_loss": IslandLossSettings,
-        "air": AIRSettings,
-        "pdls": PDLSSettings,
-        "ltnet": LTNetSettings,
-        "dacl": DACLSettings,
-        "soft": SOFTSettings,
-        "mek": MEKSettings,
-        "nla": NLASettings,
-        "la_net": LANetSettings,
-        "ada_df": AdaDFSettings,
+        "gce": noisy_labels.GCESettings,
+        "sce": noisy_labels.SCESettings,
+        "elr": noisy_labels.ELRSettings,
+        "mixup": noisy_labels.MixupSettings,
+        "nal": noisy_labels.NALSettings,
+        "island_loss": expressions.IslandLossSettings,
+        "air": noisy_labels.AIRSettings,
+        "pdls": expressions.PDLSSettings,
+        "ltnet": expressions.LTNetSettings,
+        "dacl": expressions.DACLSettings,
+        "soft": expressions.SOFTSettings,
+        "mek": expressions.MEKSettings,
+        "nla": expressions.NLASettings,
+        "la_net": expressions.LANetSettings,
+        "ada_df": expressions.AdaDFSettings,
         "ldlva": LDLVASettings,
     }
 )
