@@ -53,6 +53,16 @@ def check_place(path: str | Path, named: str = "") -> None:
         )
 
 
+def state_of(path: Path) -> tuple[int, int]:
+    """Returns by what a replaced file is noticed: size in bytes, time of change in nanoseconds.
+
+    Raises:
+      OSError: it is not there. ValueError: no file can have that name.
+    """
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def write_whole(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all, making its folder where there is none.
 

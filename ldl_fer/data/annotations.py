@@ -45,7 +45,7 @@ from ldl_fer.data.annotation_checks import (
     numbers,
     vote_columns,
 )
-from ldl_fer.files import write_whole
+from ldl_fer.files import state_of, write_whole
 
 SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
@@ -260,13 +260,12 @@ def read_text(path: str | Path) -> str:
         raise AnnotationError(path, [(None, f"line {line} is not UTF-8 text{cure}")]) from error
 
 
-def _state(path: Path) -> list[int] | None:
-    """Returns a file's size in bytes and time of change in nanoseconds; None if it is not there."""
+def _state(path: Path) -> tuple[int, int] | None:
+    """Returns what `files.state_of` does; None if the file is not there."""
     try:
-        found = path.stat()
+        return state_of(path)
     except (OSError, ValueError):  # no file can have that name
         return None
-    return [found.st_size, found.st_mtime_ns]
 
 
 def _where_known(texts: Sequence[str]) -> np.ndarray:

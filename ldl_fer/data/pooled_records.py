@@ -13,12 +13,11 @@ from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
 from ldl_fer.errors import InputError
-from ldl_fer.files import whole_file, write_whole
-from ldl_fer.networks.encoded_pictures import decode_picture
+from ldl_fer.files import state_of, whole_file, write_whole
+from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM, decode_picture
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
-_DECODING = "INTEGER_ACCURATE"  # part of the maps' identity
 _BATCH = 64
 _ROWS = 1024  # read at a time
 
@@ -204,7 +203,7 @@ def _picture(path, size):
 
 
 def _identity(backbone: tf.keras.Model, size: int) -> str:
-    digest = hashlib.sha256(f"{size} {_DECODING}".encode())
+    digest = hashlib.sha256(f"{size} {JPEG_TRANSFORM}".encode())
     for value in backbone.get_weights():
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()[:16]
@@ -213,10 +212,10 @@ def _identity(backbone: tf.keras.Model, size: int) -> str:
 def _key(path: Path) -> str:
     """Returns a file's place, length and time of change."""
     try:
-        state = path.stat()
+        size, changed = state_of(path)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}. Correct the path in the CSV or the image "
             "folder's flag."
         ) from error
-    return f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    return f"{path.resolve()}|{size}|{changed}"

@@ -2,21 +2,20 @@
 
 import tensorflow as tf
 
+JPEG_TRANSFORM = "INTEGER_ACCURATE"  # OpenCV's; the default is off by up to 20 gray levels
+
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # For each orientation, 0 to 8: whether to mirror left to right first, then quarters to the left.
 _MIRRORED = (False, False, True, False, True, True, False, True, False)
 _QUARTERS = (0, 0, 0, 2, 2, 1, 3, 3, 1)
-_SEARCHED = (
-    1 << 20
-)  # bytes; EXIF stands in the first 64 KiB, but for what other programs put before
+# Bytes; EXIF stands in the first 64 KiB, but for what other programs put before it.
+_SEARCHED = 1 << 20
 _EXIF = b"Exif\0\0"
 _ENTRY = 12  # bytes of an entry of EXIF's table
 
 
 def decode_picture(content: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG, PNG, GIF or BMP file as it lies, EXIF rotation not applied.
-
-    TensorFlow's default for JPEG is a fast transform, off by up to 20 gray levels.
 
     Args:
       content: a string.
@@ -29,7 +28,7 @@ def decode_picture(content: tf.Tensor) -> tf.Tensor:
     """
     image = tf.cond(
         tf.io.is_jpeg(content),
-        lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_jpeg(content, channels=3, dct_method=JPEG_TRANSFORM),
         lambda: tf.io.decode_image(content, channels=3, expand_animations=False),
     )
     return tf.ensure_shape(image, [None, None, 3])
