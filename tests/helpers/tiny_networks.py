@@ -101,6 +101,15 @@ def assert_equal_variables(first, second, atol=1e-6):
         np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=a.name)
 
 
+def assert_trains_plainly(made, network=None, atol=1e-6):
+    """Asserts that three steps leave what plain training leaves; `network`: plain training's."""
+    plain = compiled("cross_entropy", network)
+    for seed in range(3):
+        made.train_step(batch(seed))
+        plain.train_step(batch(seed))
+    assert_equal_variables(made.learner.variables, plain.network.variables, atol)
+
+
 def own_variables(made):
     """Those of the method beside the network's, the optimizer's and the metrics'."""
     others = [*made.network.variables, *made.optimizer.variables]

@@ -7,6 +7,7 @@ from helpers.tiny_networks import (
     CLASSES,
     SAMPLES,
     assert_equal_variables,
+    assert_trains_plainly,
     batch,
     compiled,
     softmax,
@@ -137,11 +138,7 @@ def test_no_gradient_reaches_the_neighbors():
 
 
 def test_without_weight_it_is_plain_training():
-    made, plain = compiled("ldl_alsg", alsg_weight=0.0), compiled("cross_entropy")
-    for seed in range(3):
-        made.train_step(batch(seed))
-        plain.train_step(batch(seed))
-    assert_equal_variables(made.network.variables, plain.network.variables)
+    assert_trains_plainly(compiled("ldl_alsg", alsg_weight=0.0))
 
 
 def test_steps_are_those_written_by_hand():
