@@ -1,8 +1,6 @@
 """Records give back pictures and table to the bit, and are found again by content and settings."""
 
 import json
-import subprocess
-import sys
 import threading
 
 import cv2
@@ -10,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from helpers.called import call
 from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
 from ldl_fer.data import records
@@ -135,16 +134,15 @@ def test_out_of_range_ids_inside_a_graph(tmp_path):
 def test_the_command_writes_records(tmp_path):
     annotations = make_set(tmp_path, COUNT)
     annotations.write(tmp_path / "all.csv")
-    command = [sys.executable, "-m", "ldl_fer", "records"]
-    command += [
+    done = call(
+        "records",
         f"--annotations={tmp_path}/all.csv",
         f"--image_dir={tmp_path}/images",
         f"--output_dir={tmp_path}/records",
         "--image_size=12",
         "--num_neighbors=4",
         "--class_names=Calm,Glad,Sad",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    )
     assert done.returncode == 0, done.stderr
     assert f"{COUNT} samples, 4 neighbors each" in done.stdout
     assert f"{COUNT} copied, 0 re-encoded" in done.stdout

@@ -2,11 +2,10 @@
 
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from helpers.called import call
 from helpers.made_up_set import CLASS_NAMES, make_set
 from scipy.special import softmax
 
@@ -62,9 +61,8 @@ def test_fit_run_takes_what_the_run_held_out(run):
 @pytest.mark.slow
 def test_command_on_a_set_of_its_own(run):
     folder = run.folder.parent
-    command = [sys.executable, "-m", "ldl_fer", "temperature", f"--run_dir={run.folder}"]
     given = [f"--val_data_path={folder / 'train.csv'}", f"--val_image_dir={folder / 'images'}"]
-    done = subprocess.run(command + given, capture_output=True, text=True)
+    done = call("temperature", f"--run_dir={run.folder}", *given)
     assert done.returncode == 0, done.stderr
     found = json.loads((run.folder / "temperature.json").read_text())
     assert (found["rows"], found["held_out_part"]) == (60, False)

@@ -1,13 +1,12 @@
 """The command `experiments`, from end to end."""
 
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.called import call
 from helpers.frozen_faces import make_frozen_faces
 
 from ldl_fer.config.methods import METHOD_SETTINGS
@@ -33,11 +32,11 @@ def command(faces, folder, *arguments):
         **{"epochs": 1, "decay_epochs": "", "dataset": "drawn", "seeds": "0"},
     }
     flags = [f"--{name}={value}" for name, value in (paths | settings).items()]
-    return [sys.executable, "-m", "ldl_fer", "experiments", *flags, *map(str, arguments)]
+    return ["experiments", *flags, *arguments]
 
 
 def run(*arguments):
-    return subprocess.run(command(*arguments), capture_output=True, text=True)
+    return call(*command(*arguments))
 
 
 def test_mistakes_are_sentences(faces, tmp_path):
@@ -58,30 +57,9 @@ def test_mistakes_are_sentences(faces, tmp_path):
         "--subset=61": ["noise", "--subset=61"],
         "no run of noise is finished": ["noise", "--summarize"],
     }
-    code = """
-import sys
-from absl import flags
-from ldl_fer.errors import InputError
-from ldl_fer.experiments import command
-command._define_flags()
-for line in sys.stdin:
-    flags.FLAGS.unparse_flags()
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
-    try:
-        command.main(flags.FLAGS(eval(line))[1:])
-    except InputError as error:
-        print(str(error).replace(chr(10), " "))
-"""
-    lines = [repr(command(faces, tmp_path, *given)[3:]) for given in wrong.values()]
-    done = subprocess.run(
-        [sys.executable, "-c", code], input="\n".join(lines), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
-    assert len(said) == len(wrong), done.stdout
-    for text, words in zip(said, wrong, strict=True):
-        assert words in text
+    for words, given in wrong.items():
+        done = run(faces, tmp_path, *given)
+        assert done.returncode == 2 and words in done.stderr.replace("\n", " ")
     assert not list(tmp_path.glob("results_dir/*"))
 
 

@@ -33,6 +33,7 @@ class FrozenFaces:
             head_units=16,
             batch_size=16,
             epochs=1,
+            pictures=False,
         )
         return made.replace(**settings)
 

@@ -1,14 +1,13 @@
 """Commands as a user calls them: what they print, what they leave, what they refuse."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.affect_models import faces
 from helpers.audited_run import make_run
+from helpers.called import call
 from helpers.data_set_copies import affectnet, class_folders, raf_db
 from helpers.made_up_annotations import made_up_annotations
 
@@ -18,8 +17,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 
 def command(name, *arguments):
     """(exit code, standard output, standard error) of ldl-fer NAME."""
-    words = [sys.executable, "-m", "ldl_fer", name, *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = call(name, *arguments)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 

@@ -44,13 +44,14 @@ def config_of(faces, run_dir, **settings):
         batch_size=16,
         epochs=2,
         pad=2,
+        pictures=False,
     )
     return made.replace(**settings)
 
 
 @pytest.fixture(scope="module")
 def run(faces):
-    return train(config_of(faces, faces / "run"))
+    return train(config_of(faces, faces / "run", pictures=True))
 
 
 @pytest.mark.slow

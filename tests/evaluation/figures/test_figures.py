@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.audited_run import make_run
+from helpers.called import call
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
@@ -175,8 +176,7 @@ def test_figure_5_and_what_another_method_lacks(tmp_path):
 
 
 def test_command_draws_and_says_what_is_missing(run):
-    command = [sys.executable, "-m", "ldl_fer", "figures", f"--run_dir={run.folder}", "--count=4"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = call("figures", f"--run_dir={run.folder}", "--count=4")
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (run.folder / "figures").iterdir())
     assert names == [

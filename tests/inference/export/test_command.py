@@ -1,11 +1,10 @@
 """The command: a run becomes an export that answers as its network does."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import tensorflow as tf
+from helpers.called import call
 from helpers.probabilities import live_probabilities
 
 NAMES = ("Calm", "Glad", "Sad", "Überrascht")
@@ -21,8 +20,7 @@ def test_command_exports_a_run(tmp_path):
     run.begin(config)
     trained = build_network(config.network, 32, len(NAMES), seed=7)
     trained.save_weights(run.weights("best"))
-    command = [sys.executable, "-m", "ldl_fer", "export", f"--run_dir={run.folder}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = call("export", f"--run_dir={run.folder}")
     assert done.returncode == 0, done.stderr
     images = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], dtype=np.uint8)
     signatures = tf.saved_model.load(str(run.saved_model)).signatures
@@ -33,8 +31,7 @@ def test_command_exports_a_run(tmp_path):
 
 
 def test_command_without_a_run_is_a_sentence(tmp_path):
-    command = [sys.executable, "-m", "ldl_fer", "export", f"--run_dir={tmp_path / 'none'}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = call("export", f"--run_dir={tmp_path / 'none'}")
     assert done.returncode == 2
     assert f"{tmp_path / 'none'} holds no run" in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.called import call
 
 from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
@@ -119,8 +118,7 @@ def test_stale_numbers_are_not_passed_off(run, capsys):
 def test_without_its_training_set(run, tmp_path):
     run.begin(run.config().replace(train_data_path=str(tmp_path / "gone.csv")))
     assert "no fingerprint" in _card(run)
-    command = [sys.executable, "-m", "ldl_fer", "export", f"--run_dir={run.folder}"]
-    done = subprocess.run([*command, "--format=tflite_int8"], capture_output=True, text=True)
+    done = call("export", f"--run_dir={run.folder}", "--format=tflite_int8")
     assert done.returncode == 2
     assert "note: exports are compared on random images only" in done.stderr
     assert "Give --representative=FOLDER" in done.stderr

@@ -1,11 +1,9 @@
 """The command: from pictures to files, on an exported network."""
 
-import subprocess
-import sys
-
 import cv2
 import pandas as pd
 import pytest
+from helpers.called import call
 from helpers.color_model import CLASS_NAMES, write_picture
 
 from ldl_fer.inference.predict.predictor import Predictor
@@ -23,8 +21,7 @@ def export(tmp_path_factory):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ldl_fer", "predict", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return call("predict", *arguments)
 
 
 def test_command(export, tmp_path):

@@ -1,6 +1,5 @@
 """ldl-fer affect, as a user calls it: files in, files out, mistakes in a sentence."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,17 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.affect_models import SIZE, faces, onnx_model
+from helpers.called import call
 
 SOURCE = "valence_arousal_source"
 
 
 def affect(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "ldl_fer", "affect", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    done = call("affect", *arguments)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -39,6 +39,7 @@ def config_of(drawn, run_dir, **settings):
         epochs=4,
         decay_epochs=(),
         pad=0,
+        pictures=False,
     )
     return made.replace(**settings)
 

@@ -1,14 +1,11 @@
 """ldl-fer datasets, as a user calls it."""
 
-import subprocess
-import sys
-
+from helpers.called import call
 from helpers.data_set_copies import class_folders, raf_db
 
 
 def command(*arguments):
-    run = [sys.executable, "-m", "ldl_fer", "datasets", *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True)
+    return call("datasets", *arguments)
 
 
 def test_absent_classes_are_named_with_the_flag(tmp_path):

@@ -1,18 +1,16 @@
 """ldl-fer doctor, as a user calls it: report, JSON and exit code."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
+from helpers.called import call
 
 from ldl_fer.preparation.doctor.finding import MISTAKE
 
 
 def doctor(folder, *flags):
-    command = [sys.executable, "-m", "ldl_fer", "doctor", f"--train={folder}/train.csv"]
-    command += [f"--test={folder}/test.csv", f"--image_dir={folder}", *flags]
-    return subprocess.run(command, capture_output=True, text=True)
+    files = [f"--train={folder}/train.csv", f"--test={folder}/test.csv"]
+    return call("doctor", *files, f"--image_dir={folder}", *flags)
 
 
 def test_a_spoiled_set(data_set):

@@ -1,18 +1,13 @@
 """ldl-fer drawn_faces, as a user calls it."""
 
-import subprocess
-import sys
-
 import pandas as pd
+from helpers.called import call
 
 
 def test_command(tmp_path):
     def run(*more):
-        return subprocess.run(
-            [sys.executable, "-m", "ldl_fer", "drawn_faces", f"--output_dir={tmp_path / 'faces'}",
-             "--test=2", "--size=16", "--seed=5", *more],
-            capture_output=True, text=True,
-        )  # fmt: skip
+        given = (f"--output_dir={tmp_path / 'faces'}", "--test=2", "--size=16", "--seed=5")
+        return call("drawn_faces", *given, *more)
 
     done = run("--train=3")
     assert done.returncode == 0, done.stderr

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.called import call
 from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config.settings import CLASS_NAMES
@@ -16,16 +14,13 @@ from ldl_fer.data.annotations import read_annotations
 from ldl_fer.preparation.noise.kinds import flip_by_confusion, flip_symmetric
 from ldl_fer.preparation.noise.label_list import RAF_DB_ORDER
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ldl_fer", "noise", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return call("noise", *arguments)
 
 
 @pytest.fixture
