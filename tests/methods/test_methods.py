@@ -303,6 +303,7 @@ def test_a_batch_of_one_sample_passes(method):
         assert np.isfinite(variable.numpy()).all(), variable.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_every_precision_trains(method, precision):

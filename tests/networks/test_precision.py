@@ -13,7 +13,7 @@ from ldl_fer.methods.optimizers import network_optimizer
 from ldl_fer.networks.network import build_network
 from ldl_fer.networks.precision import with_precision
 
-SIDE = 32
+SIDE, SLOW = 32, pytest.mark.slow
 
 
 def pixels(count=6, seed=0):
@@ -42,7 +42,7 @@ def test_nothing_to_change_is_the_model_itself():
 
 @pytest.mark.parametrize(
     "name",
-    ["small_cnn", "resnet18", "mobilefacenet", pytest.param("resnet50", marks=pytest.mark.slow)],
+    ["small_cnn", *(pytest.param(name, marks=SLOW) for name in ("resnet18", "mobilefacenet"))],
 )
 def test_a_copy_has_the_same_weights_and_answers(name):
     plain, synced = (
@@ -71,8 +71,8 @@ def test_only_the_backbone_computes_in_half_precision(precision):
     assert tf.keras.mixed_precision.global_policy().name == "float32"
 
 
-@pytest.mark.parametrize("neighbors", ["bank", "forward"])
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("neighbors", ["bank", pytest.param("forward", marks=SLOW)])
+@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=SLOW)])
 def test_steps_in_half_precision_follow_those_in_full(precision, neighbors):
     half, full = ldlva(precision, neighbors=neighbors), ldlva("float32", neighbors=neighbors)
     scaled = isinstance(half.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
@@ -92,7 +92,7 @@ def test_steps_in_half_precision_follow_those_in_full(precision, neighbors):
         assert all(variable.dtype == tf.float32 for variable in part.variables)
 
 
-@pytest.mark.parametrize("neighbors", ["bank", "forward"])
+@pytest.mark.parametrize("neighbors", ["bank", pytest.param("forward", marks=SLOW)])
 def test_a_network_compiled_by_xla_walks_the_same_steps(neighbors):
     def made(jit):
         config = PRESETS["paper"].replace(neighbors=neighbors, jit=jit)

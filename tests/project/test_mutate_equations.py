@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / ".ci" / "mutate_equations.py"
+pytestmark = pytest.mark.slow  # they load TensorFlow in processes of their own
 MUTATED = {
     "x[..., 0]": {"x", "x[0, ...]", "x[..., 1]", "x[..., -1]"},
     "k in ('a', 'b')": {"k not in ('a', 'b')", "k in ('a_', 'b')", "k in ('a', 'b_')"},
