@@ -53,9 +53,13 @@ def model(neighbors, preset, **settings):
     return made
 
 
-@pytest.mark.parametrize("neighbors", ["forward", "bank"])
-@pytest.mark.parametrize("preset", ["paper", "released_affectnet_resnet18"])
-@pytest.mark.parametrize("part_size", [1, 4, 6])
+@pytest.mark.parametrize("neighbors", ["forward", pytest.param("bank", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "preset", ["released_affectnet_resnet18", pytest.param("paper", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    "part_size", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 6))]
+)
 def test_steps_in_parts_are_the_whole_steps(neighbors, preset, part_size):
     whole = model(neighbors, preset)
     parts = model(neighbors, preset, micro_batch_size=part_size)

@@ -140,9 +140,9 @@ def test_settings_out_of_range_are_refused(name, value):
 def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
     settings = dict(micro_batch_size=2, run_dir=str(tmp_path / "run"), backbone="small_cnn")
     assert {name for name in METHODS if METHODS[name].compares_samples} == COMPARING
-    for method in BASELINES:
+    for method in (*COMPARING, "gce"):
         config = Config().replace(method=method, image_size=32, **settings)
-        # The others come as far as to miss their data.
+        # Another comes as far as to miss its data.
         words = (
             f"--method={method}.*--micro_batch_size"
             if METHODS[method].compares_samples
@@ -245,6 +245,7 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_a_checkpoint_holds_every_variable(method, tmp_path):
     def make(seed):

@@ -84,7 +84,7 @@ def test_the_run_folder_is_complete(run, faces):
     ):
         assert path.stat().st_size > 0
     assert run.weights("best").exists() and run.weights("last").exists()
-    assert run.config() == config_of(faces, faces / "run")
+    assert run.config() == config_of(faces, faces / "run", pictures=True)
     log = pd.read_csv(run.log)
     assert log["epoch"].tolist() == [0, 1]
     assert {"loss", "classification_loss", "discriminative_loss", "val_accuracy", "lr"} <= set(log)
