@@ -108,6 +108,7 @@ class NLASettings(MethodSettings):
     summary = "samples in doubt count more"
     paper = "AAAI 2025"
     beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.3)})
+    tuned_at = MappingProxyType({"nla_weight": 32})
 
     nla_share: float = setting(
         0.5, "nla: part of the cross-entropy that is weighted by doubt.", share
@@ -124,6 +125,7 @@ class LANetSettings(MethodSettings):
     title = "LA-Net (labels)"
     summary = "neighbors of the batch and a memory of targets"
     paper = "Wu and Cui, ICCV 2023"
+    tuned_at = MappingProxyType({"la_neighbors": 128})
 
     la_neighbors: int = setting(
         8, "la_net: neighbors of a sample in its batch, in each of both spaces.", positive

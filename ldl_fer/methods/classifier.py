@@ -19,7 +19,7 @@ from ldl_fer.methods.confusion import Confusion
 from ldl_fer.methods.gradients import pass_in_parts, row_sums
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
-from ldl_fer.networks.head import trained_part
+from ldl_fer.networks.head import read_out, trained_part
 
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 Batch = dict[str, tf.Tensor]  # of `batches.batch_spec`
@@ -52,6 +52,21 @@ class Classifier(tf.keras.Model):
     looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
     reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
     constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
+
+    @classmethod
+    def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
+        """Returns the network that is trained, evaluated and exported; here the plain one.
+
+        Args:
+          network: of `networks.network.build_network`.
+          seed: of the first weights of what the method adds.
+        """
+        return network
+
+    @classmethod
+    def compares_batch(cls, config: Config) -> bool:
+        """Says whether a loss depends on the rest of the batch."""
+        return cls.compares_samples
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
@@ -98,7 +113,7 @@ class Classifier(tf.keras.Model):
         """Makes the model.
 
         Args:
-          network: of `networks.network.build_network`.
+          network: of `methods.network_of_method`.
           config: the method's settings, `micro_batch_size`, `jit` and `sync_batch_norm` are read.
           num_samples: N, the size of the training set.
           steps_per_epoch: number of batches that show each sample once.
@@ -275,7 +290,7 @@ class Classifier(tf.keras.Model):
             names = [layer.name for layer in self.trained.layers]
             behind = self.trained.layers[names.index("features") :]
             if all(any(layer is other for other in behind) for layer in dropouts):
-                logits = self.trained.get_layer("logits")(features)
+                logits = read_out(self.trained)(features, training=False)
             else:
                 features, logits = self.run_network(batch["image"], training=False)
         return features, tf.nn.softmax(logits)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ldl_fer import equations
 from ldl_fer.methods.classifier import Batch
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.mean_teacher import MeanTeacher
 from ldl_fer.methods.views import mirrored_images
 
@@ -45,12 +45,6 @@ def consistency_weight(epoch: tf.Tensor, largest: float) -> tf.Tensor:
     """Computes c(e), of an epoch counted from 0: from e^-5 of the largest, at epoch 5 all of it."""
     left = 1.0 - tf.minimum(tf.cast(epoch, tf.float32), _RAMP_EPOCHS) / _RAMP_EPOCHS
     return largest * tf.exp(_RAMP_EXPONENT * left**2)
-
-
-def divergence(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Computes KL(q || p), p = softmax(logits): [B, C], [B, C] -> [B], >= 0."""
-    entropy = -tf.reduce_sum(tf.math.xlogy(target, target), axis=-1)
-    return equations.classification_loss(target, logits) - entropy
 
 
 class SOFTRows(NamedTuple):

@@ -7,12 +7,11 @@ import tensorflow as tf
 from ldl_fer.config import Config
 from ldl_fer.data.pipeline import steps_per_epoch
 from ldl_fer.data.sets import AnyRecords
-from ldl_fer.methods import METHODS
+from ldl_fer.methods import METHODS, network_of_method
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.optimizers import network_optimizer
 from ldl_fer.networks.head import backbone_variables, trained_part
-from ldl_fer.networks.network import build_network
 from ldl_fer.training import devices
 
 
@@ -30,13 +29,13 @@ def build_model(
       config: all settings.
       training: the training set.
       strategy: None: the current one.
-      network: of `build_network`, made in the strategy's scope; None: a new one.
+      network: of `network_of_method`, made in the strategy's scope; None: a new one.
 
     Raises:
       InputError: as `build_network`.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    method, classes = METHODS[config.method], len(config.data.class_names)
+    method = METHODS[config.method]
     steps = steps_per_epoch(
         len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
     )
@@ -45,9 +44,7 @@ def build_model(
         weights = balanced_weights(training.class_counts)
     if network is None:
         with strategy.scope():
-            network = build_network(
-                config.network, config.data.image_size, classes, config.run.seed
-            )
+            network = network_of_method(config)
     size = trained_part(network).outputs[0].shape[-1]
     bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():

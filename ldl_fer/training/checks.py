@@ -42,7 +42,7 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
         raise InputError(
             f"--method={config.method} looks into the network, which --jit closes. Leave it out."
         )
-    if method.compares_samples and config.optimizer.micro_batch_size:
+    if method.compares_batch(config) and config.optimizer.micro_batch_size:
         raise InputError(
             f"--method={config.method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."

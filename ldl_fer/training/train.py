@@ -11,10 +11,9 @@ from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener, training_records
 from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
-from ldl_fer.methods import METHODS, training_data
+from ldl_fer.methods import METHODS, network_of_method, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
-from ldl_fer.networks.network import build_network
 from ldl_fer.training import devices
 from ldl_fer.training.build import build_model
 from ldl_fer.training.callbacks import (
@@ -79,13 +78,12 @@ def _train(
     """Trains into the folder of `run`, from the state that `earlier` has, if any."""
     chief = devices.is_chief(strategy)
     with strategy.scope():
-        classes = len(config.data.class_names)
-        network = build_network(config.network, config.data.image_size, classes, config.run.seed)
+        network = network_of_method(config)
     open_set = opener(network, config.network.frozen)
     training, validation = training_records(training_data(config), config.run.seed, open_set)
     check_size(config, strategy, training)
     if isinstance(training, PooledRecords):
-        standardize(network, *training.pooled.moments())
+        standardize(network, *training.pooled.moments)
     with claimed(run.lock) as mine:
         if not mine:
             raise InputError(

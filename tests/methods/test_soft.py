@@ -14,8 +14,9 @@ from helpers.tiny_networks import (
 )
 from helpers.toy_batch import LOGITS, assert_differentiates
 
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.mean_teacher import teacher_decay
-from ldl_fer.methods.soft import consistency_weight, divergence, smoothed_teacher
+from ldl_fer.methods.soft import consistency_weight, smoothed_teacher
 from ldl_fer.training.build import compile_model
 
 TAUGHT = np.array(
