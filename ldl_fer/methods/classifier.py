@@ -55,11 +55,9 @@ class Classifier(tf.keras.Model):
 
     @classmethod
     def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
-        """Returns the network that is trained, evaluated and exported; here the plain one.
+        """Returns what a network of `build_network` becomes, to be trained and exported: itself.
 
-        Args:
-          network: of `networks.network.build_network`.
-          seed: of the first weights of what the method adds.
+        A method that adds layers to it draws their first weights by the seed.
         """
         return network
 

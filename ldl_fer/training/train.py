@@ -28,6 +28,7 @@ from ldl_fer.training.checks import (
     check_new,
     check_settings,
     check_size,
+    left_behind,
 )
 from ldl_fer.training.fit import fit
 from ldl_fer.training.interruption import SaveState, StopSignals
@@ -153,6 +154,8 @@ def _announce(config, run, training, validation, strategy, state):
         f"{strategy.num_replicas_in_sync} replica(s) on {machine}\n"
         f"Run folder: {run.folder}. Curves: tensorboard --logdir {run.tensorboard}"
     )
+    if note := left_behind(config):
+        print(note)
     if state.step:
         print(
             f"Going on after {state.epochs_done} of {config.optimizer.epochs} epochs and "
