@@ -78,11 +78,17 @@ class SOFTSettings(MethodSettings):
     title = "SOFT"
     summary = "a smoothed mean teacher"
     paper = "Lukov et al., ECCV 2022"
+    tuned_at = MappingProxyType({"soft_ramp_steps": 64})
 
     soft_smoothing: float = setting(
         0.3, "soft: part of the teacher's distribution that goes to classes it leaves out.", share
     )
-    soft_weight: float = setting(10.0, "soft: weight of the consistency loss from epoch 5 on.")
+    soft_weight: float = setting(10.0, "soft: weight of the consistency loss, once it has risen.")
+    soft_ramp_steps: int = setting(
+        960,
+        "soft: steps over which that weight rises; the default is the authors' 5 epochs of RAF-DB.",
+        positive,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

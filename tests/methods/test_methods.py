@@ -71,7 +71,8 @@ def test_defaults_are_the_papers():
     dacl = settings.dacl
     assert (dacl.dacl_weight, dacl.dacl_center_rate) == (0.01, 0.5)
     assert dacl.dacl_units == (3584, 512, 64)
-    assert (settings.soft.soft_smoothing, settings.soft.soft_weight) == (0.3, 10.0)
+    soft = settings.soft
+    assert (soft.soft_smoothing, soft.soft_weight, soft.soft_ramp_steps) == (0.3, 10.0, 960)
     assert (settings.mek.mek_smoothing, settings.mek.mek_weight) == (0.3, 0.1)
     assert (settings.nla.nla_share, settings.nla.nla_weight) == (0.5, 16.0)
     la = settings.la_net
