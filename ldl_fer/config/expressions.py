@@ -37,8 +37,9 @@ class PDLSSettings(MethodSettings):
     )
     pdls_prior: str = setting(
         "",
-        "pdls: where the prior is from: an annotation CSV with votes, or the result.json of an "
-        "evaluation, for its confusion matrix. Empty: mean votes of FER+, of its classes.",
+        "pdls: where the prior is from: an annotation CSV with votes, or a confusion matrix, as a "
+        "CSV or in the result.json of an evaluation. Empty: the training set's votes, or those of "
+        "FER+ where it has none.",
     )
 
 

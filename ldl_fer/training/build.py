@@ -1,10 +1,12 @@
 """Builds a model that is ready to train from settings: network, method, optimizers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.data.label_confusion import label_confusion
 from ldl_fer.data.pipeline import steps_per_epoch
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.methods import METHODS, network_of_method
@@ -48,11 +50,25 @@ def build_model(
     size = trained_part(network).outputs[0].shape[-1]
     bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():
-        counts = training.class_counts
-        annotators = training.annotations().annotators if method.reads_annotators else None
-        model = method(network, config, len(training), steps, weights, counts, annotators)
+        facts = facts_of_labels(config, training)
+        model = method(network, config, len(training), steps, weights, **facts)
         compile_model(model, config, bank)
     return model
+
+
+def facts_of_labels(config: Config, training: AnyRecords) -> dict[str, Any]:
+    """Returns what the method is told of the training set's labels, by arguments' names.
+
+    Raises:
+      InputError: a file that the method reads is missing, or does not fit.
+    """
+    method, facts = METHODS[config.method], dict[str, Any](class_counts=training.class_counts)
+    if method.reads_annotators:
+        facts["annotators"] = training.annotations().annotators
+    path = method.confusion_file(config)
+    if path is not None:
+        facts["label_confusion"] = label_confusion(training.annotations(), path)
+    return facts
 
 
 def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:

@@ -15,7 +15,7 @@ from ldl_fer.methods import METHODS, network_of_method, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
 from ldl_fer.training import devices
-from ldl_fer.training.build import build_model
+from ldl_fer.training.build import build_model, facts_of_labels
 from ldl_fer.training.callbacks import (
     BestNetwork,
     NumberSummary,
@@ -116,7 +116,8 @@ def _train(
 def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: network and method of the best epoch."""
     network, _ = load_network(run.folder, trust_model=config.network.trust_model)
-    model = METHODS[config.method](network, config, len(training), steps)
+    facts = facts_of_labels(config, training)
+    model = METHODS[config.method](network, config, len(training), steps, **facts)
     run.load_method(model.kept_with_best())
     samples = construct_samples(model, training, config, run.folder, progress)
     with whole_file(run.samples) as partial:

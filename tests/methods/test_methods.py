@@ -127,7 +127,9 @@ class Records:
         return self.count
 
     def annotations(self):
-        return SimpleNamespace(annotators=np.arange(self.count) % 2)
+        names = Config().data.class_names
+        numbers = np.arange(self.count) % 2
+        return SimpleNamespace(annotators=numbers, votes=None, class_names=names)
 
 
 @pytest.mark.parametrize(
