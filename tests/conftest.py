@@ -23,6 +23,13 @@ def pytest_addoption(parser):
         "network; tests/methods/test_released_parity.py reads them.",
     )
     parser.addoption(
+        "--golden_methods",
+        default=str(Path(__file__).with_name("golden") / "methods"),
+        help="Folder of scn_*, rul_*, eac_* and center*.npz: recordings of other methods' official "
+        "code; its README.md says what is in them, tests/methods/test_official_recordings.py reads "
+        "them.",
+    )
+    parser.addoption(
         "--kills",
         type=int,
         default=6,

@@ -37,8 +37,9 @@ class PDLSSettings(MethodSettings):
     )
     pdls_prior: str = setting(
         "",
-        "pdls: where the prior is from: an annotation CSV with votes, or the result.json of an "
-        "evaluation, for its confusion matrix. Empty: mean votes of FER+, of its classes.",
+        "pdls: where the prior is from: an annotation CSV with votes, or a confusion matrix, as a "
+        "CSV or in the result.json of an evaluation. Empty: the training set's votes, or those of "
+        "FER+ where it has none.",
     )
 
 
@@ -78,11 +79,17 @@ class SOFTSettings(MethodSettings):
     title = "SOFT"
     summary = "a smoothed mean teacher"
     paper = "Lukov et al., ECCV 2022"
+    tuned_at = MappingProxyType({"soft_ramp_steps": 64})
 
     soft_smoothing: float = setting(
         0.3, "soft: part of the teacher's distribution that goes to classes it leaves out.", share
     )
-    soft_weight: float = setting(10.0, "soft: weight of the consistency loss from epoch 5 on.")
+    soft_weight: float = setting(10.0, "soft: weight of the consistency loss, once it has risen.")
+    soft_ramp_steps: int = setting(
+        960,
+        "soft: steps over which that weight rises; the default is the authors' 5 epochs of RAF-DB.",
+        positive,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +115,7 @@ class NLASettings(MethodSettings):
     summary = "samples in doubt count more"
     paper = "AAAI 2025"
     beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.3)})
+    tuned_at = MappingProxyType({"nla_weight": 32})
 
     nla_share: float = setting(
         0.5, "nla: part of the cross-entropy that is weighted by doubt.", share
@@ -124,6 +132,7 @@ class LANetSettings(MethodSettings):
     title = "LA-Net (labels)"
     summary = "neighbors of the batch and a memory of targets"
     paper = "Wu and Cui, ICCV 2023"
+    tuned_at = MappingProxyType({"la_neighbors": 128})
 
     la_neighbors: int = setting(
         8, "la_net: neighbors of a sample in its batch, in each of both spaces.", positive

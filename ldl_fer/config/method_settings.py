@@ -14,12 +14,14 @@ class MethodSettings:
       title: the method's name in tables.
       summary: what it is, in --help.
       paper: authors, conference and year; empty: none.
+      tuned_at: name of a setting -> batch size that its default was chosen for.
       beside: name -> value of other groups' settings that the method's paper sets.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
+    tuned_at: ClassVar[Mapping[str, int]] = MappingProxyType({})
     beside: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def check(self) -> None:

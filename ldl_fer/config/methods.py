@@ -43,17 +43,22 @@ class SCNSettings(MethodSettings):
     title = "SCN"
     summary = "self-cure network"
     paper = "Wang et al., CVPR 2020"
+    tuned_at = MappingProxyType({"scn_margin": 64})
 
     scn_high_share: float = setting(0.7, "scn: part of a batch that counts as important.", share)
     scn_margin: float = setting(
-        0.15, "scn: least distance of the mean importance of that part and of the rest."
+        0.07,
+        "scn: least distance of the mean importance of that part and of the rest. The paper's 0.15 "
+        "is for batches of 1024, 0.07 its authors' advice for 64.",
     )
     scn_rank_weight: float = setting(
         0.5,
         "scn: weight of the rank regularization; the classification loss has the rest.",
         share,
     )
-    scn_relabel_epoch: int = setting(10, "scn: epochs before labels may change.")
+    scn_relabel_epoch: int = setting(
+        10, "scn: first epoch in which labels may change, counted from 1."
+    )
     scn_relabel_margin: float = setting(
         0.2, "scn: how much more probable another class must be for a label to become it."
     )
@@ -75,7 +80,9 @@ class EACSettings(MethodSettings):
     title = "EAC"
     summary = "erasing attention consistency"
     paper = "Zhang et al., ECCV 2022"
-    beside = MappingProxyType({"erase_probability": 0.5, "erase_area": (0.02, 0.25)})
+    beside = MappingProxyType(
+        {"erase_probability": 0.5, "erase_area": (0.02, 0.25), "erase_apart": True}
+    )
 
     eac_weight: float = setting(5.0, "eac: weight of the consistency loss.")
 
@@ -88,7 +95,22 @@ class LDLALSGSettings(MethodSettings):
     summary = "neighbors as a constraint"
     paper = "after Chen et al., CVPR 2020"
 
-    alsg_weight: float = setting(1.0, "ldl_alsg: weight of the neighbor constraint.")
+    alsg_graph: str = setting(
+        "batch",
+        "ldl_alsg: batch: neighbors are the nearest of the batch, and learn, too; training_set, "
+        "ours: those of LDLVA, as they were predicted at their last visits.",
+        choices=("batch", "training_set"),
+    )
+    alsg_neighbors: int = setting(
+        5,
+        "ldl_alsg: neighbors of a sample in its batch; of the training set: --num_neighbors.",
+        positive,
+    )
+    alsg_weight: float = setting(
+        5e-4,
+        "ldl_alsg: weight of the neighbor constraint; of the sum over a batch's neighbors, or of "
+        "the mean over the training set's, where ours was 1.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +120,7 @@ class LDLVASettings(MethodSettings):
     title = "LDLVA"
     summary = "the paper's method"
     paper = "Le et al., WACV 2023"
+    tuned_at = MappingProxyType({"uncertainty_learning_rate": 32})
 
     label_distribution: bool = setting(
         True, "Learn Eq. 6's target distribution; off: the given label."

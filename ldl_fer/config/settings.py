@@ -94,6 +94,11 @@ class AugmentationConfig:
     erase_area: tuple[float, ...] = setting(
         (0.02, 0.3), "Smallest and largest erased part of the image area.", share, ordered_pair
     )
+    erase_apart: bool = setting(
+        False,
+        "Methods that compare a face with its mirror image: erase each view by itself; off: both "
+        "alike.",
+    )
     erase_aspect: tuple[float, ...] = setting(
         (0.3, 1 / 0.3),
         "Smallest and largest height-to-width ratio of the erased rectangle.",

@@ -42,25 +42,55 @@ def augment(
     count = tf.shape(images)[0]
     total = count if total is None else total
     seeds = tf.random.experimental.stateless_split(seed, 3)
-    mine = slice(first, first + count)
-    arguments = [images, tf.random.stateless_uniform([3, total], seeds[0])[:, mine]]
-    if erasing:
-        positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
-        arguments += [
-            tf.random.stateless_uniform([5, total], seeds[1])[:, mine],
-            tf.cast(seeds[2], tf.int64) + tf.cast(positions, tf.int64),
-        ]
+    draws = tf.random.stateless_uniform([3, total], seeds[0])[:, first : first + count]
 
-    def moved(images, place, *erasure):
-        made = pad_crop_flip(images, place, config.pad, config.flip)
-        if not erasing:
-            return made
-        draws, noise_seeds = erasure
+    def moved(images, draws):
+        return pad_crop_flip(images, draws, config.pad, config.flip)
+
+    if config.pad or config.flip:
+        made = tf.numpy_function(moved, [images, draws], tf.uint8, stateful=False)
+        images = tf.ensure_shape(made, images.shape)
+    return _erased(images, seeds[1:], config, first, total) if erasing else images
+
+
+def augment_views(
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    config: AugmentationConfig,
+    first: tf.Tensor | int = 0,
+    total: tf.Tensor | int | None = None,
+) -> dict[str, tf.Tensor]:
+    """Augments a batch of training images, and mirrors it; both views are erased apart.
+
+    Args:
+      images, seed, config, first, total: as `augment` takes them.
+
+    Returns:
+      `image` and `mirrored_image`, uint8 [M, H, W, 3]: where nothing is erased, each other's mirror
+      image.
+    """
+    total = tf.shape(images)[0] if total is None else total
+    seeds = tf.random.experimental.stateless_split(seed, 5)
+    placed = augment(images, seeds[0], config, False, first, total)
+    return {
+        "image": _erased(placed, seeds[1:3], config, first, total),
+        "mirrored_image": _erased(tf.reverse(placed, [2]), seeds[3:], config, first, total),
+    }
+
+
+def _erased(images, seeds, config, first, total):
+    """Returns images erased at random, by two seeds: of the rectangles and of the noise."""
+    count = tf.shape(images)[0]
+    draws = tf.random.stateless_uniform([5, total], seeds[0])[:, first : first + count]
+    positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
+    noise_seeds = tf.cast(seeds[1], tf.int64) + tf.cast(positions, tf.int64)
+
+    def made(images, draws, noise_seeds):
         settings = config.erase_probability, config.erase_area, config.erase_aspect
-        return erase(made, draws, noise_seeds, *settings)
+        return erase(images.copy(), draws, noise_seeds, *settings)
 
-    made = tf.numpy_function(moved, arguments, tf.uint8, stateful=False)
-    return tf.ensure_shape(made, images.shape)
+    erased = tf.numpy_function(made, [images, draws, noise_seeds], tf.uint8, stateful=False)
+    return tf.ensure_shape(erased, images.shape)
 
 
 def augment_pooled(
@@ -69,18 +99,21 @@ def augment_pooled(
     config: AugmentationConfig,
     first: tf.Tensor | int = 0,
     total: tf.Tensor | int | None = None,
+    erased: np.ndarray | None = None,
 ) -> dict[str, tf.Tensor]:
     """Augments pooled maps, of which there are two views: the picture, and it mirrored.
 
     Mirroring takes the other view. Erasing, of main images only, blots out the parts pooled from
-    the upper or from the lower half of the face; there is no smaller place to be erased.
+    the upper or from the lower half of the face, of both views alike or, if the settings say so, of
+    each by itself; there is no smaller place to be erased.
 
     Args:
       batch: `image` [M, 2, P] and, if there, `neighbor_image` [M, K, 2, P].
       seed, config, first, total: as `augment` takes them.
+      erased: [P], what stands in place of what is erased, the training set's mean; None: zeros.
 
     Returns:
-      The batch with `image` [M, P], `mirrored_image` [M, P], the view not taken, erased alike, and
+      The batch with `image` [M, P], `mirrored_image` [M, P], the view not taken, and
       `neighbor_image` [M, K, P].
     """
     batch = dict(batch)
@@ -90,7 +123,13 @@ def augment_pooled(
     draws = tf.random.stateless_uniform([3, total], seeds[0])[:, first : first + count]
     images = batch["image"]
     if config.erase_probability:
-        images *= _kept_parts(draws[1] < config.erase_probability, draws[2] < 0.5)[:, tf.newaxis]
+        chances = draws[1:, :, tf.newaxis]  # [2, M, 1]: both views alike
+        if config.erase_apart:
+            other = tf.random.experimental.stateless_fold_in(seeds[0], 1)
+            other = tf.random.stateless_uniform([2, total], other)[:, first : first + count]
+            chances = tf.stack([draws[1:], other], axis=-1)
+        kept = _kept_parts(chances[0] < config.erase_probability, chances[1] < 0.5)
+        images = tf.where(kept, images, 0.0 if erased is None else erased)
     mirror = tf.cast((draws[0] < 0.5) & config.flip, tf.int32)
     batch["image"] = tf.gather(images, mirror, batch_dims=1)
     batch["mirrored_image"] = tf.gather(images, 1 - mirror, batch_dims=1)
@@ -170,8 +209,8 @@ def _kept(image, y, x):
 
 
 def _kept_parts(erased, upper):
-    """Returns [M, P]: 0 where a sample's upper (or else lower) half is erased, else 1."""
-    halves = np.zeros([2, SIZE], np.float32)
-    halves[0, columns(["lower"])] = halves[1, columns(["upper"])] = 1.0
+    """Says which of P parts are left, [..., P], where the upper (or else lower) half is erased."""
+    halves = np.zeros([2, SIZE], bool)
+    halves[0, columns(["lower"])] = halves[1, columns(["upper"])] = True
     half = tf.gather(halves, tf.cast(upper, tf.int32))
-    return 1.0 - half * tf.cast(erased, tf.float32)[:, tf.newaxis]
+    return tf.logical_not(half & erased[..., tf.newaxis])

@@ -1,16 +1,17 @@
 """Batches: their keys and shapes, how they are read, how their images are changed at random."""
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
-from ldl_fer.data.augmentation import augment, augment_pooled
+from ldl_fer.data.augmentation import augment, augment_pooled, augment_views
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.records import Records
 from ldl_fer.networks.encoded_pictures import decode_picture
 
 
 def batch_spec(
-    image_size: int, num_neighbors: int, pooled_size: int = 0
+    image_size: int, num_neighbors: int, pooled_size: int = 0, both_views: bool = False
 ) -> dict[str, tf.TensorSpec]:
     """Returns keys, shapes and types of a training batch; other datasets have some of the keys.
 
@@ -19,6 +20,7 @@ def batch_spec(
       num_neighbors: K.
       pooled_size: P; above 0, pooled maps float32 [B, P] stand in place of images, and
         `mirrored_image` holds those of the mirrored pictures.
+      both_views: whether it is there for images, too.
     """
     image, kind = [image_size, image_size, 3], tf.uint8
     if pooled_size:
@@ -33,7 +35,7 @@ def batch_spec(
         "neighbor_valence_arousal": tf.TensorSpec([None, num_neighbors, 2], tf.float32),
         "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
     }
-    if pooled_size:
+    if pooled_size or both_views:
         spec["mirrored_image"] = spec["image"]
     return spec
 
@@ -83,7 +85,12 @@ def read_batch(
 
 
 def augment_batch(
-    batch: dict[str, tf.Tensor], seed: tf.Tensor, config: Config, first: tf.Tensor, total: tf.Tensor
+    batch: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    config: Config,
+    first: tf.Tensor,
+    total: tf.Tensor,
+    erased: np.ndarray | None = None,
 ) -> dict[str, tf.Tensor]:
     """Changes the images (and the neighbors') of a part of a batch at random.
 
@@ -93,20 +100,26 @@ def augment_batch(
       config: which changes.
       first: the part's first row in the whole batch of all replicas.
       total: rows of the whole batch.
+      erased: [P], what stands in pooled maps in place of what is erased; None: zeros.
 
     Returns:
-      The batch with other images, of the same shapes and types.
+      The batch with other images, of the same shapes and types; with their mirror images, too,
+      where both are erased apart.
     """
+    settings = config.augmentation
     if is_pooled(batch):
-        return augment_pooled(batch, seed, config.augmentation, first, total)
+        return augment_pooled(batch, seed, settings, first, total, erased)
     main_seed, neighbor_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     batch = dict(batch)
-    batch["image"] = augment(batch["image"], main_seed, config.augmentation, True, first, total)
+    if settings.erase_apart and settings.erase_probability:
+        batch |= augment_views(batch["image"], main_seed, settings, first, total)
+    else:
+        batch["image"] = augment(batch["image"], main_seed, settings, True, first, total)
     if "neighbor_image" in batch:
         shape = tf.shape(batch["neighbor_image"])
         flat = tf.reshape(batch["neighbor_image"], [-1, *batch["image"].shape[1:]])
         places = first * shape[1], total * shape[1]
-        flat = augment(flat, neighbor_seed, config.augmentation, False, *places)
+        flat = augment(flat, neighbor_seed, settings, False, *places)
         batch["neighbor_image"] = tf.reshape(flat, shape)
     return batch
 
@@ -130,7 +143,8 @@ def ensure_spec(
 ) -> dict[str, tf.Tensor]:
     """Returns the batch, its static shapes checked against `batch_spec`."""
     pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
-    spec = batch_spec(config.data.image_size, neighbors, pooled_size)
+    both_views = "mirrored_image" in batch
+    spec = batch_spec(config.data.image_size, neighbors, pooled_size, both_views)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}
 
 

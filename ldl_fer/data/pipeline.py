@@ -6,6 +6,7 @@ through the shards' offset index. So memory does not grow with the data set, and
 function of (seed, step): a run can go on from any step.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
@@ -55,6 +56,9 @@ def training_dataset(
     """
     count, batch_size = len(records), config.optimizer.batch_size
     steps = steps_per_epoch(count, batch_size, replicas)
+    erased = None
+    if config.augmentation.erase_probability and isinstance(records, PooledRecords):
+        erased = records.pooled.moments[0].astype(np.float32)
 
     def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         step, part = _step_and_part(number, own_replicas)
@@ -64,7 +68,8 @@ def training_dataset(
         mine = ids[first:last]
         batch = read_batch(records, mine, config, neighbors, neighbor_images=neighbor_images)
         seed = tf.random.experimental.stateless_fold_in([config.run.seed, 1], step)
-        return ensure_spec(augment_batch(batch, seed, config, first, total), config, neighbors)
+        batch = augment_batch(batch, seed, config, first, total, erased)
+        return ensure_spec(batch, config, neighbors)
 
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)

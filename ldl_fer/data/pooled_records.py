@@ -1,5 +1,6 @@
 """A data set seen through a frozen backbone: its pooled maps in place of its pictures."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -47,8 +48,9 @@ class PooledMaps:
             made[chosen] = self._parts[index][places[chosen, 1]]
         return made
 
+    @functools.cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns mean and variance over all samples and both views, float64 [P] each."""
+        """Mean and variance over all samples and both views, float64 [P] each."""
         sums, squares = np.zeros(self.size), np.zeros(self.size)
         for start in range(0, len(self), _ROWS):
             rows = self[start : start + _ROWS].astype(np.float64)

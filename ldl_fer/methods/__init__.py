@@ -2,12 +2,15 @@
 
 A file has its paper's mathematics as pure functions and, beneath, the `Classifier` that trains by
 them; the paper's constants are the defaults of `ldl_fer.config.methods`. Step sizes, schedules and
-augmentation are the same for all. What is left at test time is the plain network.
+augmentation are the same for all. What is left at test time is the plain network, or what
+`Classifier.complete` makes of it.
 """
 
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
+
+import tensorflow as tf
 
 from ldl_fer.config import Config
 from ldl_fer.config.settings import DataConfig
@@ -33,6 +36,7 @@ from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
 from ldl_fer.methods.soft import SOFT
+from ldl_fer.networks.network import build_network
 
 METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
     {
@@ -60,6 +64,21 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "ldlva": LDLVA,
     }
 )
+
+
+def network_of_method(config: Config, load: bool = True) -> tf.keras.Model:
+    """Builds the network that the method trains, and that is evaluated and exported.
+
+    Args:
+      config: all settings.
+      load: as `build_network` takes it.
+
+    Raises:
+      InputError: as `build_network`.
+    """
+    data, seed = config.data, config.run.seed
+    network = build_network(config.network, data.image_size, len(data.class_names), seed, load)
+    return METHODS[config.method].complete(network, seed)
 
 
 def neighbors_read(config: Config) -> int:

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
 from ldl_fer.methods.scn import rank_regularization
-from ldl_fer.methods.soft import divergence
 
 _LEAST_WEIGHT = 0.2
 

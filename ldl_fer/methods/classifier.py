@@ -16,12 +16,17 @@ from ldl_fer import equations
 from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.confusion import Confusion
-from ldl_fer.methods.gradients import pass_in_parts, row_sums
+from ldl_fer.methods.gradients import (
+    pass_in_parts,
+    row_sums,
+    scaled,
+    step_is_taken,
+    unscaled,
+)
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
-from ldl_fer.networks.head import trained_part
+from ldl_fer.networks.head import read_out, trained_part
 
-LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 Batch = dict[str, tf.Tensor]  # of `batches.batch_spec`
 
 
@@ -52,6 +57,24 @@ class Classifier(tf.keras.Model):
     looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
     reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
     constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
+
+    @classmethod
+    def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
+        """Returns what a network of `build_network` becomes, to be trained and exported: itself.
+
+        A method that adds layers to it draws their first weights by the seed.
+        """
+        return network
+
+    @classmethod
+    def compares_batch(cls, config: Config) -> bool:
+        """Says whether a loss depends on the rest of the batch."""
+        return cls.compares_samples
+
+    @classmethod
+    def confusion_file(cls, config: Config) -> str | None:
+        """Names the file of `label_confusion`; empty: the training votes; None: it is not read."""
+        return None
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
@@ -94,17 +117,19 @@ class Classifier(tf.keras.Model):
         class_weights: list[float] | None = None,
         class_counts: Sequence[int] | None = None,
         annotators: Sequence[int] | np.ndarray | None = None,
+        label_confusion: np.ndarray | None = None,
     ) -> None:
         """Makes the model.
 
         Args:
-          network: of `networks.network.build_network`.
+          network: of `methods.network_of_method`.
           config: the method's settings, `micro_batch_size`, `jit` and `sync_batch_norm` are read.
           num_samples: N, the size of the training set.
           steps_per_epoch: number of batches that show each sample once.
           class_weights: [C], factors of the classification loss; None: all 1.
           class_counts: [C], samples by given label; None: as many of each.
           annotators: [N], who gave each sample's label, from 0 on; None: one for all.
+          label_confusion: [C, C], how often a class (row) is given each label; None: not known.
         """
         super().__init__(name=config.method)
         self.network = network
@@ -117,6 +142,7 @@ class Classifier(tf.keras.Model):
         self.class_counts = tuple(class_counts or [1] * self.num_classes)
         given = np.zeros(num_samples) if annotators is None else annotators
         self.annotators = np.asarray(given, np.int32)
+        self.label_confusion = label_confusion
         self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
         self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
@@ -275,7 +301,7 @@ class Classifier(tf.keras.Model):
             names = [layer.name for layer in self.trained.layers]
             behind = self.trained.layers[names.index("features") :]
             if all(any(layer is other for other in behind) for layer in dropouts):
-                logits = self.trained.get_layer("logits")(features)
+                logits = read_out(self.trained)(features, training=False)
             else:
                 features, logits = self.run_network(batch["image"], training=False)
         return features, tf.nn.softmax(logits)
@@ -308,7 +334,7 @@ class Classifier(tf.keras.Model):
         else:
             gradients, passed = self._pass(batch, size)
         # What is only reported, not differentiated, could else be computed from updated variables.
-        applied = self._applied(gradients)
+        applied = step_is_taken(self.optimizer, gradients)
         with tf.control_dependencies(tf.nest.flatten(passed)):
             self.optimizer.apply_gradients(
                 zip(gradients, self.optimized_variables, strict=True),
@@ -339,34 +365,16 @@ class Classifier(tf.keras.Model):
         variables = [*self.optimized_variables, *self.row_variables]
         with tf.GradientTape() as tape:
             rows = self.losses(batch, neighbors)
-            loss = self._scaled(tf.reduce_sum(rows.loss) / size)
-        gradients = self._unscaled(tape.gradient(loss, variables))
+            loss = scaled(self.optimizer, tf.reduce_sum(rows.loss) / size)
+        gradients = unscaled(self.optimizer, tape.gradient(loss, variables))
         count = len(self.optimized_variables)
         ids = batch["sample_id"]
         return gradients[:count], (rows, [row_sums(sparse, ids) for sparse in gradients[count:]])
-
-    def _applied(self, gradients):
-        """Whether the optimizer takes the step: not where scaled losses overflow."""
-        if not (isinstance(self.optimizer, LossScaleOptimizer) and self.optimizer.dynamic):
-            return None
-        finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
-        bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
-        return tf.equal(sum_over_replicas(bad), 0.0)
 
     def _global_size(self, batch):
         """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
         size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
         return sum_over_replicas(size)
-
-    def _scaled(self, loss):
-        if isinstance(self.optimizer, LossScaleOptimizer):
-            return self.optimizer.get_scaled_loss(loss)
-        return loss
-
-    def _unscaled(self, gradients):
-        if isinstance(self.optimizer, LossScaleOptimizer):
-            return self.optimizer.get_unscaled_gradients(gradients)
-        return gradients
 
     def _results(self, *names):
         """Means since the last reset over all replicas; Keras' own are one machine's alone."""

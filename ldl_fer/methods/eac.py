@@ -8,18 +8,22 @@ class must be the mirror image of itself:
   L_c       = 1/(C H W) sum_c ||M_c(x) - flip M_c(flip x)||^2
   L         = CE(l, f(x)) + 5 L_c
 
-No gradient flows into W by way of the maps. Random erasing is set by the flags of augmentation;
---method=eac sets the paper's. A network whose features are not the average of a map (a frozen
-backbone's head) has them for its map, of one place.
+No gradient flows into W by way of the maps. Each view has batch statistics of its own pass, and is
+erased by itself, as the authors do where labels are noisy; with --noerase_apart both have the same
+patch, as they do on clean labels. --method=eac sets random erasing as in the paper.
+
+Departures, all of a frozen backbone's head: its features, which are no average of a map, are a map
+of one place; erasing blots out what was pooled from half of the face, to the training faces' mean;
+and dropout, which the authors' network has not, drops the same of both views, since consistency is
+to be of the face and not of chance.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.methods.views import mirrored_images
-from ldl_fer.networks.head import feature_map
+from ldl_fer.methods.classifier import Batch
+from ldl_fer.methods.views import TwoViews
 
 
 def attention_maps(
@@ -72,46 +76,21 @@ class EACRows(NamedTuple):
     consistency_loss: tf.Tensor  # [B]
 
 
-class EAC(Classifier):
+class EAC(TwoViews):
     """Minimizes CE(l, f(x)) + 5 L_c."""
 
     LOSSES = ("loss", "classification_loss", "consistency_loss")
-    looks_inside = True
 
     def add_parts(self) -> None:
-        self.with_map = feature_map(self.network)
+        super().add_parts()
         self.kernel = self.trained.get_layer("logits").kernel
 
     def losses(self, batch: Batch, neighbors: None) -> EACRows:
-        images = batch["image"]
-        # Both pass together: one set of batch statistics, as for one batch of twice the size.
-        maps, features, logits = self._run(tf.concat([images, mirrored_images(batch)], axis=0))
-        count = tf.shape(images)[0]
-        attention = attention_maps(tf.cast(maps, tf.float32), self.kernel)
-        classification = self.cross_entropy(batch, self.labels(batch), logits[:count])
-        consistency = flip_consistency(attention[:count], attention[count:])
+        (maps, features, logits), (others, _, _) = self.pass_views(batch)
+        classification = self.cross_entropy(batch, self.labels(batch), logits)
+        first, second = (
+            attention_maps(tf.cast(view, tf.float32), self.kernel) for view in (maps, others)
+        )
+        consistency = flip_consistency(first, second)
         loss = classification + self.config.eac.eac_weight * consistency
-        return EACRows(features[:count], logits[:count], loss, classification, consistency)
-
-    def _run(self, images):
-        """Maps, features and logits of pictures and, in the same order, their mirror images."""
-        if self.with_map is not None:
-            return self.with_map(images, training=True)
-        run = self.run_network if self.trained is self.network else self._run_head
-        features, logits = run(images, training=True)
-        return features[:, tf.newaxis, tf.newaxis], features, logits
-
-    def _run_head(self, pooled, training):
-        """A frozen backbone's head: what is dropped of one view of a face is of the other too."""
-        hidden = pooled
-        for layer in self.trained.layers[1:]:
-            if layer.name == "dropout":
-                kept = layer(tf.ones_like(hidden[: tf.shape(hidden)[0] // 2]), training=training)
-                hidden *= tf.tile(kept, [2, 1])
-            elif layer.name == "standardization":
-                hidden = layer(hidden, training=False)
-            elif layer.name == "logits":
-                return hidden, layer(hidden)
-            else:
-                hidden = layer(hidden, training=training)
-        raise ValueError("the network has no layer 'logits'")
+        return EACRows(features, logits, loss, classification, consistency)

@@ -1,9 +1,13 @@
-"""Gradients of a batch: passes in parts, and the rows of a sparse gradient by sample."""
+"""Gradients of a batch: passes in parts, sparse rows by sample, losses scaled for float16."""
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+
+from ldl_fer.methods.replicas import sum_over_replicas
+
+LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 
 
 def pass_in_parts(
@@ -66,3 +70,28 @@ def row_sums(gradient: tf.IndexedSlices, sample_ids: tf.Tensor) -> tf.Tensor:
     """
     own = sample_ids[:, tf.newaxis] == tf.cast(gradient.indices, sample_ids.dtype)
     return tf.reduce_sum(tf.where(own, gradient.values, 0.0), axis=1)
+
+
+def scaled(optimizer: tf.keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """Returns the loss times the optimizer's factor, if it has one."""
+    scales = isinstance(optimizer, LossScaleOptimizer)
+    return optimizer.get_scaled_loss(loss) if scales else loss
+
+
+def unscaled(
+    optimizer: tf.keras.optimizers.Optimizer, gradients: list[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Returns gradients of such a loss, without that factor."""
+    scales = isinstance(optimizer, LossScaleOptimizer)
+    return optimizer.get_unscaled_gradients(gradients) if scales else gradients
+
+
+def step_is_taken(
+    optimizer: tf.keras.optimizers.Optimizer, gradients: list[tf.Tensor]
+) -> tf.Tensor | None:
+    """Says whether the optimizer takes the step: not where scaled losses overflow; None: always."""
+    if not (isinstance(optimizer, LossScaleOptimizer) and optimizer.dynamic):
+        return None
+    finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
+    bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
+    return tf.equal(sum_over_replicas(bad), 0.0)

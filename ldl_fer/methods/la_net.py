@@ -17,28 +17,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
 from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.replicas import shared_variable, write_rows
-from ldl_fer.methods.soft import divergence
 
 _EPSILON = 1e-8
-
-
-def nearest_in_batch(closeness: tf.Tensor, count: int) -> tf.Tensor:
-    """Marks the K nearest others of each sample.
-
-    Args:
-      closeness: [B, B], the larger, the closer; its diagonal is not looked at.
-      count: K; all others where there are fewer.
-
-    Returns:
-      [B, B], 1 for the K largest of each row, else 0.
-    """
-    tf.debugging.assert_shapes([(closeness, ("B", "B"))])
-    size = tf.shape(closeness)[0]
-    others = tf.linalg.set_diag(closeness, tf.fill([size], closeness.dtype.min))
-    nearest = tf.math.top_k(others, tf.minimum(count, size - 1)).indices
-    return tf.reduce_sum(tf.one_hot(nearest, size, dtype=closeness.dtype), axis=1)
 
 
 def aggregated(scores: tf.Tensor, chosen: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
@@ -157,10 +141,9 @@ class LANet(Classifier):
         """t of each sample, [B, C]."""
         scores, count = self.pair_score(features), self.config.la_net.la_neighbors
         directions = tf.math.l2_normalize(tf.stop_gradient(features), axis=1)
-        distance = tf.math.squared_difference(plane[:, tf.newaxis], plane[tf.newaxis])
         spaces = (
             tf.matmul(directions, directions, transpose_b=True),
-            -tf.reduce_sum(distance, axis=-1),
+            closeness_in_plane(plane),
         )
         made = [aggregated(scores, nearest_in_batch(one, count), probabilities) for one in spaces]
         return 0.5 * (made[0] + made[1])

@@ -1,15 +1,22 @@
 """The neighbor constraint of LDL-ALSG (Chen et al., CVPR 2020): neighbors as a regularizer only.
 
-Faces that are close in an auxiliary label space should have close predictions. The paper's spaces
-are landmarks and action units; here it is the valence-arousal plane, as in LDLVA, with the same
-neighbors and the same local similarity (--delta, --similarity_kernel), so that the two differ only
-in what is done with them.
+Faces that are close in an auxiliary label space should have close predictions.
 
-  L = CE(l, f(x^i)) + omega sum_k s_k KL(f(x^k) || f(x^i)) / sum_k s_k
+  L_i = CE(l^i, f^i) + omega sum_j KL(f^i || f^j),     j the 5 nearest of the batch
 
-Predictions for the neighbors are those of their last visits and carry no gradient. The direction of
-the divergence, its normalization and omega = 1 are this project's: the paper's could not be looked
-up.
+The gradient reaches both ends of an edge. No code of the authors is public: direction, weight and
+graph are those of the one public re-implementation (PyLDL), which adds the terms up over the batch
+where here they are averaged, cross-entropy too.
+
+Departures: the paper's spaces are landmarks and action units, a graph each; here it is the
+valence-arousal plane, as in LDLVA. A replica's graph is of its own part of the batch.
+
+--alsg_graph=training_set is ours, as --alsg_weight=1 with it: LDLVA's neighbors and similarity
+(Eq. 2), so that the two differ only in what is done with them.
+
+  L_i = CE(l^i, f^i) + omega sum_k s_k KL(f(x^k) || f^i) / sum_k s_k
+
+There predictions for the neighbors are those of their last visits and carry no gradient.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +25,9 @@ import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.config import Config
+from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
 from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.methods.divergences import divergence, edge_divergence
 from ldl_fer.methods.replicas import shared_variable, write_rows
 
 
@@ -44,11 +53,12 @@ def neighbor_constraint(
             (similarity, ("B", "K")),
         ]
     )
-    own = tf.nn.log_softmax(logits)[:, tf.newaxis]
-    entropy = -tf.reduce_sum(tf.math.xlogy(neighbor_probabilities, neighbor_probabilities), -1)
-    divergence = -tf.reduce_sum(neighbor_probabilities * own, axis=-1) - entropy
-    total = tf.reduce_sum(similarity, axis=-1)
-    return tf.math.divide_no_nan(tf.reduce_sum(similarity * divergence, axis=-1), total)
+    neighbors = tf.reshape(neighbor_probabilities, [-1, tf.shape(logits)[1]])
+    each = divergence(neighbors, tf.repeat(logits, tf.shape(similarity)[1], axis=0))
+    weighted = similarity * tf.reshape(each, tf.shape(similarity))
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(weighted, axis=-1), tf.reduce_sum(similarity, axis=-1)
+    )
 
 
 class LDLALSGRows(NamedTuple):
@@ -65,41 +75,55 @@ class LDLALSG(Classifier):
     """Minimizes CE and the neighbor constraint.
 
     Attributes:
-      probabilities: [N, C], of each sample's last visit.
+      probabilities: [N, C], of each sample's last visit; not there with the batch's graph.
     """
 
     LOSSES = ("loss", "classification_loss", "neighbor_constraint")
 
     @classmethod
+    def compares_batch(cls, config: Config) -> bool:
+        return config.ldl_alsg.alsg_graph == "batch"
+
+    @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
-        return True
+        return True  # With them comes the samples' valence and arousal.
 
     @classmethod
     def looks_up_outputs(cls, config: Config) -> bool:
-        return True
+        return not cls.compares_batch(config)
 
     def add_parts(self) -> None:
-        shape = [self.num_samples, self.num_classes]
-        self.probabilities = shared_variable(self, "probabilities", shape)
+        if self.looks_up_outputs(self.config):
+            shape = [self.num_samples, self.num_classes]
+            self.probabilities = shared_variable(self, "probabilities", shape)
 
     def parts(self) -> dict[str, Any]:
-        return super().parts() | {"probabilities": self.probabilities}
+        own = self.looks_up_outputs(self.config)
+        return super().parts() | ({"probabilities": self.probabilities} if own else {})
 
-    def look_up(self, batch: Batch) -> tf.Tensor:
-        """Reads the probabilities of the neighbors, [B, K, C]."""
+    def look_up(self, batch: Batch) -> tf.Tensor | None:
+        """Reads the probabilities of the neighbors, [B, K, C]; nothing of the batch's graph."""
+        if not self.looks_up_outputs(self.config):
+            return None
         return tf.gather(self.probabilities, batch["neighbors"])
 
-    def losses(self, batch: Batch, neighbors: tf.Tensor) -> LDLALSGRows:
+    def losses(self, batch: Batch, neighbors: tf.Tensor | None) -> LDLALSGRows:
+        settings = self.config.ldl_alsg
         features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
-        similarity = equations.local_similarity(
-            batch["valence_arousal"],
-            batch["neighbor_valence_arousal"],
-            self.config.ldlva.delta,
-            self.config.ldlva.similarity_kernel,
-        )
-        constraint = neighbor_constraint(logits, neighbors, similarity)
-        loss = classification + self.config.ldl_alsg.alsg_weight * constraint
+        if neighbors is None:
+            closeness = closeness_in_plane(batch["valence_arousal"])
+            edges = nearest_in_batch(closeness, settings.alsg_neighbors)
+            constraint = edge_divergence(logits, edges)
+        else:
+            similarity = equations.local_similarity(
+                batch["valence_arousal"],
+                batch["neighbor_valence_arousal"],
+                self.config.ldlva.delta,
+                self.config.ldlva.similarity_kernel,
+            )
+            constraint = neighbor_constraint(logits, neighbors, similarity)
+        loss = classification + settings.alsg_weight * constraint
         return LDLALSGRows(features, logits, loss, classification, constraint)
 
     def keep_outputs(

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.views import TwoViews
 
 _SPEED = 15.0
@@ -88,9 +89,8 @@ def flip_divergence(logits: tf.Tensor, mirrored_logits: tf.Tensor) -> tf.Tensor:
       [B], >= 0; 0 where both predict the same.
     """
     tf.debugging.assert_shapes([(logits, ("B", "C")), (mirrored_logits, ("B", "C"))])
-    middle = tf.nn.log_softmax((logits + mirrored_logits) / 2.0)
-    ends = tf.nn.log_softmax(logits) + tf.nn.log_softmax(mirrored_logits)
-    return tf.reduce_sum(tf.exp(middle) * (middle - ends / 2.0), axis=1)
+    middle = tf.nn.softmax((logits + mirrored_logits) / 2.0)
+    return (divergence(middle, logits) + divergence(middle, mirrored_logits)) / 2.0
 
 
 class NLARows(NamedTuple):

@@ -4,18 +4,19 @@
 
 Row y of the prior is how humans vote, on average, for a face whose label is y: label smoothing with
 the confusions of people in place of the uniform distribution. It is the loss of PSR, whose network,
-with super-resolution at three scales, is not here. Where a file is given, the prior is that of its
-votes or of a confusion matrix; else `FER_PLUS`, as the authors take it from FER+ for all data sets.
+with super-resolution at three scales, is not here.
+
+The prior is that of the training set's own votes, or of the file of --pdls_prior: another CSV's
+votes, or a confusion matrix. Where there are neither it is `FER_PLUS`, since the authors take
+FER+'s votes for all data sets.
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
+from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
@@ -48,47 +49,6 @@ def prior_smoothed(label: tf.Tensor, prior: tf.Tensor, label_share: float) -> tf
     return label_share * label + (1.0 - label_share) * tf.matmul(label, prior)
 
 
-def prior_of_votes(labels: np.ndarray, votes: np.ndarray, classes: int) -> np.ndarray:
-    """Returns the mean shares of votes by label, [C, C]; one-hot for a label without votes.
-
-    Args:
-      labels: [N], integers in [0, C).
-      votes: [N, C], >= 0, counts or shares.
-      classes: C.
-    """
-    totals = votes.sum(axis=1)
-    shares = votes[totals > 0] / totals[totals > 0, np.newaxis]
-    sums = np.zeros([classes, classes])
-    np.add.at(sums, labels[totals > 0], shares)
-    return _rows_of(sums)
-
-
-def read_prior(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
-    """Reads a prior [C, C] from an annotation CSV with votes, or a result.json of an evaluation.
-
-    Args:
-      path: the file. Its confusion matrix counts given class by predicted class.
-      class_names: C names.
-
-    Raises:
-      InputError: the file cannot be read, or has neither for all classes.
-    """
-    columns = [f"votes_{name.lower()}" for name in class_names]
-    try:
-        if Path(path).suffix == ".json":
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            places = [content["class_names"].index(name) for name in class_names]
-            return _rows_of(np.array(content["confusion"], float)[np.ix_(places, places)])
-        table = pd.read_csv(path, usecols=["expression", *columns])
-        labels, votes = table["expression"].to_numpy(int), table[columns].to_numpy(float)
-        return prior_of_votes(labels, votes, len(class_names))
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise InputError(
-            f"--pdls_prior={path} has no prior: {error}. Give an annotation CSV with a column "
-            "votes_<class> for each class, or the result.json of an evaluation."
-        ) from error
-
-
 def known_prior(class_names: Sequence[str]) -> np.ndarray:
     """Returns the part of `FER_PLUS` of these classes, [C, C].
 
@@ -99,15 +59,16 @@ def known_prior(class_names: Sequence[str]) -> np.ndarray:
     lacking = [name for name in class_names if name.lower() not in known]
     if lacking:
         raise InputError(
-            f"no prior of FER+ is known for {', '.join(lacking)}: --method=pdls needs "
-            "--pdls_prior, a file with votes or a confusion matrix of these classes."
+            f"no prior of FER+ is known for {', '.join(lacking)}: --method=pdls needs columns "
+            "votes_<class> in the training CSV, or --pdls_prior, a file with such columns or a "
+            "confusion matrix of these classes."
         )
     places = [known[name.lower()] for name in class_names]
-    return _rows_of(np.array(FER_PLUS)[np.ix_(places, places)])
+    return prior_of(np.array(FER_PLUS)[np.ix_(places, places)])
 
 
-def _rows_of(counts):
-    """Returns counts [C, C] with rows that sum to 1; one-hot where a row has none."""
+def prior_of(counts: np.ndarray) -> np.ndarray:
+    """Returns counts [C, C], >= 0, with rows that sum to 1; one-hot where a row has none."""
     totals = counts.sum(axis=1, keepdims=True)
     return np.where(totals > 0, counts / np.where(totals > 0, totals, 1), np.eye(len(counts)))
 
@@ -119,10 +80,16 @@ class PDLS(Classifier):
       prior: [C, C].
     """
 
+    @classmethod
+    def confusion_file(cls, config: Config) -> str:
+        return config.pdls.pdls_prior
+
     def add_parts(self) -> None:
-        names, path = self.config.data.class_names, self.config.pdls.pdls_prior
-        prior = read_prior(path, names) if path else known_prior(names)
-        self.prior = tf.constant(prior, tf.float32)
+        known = self.label_confusion
+        names = self.config.data.class_names
+        self.prior = tf.constant(
+            known_prior(names) if known is None else prior_of(known), tf.float32
+        )
 
     def losses(self, batch: Batch, neighbors: None) -> Rows:
         features, logits = self.run_network(batch["image"], training=True)

@@ -4,6 +4,8 @@ Without a frozen backbone, dropout and "logits" stand on the features. A frozen 
 "head" instead, which is trained alone: from pooled maps to features and logits.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -89,11 +91,26 @@ def read_out(network: tf.keras.Model) -> tf.keras.Model:
     Args:
       network: of `build_network`, or its head.
     """
-    features = hidden = tf.keras.Input(network.outputs[0].shape[1:])
-    names = [layer.name for layer in network.layers]
-    for name in names[names.index("features") + 1 :]:
-        hidden = network.get_layer(name)(hidden)
-    return tf.keras.Model(features, hidden)
+    features, logits = network.outputs
+    return tf.keras.Model(features, logits)
+
+
+def with_logits(
+    network: tf.keras.Model, answer: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> tf.keras.Model:
+    """Returns the network with other logits; its layers are shared.
+
+    Args:
+      network: of `build_network`.
+      answer: features [B, V] and logits [B, C], symbolic -> logits [B, C].
+    """
+    part = trained_part(network)
+    features, logits = part.outputs
+    answered = tf.keras.Model(part.inputs, [features, answer(features, logits)], name=part.name)
+    if part is network:
+        return answered
+    pooled = part.inbound_nodes[0].keras_inputs
+    return tf.keras.Model(network.inputs, answered(*pooled), name=network.name)
 
 
 def feature_map(network: tf.keras.Model) -> tf.keras.Model | None:

@@ -1,18 +1,19 @@
 """Builds a model that is ready to train from settings: network, method, optimizers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.data.label_confusion import label_confusion
 from ldl_fer.data.pipeline import steps_per_epoch
 from ldl_fer.data.sets import AnyRecords
-from ldl_fer.methods import METHODS
+from ldl_fer.methods import METHODS, network_of_method
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.optimizers import network_optimizer
 from ldl_fer.networks.head import backbone_variables, trained_part
-from ldl_fer.networks.network import build_network
 from ldl_fer.training import devices
 
 
@@ -30,13 +31,13 @@ def build_model(
       config: all settings.
       training: the training set.
       strategy: None: the current one.
-      network: of `build_network`, made in the strategy's scope; None: a new one.
+      network: of `network_of_method`, made in the strategy's scope; None: a new one.
 
     Raises:
       InputError: as `build_network`.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    method, classes = METHODS[config.method], len(config.data.class_names)
+    method = METHODS[config.method]
     steps = steps_per_epoch(
         len(training), config.optimizer.batch_size, strategy.num_replicas_in_sync
     )
@@ -45,17 +46,29 @@ def build_model(
         weights = balanced_weights(training.class_counts)
     if network is None:
         with strategy.scope():
-            network = build_network(
-                config.network, config.data.image_size, classes, config.run.seed
-            )
+            network = network_of_method(config)
     size = trained_part(network).outputs[0].shape[-1]
     bank = method.host_bank(config, len(training), size, devices.fits_on_device)
     with strategy.scope():
-        counts = training.class_counts
-        annotators = training.annotations().annotators if method.reads_annotators else None
-        model = method(network, config, len(training), steps, weights, counts, annotators)
+        facts = facts_of_labels(config, training)
+        model = method(network, config, len(training), steps, weights, **facts)
         compile_model(model, config, bank)
     return model
+
+
+def facts_of_labels(config: Config, training: AnyRecords) -> dict[str, Any]:
+    """Returns what the method is told of the training set's labels, by arguments' names.
+
+    Raises:
+      InputError: a file that the method reads is missing, or does not fit.
+    """
+    method, facts = METHODS[config.method], dict[str, Any](class_counts=training.class_counts)
+    if method.reads_annotators:
+        facts["annotators"] = training.annotations().annotators
+    path = method.confusion_file(config)
+    if path is not None:
+        facts["label_confusion"] = label_confusion(training.annotations(), path)
+    return facts
 
 
 def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:

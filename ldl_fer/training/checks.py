@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ldl_fer.config import Config
+from ldl_fer.config import Config, fields
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
 from ldl_fer.methods import METHODS
@@ -42,11 +42,25 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
         raise InputError(
             f"--method={config.method} looks into the network, which --jit closes. Leave it out."
         )
-    if method.compares_samples and config.optimizer.micro_batch_size:
+    if method.compares_batch(config) and config.optimizer.micro_batch_size:
         raise InputError(
             f"--method={config.method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."
         )
+
+
+def left_behind(config: Config) -> str:
+    """Returns a sentence that names the method's defaults which were chosen for another batch size.
+
+    Empty where there are none: a setting that is not at its default was chosen for this training.
+    """
+    size, found = config.optimizer.batch_size, []
+    for name, tuned_at in config.method_settings.tuned_at.items():
+        value = getattr(config.method_settings, name)
+        if size != tuned_at and value == fields(config.method)[name].default:
+            found.append(f"--{name}={value:g} was chosen at a batch of {tuned_at}")
+    end = f", and --batch_size is {size}: choose it anew on validation faces, or take that batch."
+    return "note: " + " and ".join(found) + end if found else ""
 
 
 def check_epochs(config: Config, state: TrainingState) -> None:

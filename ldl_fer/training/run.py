@@ -14,7 +14,6 @@ temperature.json       the temperature, by `ldl-fer temperature`
 saved_model/           the network, by `ldl-fer export`
 """
 
-import dataclasses
 import errno
 import json
 import os
@@ -223,12 +222,11 @@ def load_network(
             "is another. If the training was stopped between writing the two, go on with --resume; "
             "else copy the run folder anew."
         )
-    exact = dataclasses.replace(config.network, precision="float32", trust_model=trust_model)
     if network is None:
-        from ldl_fer.networks.network import build_network
+        from ldl_fer.methods import network_of_method
 
-        classes = len(config.data.class_names)
-        network = build_network(exact, config.data.image_size, classes, load=False)
+        exact = config.replace(precision="float32", trust_model=trust_model)
+        network = network_of_method(exact, load=False)
     try:
         network.load_weights(run.weights(which))
     except Exception as error:  # h5py has OSError, RuntimeError, KeyError and more for damage

@@ -11,12 +11,11 @@ from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener, training_records
 from ldl_fer.errors import InputError
 from ldl_fer.files import claimed, whole_file
-from ldl_fer.methods import METHODS, training_data
+from ldl_fer.methods import METHODS, network_of_method, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
-from ldl_fer.networks.network import build_network
 from ldl_fer.training import devices
-from ldl_fer.training.build import build_model
+from ldl_fer.training.build import build_model, facts_of_labels
 from ldl_fer.training.callbacks import (
     BestNetwork,
     NumberSummary,
@@ -29,6 +28,7 @@ from ldl_fer.training.checks import (
     check_new,
     check_settings,
     check_size,
+    left_behind,
 )
 from ldl_fer.training.fit import fit
 from ldl_fer.training.interruption import SaveState, StopSignals
@@ -79,13 +79,12 @@ def _train(
     """Trains into the folder of `run`, from the state that `earlier` has, if any."""
     chief = devices.is_chief(strategy)
     with strategy.scope():
-        classes = len(config.data.class_names)
-        network = build_network(config.network, config.data.image_size, classes, config.run.seed)
+        network = network_of_method(config)
     open_set = opener(network, config.network.frozen)
     training, validation = training_records(training_data(config), config.run.seed, open_set)
     check_size(config, strategy, training)
     if isinstance(training, PooledRecords):
-        standardize(network, *training.pooled.moments())
+        standardize(network, *training.pooled.moments)
     with claimed(run.lock) as mine:
         if not mine:
             raise InputError(
@@ -117,7 +116,8 @@ def _train(
 def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progress: bool) -> None:
     """Writes samples.csv, by a model on one device: network and method of the best epoch."""
     network, _ = load_network(run.folder, trust_model=config.network.trust_model)
-    model = METHODS[config.method](network, config, len(training), steps)
+    facts = facts_of_labels(config, training)
+    model = METHODS[config.method](network, config, len(training), steps, **facts)
     run.load_method(model.kept_with_best())
     samples = construct_samples(model, training, config, run.folder, progress)
     with whole_file(run.samples) as partial:
@@ -155,6 +155,8 @@ def _announce(config, run, training, validation, strategy, state):
         f"{strategy.num_replicas_in_sync} replica(s) on {machine}\n"
         f"Run folder: {run.folder}. Curves: tensorboard --logdir {run.tensorboard}"
     )
+    if note := left_behind(config):
+        print(note)
     if state.step:
         print(
             f"Going on after {state.epochs_done} of {config.optimizer.epochs} epochs and "

@@ -1,10 +1,18 @@
 """Augmentation is a function of (images, seed) and does what its settings say."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config.presets import PRESETS
-from ldl_fer.data.augmentation import augment, augment_pooled, erase, pad_crop_flip
+from ldl_fer.data.augmentation import (
+    augment,
+    augment_pooled,
+    augment_views,
+    erase,
+    pad_crop_flip,
+)
 from ldl_fer.networks.pooled_maps import SIZE, columns
 
 SEED = tf.constant([3, 5])
@@ -105,6 +113,24 @@ def test_parts_of_a_batch_are_augmented_as_in_the_whole():
     assert len({pixels.tobytes() for pixels in noise}) == 64
 
 
+def test_two_views_are_erased_apart():
+    config = PRESETS["released_raf_resnet18"].replace(erase_probability=0.5).augmentation
+    made = {name: view.numpy() for name, view in augment_views(images(), SEED, config).items()}
+    first, second = made["image"], made["mirrored_image"][:, :, ::-1]
+    intact = augment_views(images(), SEED, dataclasses.replace(config, erase_probability=0.0))
+    np.testing.assert_array_equal(intact["image"], intact["mirrored_image"][:, :, ::-1])
+    hit = [(view != intact["image"].numpy()).any(axis=(1, 2, 3)) for view in (first, second)]
+    # binomial(64, 1/4): standard deviation 3.5
+    for one, other in np.ndindex(2, 2):
+        assert abs(((hit[0] == one) & (hit[1] == other)).sum() - 16) < 14
+    both = hit[0] & hit[1]
+    assert (first[both] != second[both]).any(axis=(1, 2, 3)).all()
+    for start, end in ((0, 20), (20, 64)):
+        part = augment_views(images()[start:end], SEED, config, start, 64)
+        for name, view in part.items():
+            np.testing.assert_array_equal(view, made[name][start:end])
+
+
 # --- Pooled maps -------------------------------------------------------------------------------
 
 
@@ -186,6 +212,20 @@ def test_erasing_blots_out_the_upper_or_the_lower_half_of_both_views():
     chosen_views(made["neighbor_image"], given["neighbor_image"])
 
 
+def test_both_views_are_erased_apart_and_to_the_mean():
+    given, mean = pooled_batch(1000), np.full(SIZE, 7.0, np.float32)
+    config = pooled_config(flip=True, erase_probability=0.5, erase_apart=True)
+    made = numpy_of(augment_pooled(given, SEED, config, erased=mean))
+    gone = [made[name] == 7.0 for name in ("image", "mirrored_image")]
+    shares = [np.mean(view.any(axis=1)) for view in gone]
+    both = np.mean(gone[0].any(axis=1) & gone[1].any(axis=1))
+    # binomial(1000, 1/2) and (1000, 1/4): standard deviations 0.016 and 0.014
+    assert abs(shares[0] - 0.5) < 0.08 and abs(shares[1] - 0.5) < 0.08 and abs(both - 0.25) < 0.07
+    for name, erased in zip(("image", "mirrored_image"), gone, strict=True):
+        for row, lost, views in zip(made[name], erased, given["image"], strict=True):
+            assert any((row[~lost] == view[~lost]).all() for view in views)
+
+
 def test_erasing_does_not_change_which_view_is_taken():
     given, settings = pooled_batch(), {"flip": True}
     plain = augment_pooled(given, SEED, pooled_config(erase_probability=0.0, **settings))
@@ -206,7 +246,10 @@ def test_pooled_maps_differ_by_seed_alone():
 
 
 def test_parts_of_a_batch_of_pooled_maps_are_augmented_as_in_the_whole():
-    given, config = pooled_batch(), pooled_config(flip=True, erase_probability=0.5)
+    given, config = (
+        pooled_batch(),
+        pooled_config(flip=True, erase_probability=0.5, erase_apart=True),
+    )
     whole = numpy_of(augment_pooled(given, SEED, config))
     spec = {
         "image": tf.TensorSpec([None, 2, SIZE]),

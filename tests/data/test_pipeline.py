@@ -58,6 +58,17 @@ def test_element_spec_is_the_one_written(records):
     assert training_dataset(records, CONFIG, **FORWARD).element_spec == batch_spec(SIDE, NEIGHBORS)
 
 
+def test_views_that_are_erased_apart_are_both_there(records):
+    config = PLAIN.replace(erase_probability=0.5, erase_apart=True)
+    dataset = training_dataset(records, config)
+    spec = batch_spec(SIDE, 0, both_views=True)
+    assert dataset.element_spec == {n: spec[n] for n in dataset.element_spec}
+    mirrored = np.concatenate([batch["mirrored_image"][:, :, ::-1] for batch in dataset])
+    images = np.concatenate([batch["image"] for batch in dataset])
+    same = (images == mirrored).all(axis=-1)
+    assert not same.all() and same.any(axis=(1, 2)).all()
+
+
 def test_each_sample_once_per_epoch_and_epochs_differ(records):
     ids = [batch["sample_id"].numpy() for batch in training_dataset(records, CONFIG)]
     steps = steps_per_epoch(COUNT, 5)

@@ -136,6 +136,16 @@ def test_batches_are_what_the_spec_says(records):
     assert plain.keys() == {"sample_id", "label", "image", "mirrored_image"}
 
 
+def test_what_is_erased_is_the_training_sets_mean(records, maps):
+    config = PLAIN.replace(erase_probability=1.0)
+    mean = maps.moments[0].astype(np.float32)
+    for batch in training_dataset(records, config):
+        given = maps[batch["sample_id"].numpy()][:, 0]
+        lost = batch["image"].numpy() != given
+        assert lost.any(axis=1).all() and not lost.all(axis=1).any()
+        np.testing.assert_array_equal(batch["image"], np.where(lost, mean, given))
+
+
 def test_each_sample_once_an_epoch_in_the_order_of_pictures(records):
     steps = steps_per_epoch(COUNT, 5)
     ids = [batch["sample_id"].numpy() for batch in training_dataset(records, CONFIG)]
@@ -359,7 +369,7 @@ def test_moments_are_over_samples_and_views(monkeypatch, rows):
     places = np.array([(0, 3), (1, 2), (1, 5), (0, 0), (1, 2), (0, 1), (1, 0)])
     pooled = PooledMaps(parts, places)
     values = np.concatenate([parts[part][row] for part, row in places]).astype(float)  # [14, 5]
-    mean, variance = pooled.moments()
+    mean, variance = pooled.moments
     # Sum x / n, and sum (x - mean)^2 / n.
     np.testing.assert_allclose(mean, values.sum(axis=0) / 14, rtol=1e-12)
     expected = ((values - values.mean(axis=0)) ** 2).sum(axis=0) / 14

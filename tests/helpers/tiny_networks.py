@@ -4,7 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.methods import METHODS
+from ldl_fer.networks.head import head
 
 SAMPLES, BATCH, NEIGHBORS, CLASSES, SIDE, UNITS = 12, 6, 3, 7, 4, 10
 LABELS = np.random.default_rng(99).integers(0, CLASSES, SAMPLES).astype(np.int32)
@@ -40,6 +42,13 @@ def feature_network(size, classes):
     return tf.keras.Model(whole, head(whole), name="network")
 
 
+def head_network(size):
+    """A frozen backbone's head, with dropout, alone."""
+    config = NetworkConfig(dropout=0.5, head_units=UNITS)
+    pooled = tf.keras.Input([size])
+    return tf.keras.Model(pooled, head(config, size, CLASSES, seed=0)(pooled), name="network")
+
+
 def compiled(
     method,
     network=None,
@@ -51,7 +60,7 @@ def compiled(
 ):
     """A compiled model of a method, of a tiny network."""
     config = Config().replace(method=method, **settings)
-    network = tiny_network() if network is None else network
+    network = METHODS[method].complete(tiny_network() if network is None else network, seed=0)
     made = METHODS[method](network, config, samples, steps_per_epoch, class_weights)
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).

@@ -9,13 +9,16 @@ from helpers.tiny_networks import (
     SIDE,
     UNITS,
     assert_equal_variables,
+    assert_trains_plainly,
     batch,
     compiled,
     feature_network,
+    head_network,
     mean_cross_entropy,
     step_by_hand,
     tiny_network,
 )
+from helpers.toy_batch import assert_differentiates
 
 from ldl_fer.config.settings import AugmentationConfig, NetworkConfig
 from ldl_fer.data.augmentation import augment
@@ -153,23 +156,26 @@ def test_the_gradient_that_attention_stops_is_an_argument():
 
 def loss_by_hand(network, images, mirrored, labels, convolution, weight):
     """CE of the pictures alone + weight * mean over b, c, h, w of squared distances."""
-    backbone, last = network.get_layer("backbone"), network.get_layer("logits")
-    maps = tf.cast(tf.concat([images, mirrored], axis=0), tf.float32) / 127.5 - 1.0
-    for layer in backbone.layers:
-        if not isinstance(
-            layer, (tf.keras.layers.InputLayer, tf.keras.layers.GlobalAveragePooling2D)
-        ):
-            maps = layer(maps, training=True)
-    features = tf.reduce_mean(maps, axis=[1, 2]) if convolution else maps
-    maps = maps if convolution else maps[:, tf.newaxis, tf.newaxis]
-    count, width, distance = len(labels), maps.shape[2], 0.0
-    classification = mean_cross_entropy(labels, features[:count] @ last.kernel + last.bias)
+    last, attended, distance = network.get_layer("logits"), [], 0.0
     kernel = last.kernel.numpy()
-    for c in range(CLASSES):
-        attention = sum(kernel[k, c] * maps[..., k] for k in range(UNITS))
+    for number, view in enumerate((images, mirrored)):  # batch statistics of each
+        maps = tf.cast(view, tf.float32) / 127.5 - 1.0
+        for layer in network.get_layer("backbone").layers:
+            if not isinstance(
+                layer, (tf.keras.layers.InputLayer, tf.keras.layers.GlobalAveragePooling2D)
+            ):
+                maps = layer(maps, training=True)
+        if number == 0:
+            features = tf.reduce_mean(maps, axis=[1, 2]) if convolution else maps
+            classification = mean_cross_entropy(labels, features @ last.kernel + last.bias)
+        maps = maps if convolution else maps[:, tf.newaxis, tf.newaxis]
+        attended.append(
+            [sum(kernel[k, c] * maps[..., k] for k in range(UNITS)) for c in range(CLASSES)]
+        )
+    count, width = len(labels), maps.shape[2]
+    for first, second in zip(*attended, strict=True):
         for w in range(width):
-            difference = attention[:count, :, w] - attention[count:, :, width - 1 - w]
-            distance += tf.reduce_sum(difference**2)
+            distance += tf.reduce_sum((first[:, :, w] - second[:, :, width - 1 - w]) ** 2)
     places = maps.shape[1] * width
     return classification + weight * distance / (count * CLASSES * places)
 
@@ -201,7 +207,7 @@ def test_steps_are_those_written_by_hand(convolution, given):
     assert_equal_variables(made.network.variables, twin.variables)
 
 
-def test_both_views_have_the_same_erased_patch():
+def test_without_views_of_their_own_both_have_the_same_erased_patch():
     config = AugmentationConfig(pad=0, flip=False, erase_probability=1.0, erase_area=(0.1, 0.3))
     clean = tf.zeros([BATCH, 16, 16, 3], tf.uint8)
     erased = augment(clean, tf.constant([1, 2]), config, True, 0, BATCH)
@@ -215,12 +221,11 @@ def test_both_views_have_the_same_erased_patch():
         passed.append(images.numpy()) or run(images, training=training)
     )
     made.losses(batch() | {"image": erased}, None)
-    [images] = passed
-    np.testing.assert_array_equal(images[:BATCH], erased)
-    for first, second in zip(images[:BATCH], images[BATCH:], strict=True):
-        for column in range(32):
-            np.testing.assert_array_equal(second[:, column], first[:, 31 - column])
-    assert (images[:BATCH] != images[BATCH:]).any()
+    images, mirrored = passed
+    np.testing.assert_array_equal(images, erased)
+    for column in range(32):
+        np.testing.assert_array_equal(mirrored[:, :, column], images[:, :, 31 - column])
+    assert (images != mirrored).any()
 
 
 def test_pooled_maps_are_a_map_of_one_place():
@@ -236,6 +241,28 @@ def test_pooled_maps_are_a_map_of_one_place():
     expected = [np.mean([(a @ w - b @ w) ** 2 for w in kernel.T]) for a, b in pairs]
     np.testing.assert_allclose(rows.consistency_loss, expected, rtol=1e-4)
     np.testing.assert_allclose(rows.logits, images @ kernel, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_of_a_frozen_backbones_head_is_no_inconsistency():
+    made = compiled("eac", head_network(8))
+    pooled, other = tf.constant(np.random.default_rng(3).normal(size=[2, BATCH, 8]), tf.float32)
+    data = batch() | {"image": pooled, "mirrored_image": pooled}
+    losses = [made.losses(data, None) for _ in range(2)]
+    assert (losses[0].logits != losses[1].logits).numpy().any()  # dropout is at work
+    for rows in losses:
+        np.testing.assert_array_equal(rows.consistency_loss, np.zeros(BATCH))
+    rows = made.losses(data | {"mirrored_image": other}, None)
+    assert rows.consistency_loss.numpy().min() > 1e-4
+
+
+def test_without_weight_it_is_plain_training():
+    # Without batch normalization, which sees the mirrored view, too.
+    made = compiled("eac", tiny_network(batch_norm=False), eac_weight=0.0)
+    assert_trains_plainly(made, tiny_network(batch_norm=False))
+
+
+def test_the_gradient_of_the_consistency_is_that_of_the_formula():
+    assert_differentiates(flip_consistency, *np.random.default_rng(1).normal(size=[2, 1, 2, 3, 2]))
 
 
 def test_a_face_that_is_its_own_mirror_image_is_consistent():

@@ -1,9 +1,10 @@
-"""LDL-ALSG's neighbor constraint against loops, its gradients, and steps written by hand."""
+"""LDL-ALSG's neighbor constraint, of both graphs, against loops, gradients, steps by hand."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.tiny_networks import (
+    BATCH,
     CLASSES,
     SAMPLES,
     assert_equal_variables,
@@ -14,8 +15,59 @@ from helpers.tiny_networks import (
     step_by_hand,
     tiny_network,
 )
+from helpers.toy_batch import LOGITS, PROBABILITIES, assert_differentiates, gradient_of
 
+from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
+from ldl_fer.methods.divergences import edge_divergence
 from ldl_fer.methods.ldl_alsg import neighbor_constraint
+
+OURS = dict(alsg_graph="training_set", alsg_weight=1.0)
+# Edges 0-1, 0-2, 1-3 of the toy batch, both ways.
+EDGES = np.zeros([4, 4], np.float32)
+for first, second, weight in ((0, 1, 0.5), (0, 2, 0.2), (1, 3, 0.3)):
+    EDGES[first, second] = EDGES[second, first] = weight
+
+
+def test_the_divergence_along_edges_is_the_formula():
+    found = edge_divergence(LOGITS, np.sign(EDGES))
+    assert abs(float(tf.reduce_sum(found)) - 2.613385) < 1e-5
+    found = edge_divergence(LOGITS, EDGES).numpy()
+    assert abs(found.sum() - 0.845579) < 1e-5
+    p, expected = PROBABILITIES, np.zeros(4)
+    for i, j in np.ndindex(4, 4):  # from a sample to its neighbor
+        expected[i] += EDGES[i, j] * (p[i] * np.log(p[i] / p[j])).sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_both_ends_of_an_edge_get_a_gradient():
+    edges = tf.constant([[0, 1, 0], [0, 0, 0], [0, 0, 0]], tf.float64)
+    assert_differentiates(lambda z: edge_divergence(z, edges), LOGITS[:3])
+    gradient = np.abs(gradient_of(lambda z: edge_divergence(z, edges), LOGITS[:3])[0])
+    assert gradient[0].max() > 0.01 and gradient[1].max() > 0.01 and not gradient[2].any()
+
+
+def test_huge_logits_along_edges_give_no_nan():
+    logits = tf.constant([[1e6, 0.0, -1e6], [0.0, 1e6, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        found = edge_divergence(logits, tf.constant([[0.0, 1.0], [1.0, 0.0]]))
+    # All of p_0 on class 0, which log p_1 gives -1e6; all of p_1 on 1, with log p_0 = -1e6.
+    np.testing.assert_allclose(found, [1e6, 1e6], rtol=1e-5)
+    assert np.isfinite(tape.gradient(found, logits)).all()
+
+
+def test_the_batchs_graph_is_of_the_nearest_in_the_plane():
+    made, data = compiled("ldl_alsg", alsg_neighbors=2, alsg_weight=3.0), batch()
+    rows = made.losses(data, made.look_up(data))
+    places, p = data["valence_arousal"].numpy(), softmax(rows.logits.numpy())
+    for i in range(BATCH):
+        others = sorted(set(range(BATCH)) - {i}, key=lambda j: ((places[i] - places[j]) ** 2).sum())
+        expected = sum((p[i] * np.log(p[i] / p[j])).sum() for j in others[:2])
+        np.testing.assert_allclose(rows.neighbor_constraint[i], expected, rtol=1e-3, atol=1e-6)
+    expected = rows.classification_loss + 3.0 * rows.neighbor_constraint
+    np.testing.assert_allclose(rows.loss, expected, rtol=1e-6)
+    chosen = nearest_in_batch(closeness_in_plane(places), 5).numpy()
+    np.testing.assert_array_equal(chosen, 1 - np.eye(BATCH))  # of six, all others
 
 
 def by_loops(logits, neighbors, similarity):
@@ -122,7 +174,7 @@ def test_other_shapes_are_refused(shapes):
 
 
 def test_no_gradient_reaches_the_neighbors():
-    made, data = compiled("ldl_alsg"), batch()
+    made, data = compiled("ldl_alsg", **OURS), batch()
     made.probabilities.assign(tf.fill([SAMPLES, CLASSES], 1 / CLASSES))
     before = made.probabilities.numpy()
     neighbors = made.look_up(data)
@@ -137,14 +189,16 @@ def test_no_gradient_reaches_the_neighbors():
     np.testing.assert_array_equal(made.probabilities, before)
 
 
-def test_without_weight_it_is_plain_training():
-    assert_trains_plainly(compiled("ldl_alsg", alsg_weight=0.0))
+@pytest.mark.parametrize("graph", ["batch", "training_set"])
+def test_without_weight_it_is_plain_training(graph):
+    assert_trains_plainly(compiled("ldl_alsg", alsg_graph=graph, alsg_weight=0.0))
 
 
 def test_steps_are_those_written_by_hand():
     weights = np.array([3, 0.5, 1, 2, 0.25, 1, 4], np.float32)
     omega = 1.7
-    made = compiled("ldl_alsg", class_weights=weights.tolist(), alsg_weight=omega)
+    settings = OURS | {"alsg_weight": omega}
+    made = compiled("ldl_alsg", class_weights=weights.tolist(), **settings)
     twin, optimizer = tiny_network(), tf.keras.optimizers.SGD(0.1)
     everyone = batch(99, size=SAMPLES)
     made.visit(everyone)

@@ -7,6 +7,7 @@ from helpers.tiny_networks import (
     UNITS,
     assert_trains_plainly,
     batch,
+    head_network,
     softmax,
     tiny_network,
 )
@@ -14,10 +15,8 @@ from helpers.toy_batch import LOGITS, ONE_HOT, assert_differentiates
 
 from ldl_fer import equations
 from ldl_fer.config import Config
-from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.methods.eac import flip_consistency
 from ldl_fer.methods.mek import MEK, rarity, rebalanced_label, weighted_consistency
-from ldl_fer.networks.head import head
 
 COUNTS = (3, 1, 1, 2, 1, 3, 1)
 
@@ -74,12 +73,6 @@ def test_without_doubt_and_weight_it_is_plain_training():
     # Without batch normalization, which sees the mirrored view, too.
     made = made_of(tiny_network(batch_norm=False), mek_smoothing=0.0, mek_weight=0.0)
     assert_trains_plainly(made, tiny_network(batch_norm=False))
-
-
-def head_network(size):
-    config = NetworkConfig(dropout=0.5, head_units=UNITS)
-    pooled = tf.keras.Input([size])
-    return tf.keras.Model(pooled, head(config, size, CLASSES, seed=0)(pooled), name="network")
 
 
 def test_a_frozen_backbones_head_drops_the_same_of_both_views():

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from helpers.tiny_networks import (
@@ -11,20 +12,18 @@ from helpers.tiny_networks import (
     assert_trains_plainly,
     batch,
     compiled,
+    feature_network,
     softmax,
+    tiny_network,
 )
 from helpers.toy_batch import LOGITS, ONE_HOT
 
 from ldl_fer import equations
 from ldl_fer.config import Config
+from ldl_fer.data.annotations import Annotations
 from ldl_fer.errors import InputError
-from ldl_fer.methods.pdls import (
-    FER_PLUS,
-    known_prior,
-    prior_of_votes,
-    prior_smoothed,
-    read_prior,
-)
+from ldl_fer.methods.pdls import FER_PLUS, PDLS, known_prior, prior_of, prior_smoothed
+from ldl_fer.training.build import build_model, facts_of_labels
 
 PRIOR = np.array([[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.05, 0.1, 0.85]], np.float32)
 NAMES = ("Calm", "Glad", "Low")
@@ -38,41 +37,13 @@ def test_the_loss_is_the_formula():
     assert abs(found.mean() - 0.894356) < 1e-6
 
 
-def test_the_prior_of_votes_is_their_mean_by_label():
-    labels = np.array([0, 0, 1, 0])
-    votes = np.array([[8, 2, 0], [1, 1, 0], [0, 0, 5], [0, 0, 0]], float)
-    found = prior_of_votes(labels, votes, 3)
-    np.testing.assert_allclose(found, [[0.65, 0.35, 0], [0, 0, 1], [0, 0, 1]])
-
-
-def test_a_prior_is_read_from_votes_and_from_a_confusion_matrix(tmp_path):
-    rows = ["subDirectory_filePath,expression,votes_low,votes_calm,votes_glad"]
-    rows += ["a.png,0,1,3,0", "b.png,1,0,0,2", "c.png,2,3,0,1"]
-    (tmp_path / "votes.csv").write_text("\n".join(rows) + "\n")
-    expected = [[0.75, 0, 0.25], [0, 1, 0], [0, 0.25, 0.75]]
-    np.testing.assert_allclose(read_prior(tmp_path / "votes.csv", NAMES), expected)
-    result = {"class_names": ["Low", "Glad", "Calm"]}
-    result["confusion"] = [[6, 2, 0], [0, 4, 0], [2, 0, 6]]
-    (tmp_path / "result.json").write_text(json.dumps(result))
-    np.testing.assert_allclose(read_prior(tmp_path / "result.json", NAMES), expected)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("absent.csv", None),
-        ("a.csv", "expression,votes_calm\n0,1\n"),
-        ("b.csv", "expression,votes_calm,votes_glad,votes_low\n5,1,1,1\n"),
-        ("a.json", "{}"),
-        ("b.json", "{"),
-        ("c.json", '{"class_names": ["Calm"], "confusion": [[1]]}'),
-    ],
-)
-def test_a_file_without_a_prior_is_refused(tmp_path, name, content):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=f"{name} has no prior"):
-        read_prior(tmp_path / name, NAMES)
+def test_the_prior_is_how_classes_are_labeled():
+    counts = np.array([[6, 2, 0], [0, 4, 0], [0, 0, 0]])
+    expected = [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 1]]
+    np.testing.assert_allclose(prior_of(counts), expected)
+    config = Config().replace(method="pdls", class_names=NAMES)
+    made = PDLS(feature_network(3, 3), config, 4, 1, label_confusion=counts)
+    np.testing.assert_allclose(made.prior, expected)
 
 
 def test_the_prior_of_fer_plus_is_by_name():
@@ -90,16 +61,52 @@ def test_the_label_alone_is_plain_training():
     assert_trains_plainly(compiled("pdls", pdls_label_share=1.0))
 
 
-def test_a_uniform_prior_is_label_smoothing(tmp_path):
-    names = Config().data.class_names
-    result = {"class_names": names, "confusion": np.ones([CLASSES, CLASSES]).tolist()}
-    (tmp_path / "result.json").write_text(json.dumps(result))
-    made = compiled("pdls", pdls_prior=str(tmp_path / "result.json"))
+def test_a_uniform_prior_is_label_smoothing():
+    config, network = Config().replace(method="pdls"), tiny_network()
+    made = PDLS(network, config, 12, 2, label_confusion=np.ones([CLASSES, CLASSES]))
+    made.compile(tf.keras.optimizers.SGD(0.1))
     smoothed = compiled("label_smoothing", smoothing=0.2)
     for seed in range(2):
         made.train_step(batch(seed))
         smoothed.train_step(batch(seed))
     assert_equal_variables(made.network.variables, smoothed.network.variables)
+
+
+def test_the_prior_comes_from_the_training_sets_votes_or_from_a_file(tmp_path):
+    labels = np.arange(14) % CLASSES
+    votes = 8 * np.eye(CLASSES)[labels] + 2 * np.eye(CLASSES)[(labels + 1) % CLASSES]
+    names = [f"votes_{name.lower()}" for name in Config().data.class_names]
+    table = pd.DataFrame({"subDirectory_filePath": [f"{i}.png" for i in range(14)]})
+    # One label is wrong: votes have more to say.
+    table = table.assign(expression=np.where(labels == 3, 0, labels))
+    table[names] = votes
+    faces = Annotations(table)
+    eye, other = np.eye(CLASSES), np.roll(np.eye(CLASSES), 1, axis=1)
+    made = build_model(Config().replace(method="pdls"), Faces(faces), network=tiny_network())
+    np.testing.assert_allclose(made.prior, 0.8 * eye + 0.2 * other, atol=1e-6)
+    result = {"class_names": Config().data.class_names, "confusion": (3 * eye + other).tolist()}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    config = Config().replace(method="pdls", pdls_prior=str(tmp_path / "result.json"))
+    made = build_model(config, Faces(faces), network=tiny_network())
+    np.testing.assert_allclose(made.prior, 0.75 * eye + 0.25 * other, atol=1e-6)
+    without = Faces(Annotations(table.drop(columns=names)))
+    made = build_model(Config().replace(method="pdls"), without, network=tiny_network())
+    np.testing.assert_allclose(made.prior, known_prior(config.data.class_names), atol=1e-6)
+    config = Config().replace(method="cross_entropy", pdls_prior="absent.json")
+    assert facts_of_labels(config, without) == {"class_counts": without.class_counts}
+
+
+class Faces:
+    """A training set, as far as a model looks into it."""
+
+    def __init__(self, annotations):
+        self.kept, self.class_counts = annotations, (2,) * CLASSES
+
+    def __len__(self):
+        return len(self.kept)
+
+    def annotations(self):
+        return self.kept
 
 
 def test_the_loss_has_the_prior_of_the_label():

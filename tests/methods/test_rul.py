@@ -126,7 +126,7 @@ def test_the_branch_is_normalization_dropout_units_normalization():
     assert (losses[0] != losses[1]).any()
 
 
-def normalized(x, epsilon=1e-3):
+def normalized(x, epsilon=2e-5):
     mean, variance = tf.nn.moments(x, axes=[0])
     return (x - mean) / tf.sqrt(variance + epsilon)
 

@@ -14,8 +14,10 @@ from helpers.tiny_networks import (
 )
 from helpers.toy_batch import LOGITS, assert_differentiates
 
+from ldl_fer.config import Config
+from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.mean_teacher import teacher_decay
-from ldl_fer.methods.soft import consistency_weight, divergence, smoothed_teacher
+from ldl_fer.methods.soft import consistency_weight, smoothed_teacher
 from ldl_fer.training.build import compile_model
 
 TAUGHT = np.array(
@@ -42,10 +44,12 @@ def test_the_gradient_is_that_of_the_formula():
 
 
 @pytest.mark.parametrize(
-    ("epoch", "expected"), [(0, np.exp(-5)), (3, np.exp(-0.8)), (5, 1), (9, 1)]
+    ("step", "expected"), [(0, np.exp(-5)), (576, np.exp(-0.8)), (960, 1), (2000, 1)]
 )
-def test_the_weight_rises_for_five_epochs(epoch, expected):
-    np.testing.assert_allclose(consistency_weight(tf.constant(epoch), 10.0), 10 * expected, 1e-5)
+def test_the_weight_rises_for_five_epochs_of_raf_db(step, expected):
+    steps, step = Config().soft.soft_ramp_steps, tf.constant(step, tf.int64)
+    assert steps == 5 * -(-12271 // 64)
+    np.testing.assert_allclose(consistency_weight(step, steps, 10.0), 10 * expected, 1e-5)
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 0), (1, 0.5), (9, 0.9), (5000, 0.999)])
@@ -54,7 +58,7 @@ def test_the_teacher_slows_down(step, expected):
 
 
 def test_steps_are_those_written_by_hand():
-    made, optimizer = compiled("soft"), tf.keras.optimizers.SGD(0.1)
+    made, optimizer = compiled("soft", soft_ramp_steps=3), tf.keras.optimizers.SGD(0.1)
     student, teacher = tiny_network(), tiny_network()
     assert_equal_variables(made.student.variables, student.variables, atol=0)
     for number in range(4):
@@ -68,7 +72,7 @@ def test_steps_are_those_written_by_hand():
             0.7 * taught / (sure * taught).sum(axis=1, keepdims=True),
             0.3 / np.maximum(7 - sure.sum(axis=1, keepdims=True), 1),
         )
-        weight = 10 * np.exp(-5 * (1 - (number // 2) / 5) ** 2)
+        weight = 10 * np.exp(-5 * (1 - min(number, 3) / 3) ** 2)
 
         def loss(data=data, label=label, q=q, weight=weight):
             logs = tf.nn.log_softmax(student(data["image"], training=True)[1])

@@ -15,7 +15,7 @@ from ldl_fer.data.sets import open_pooled, open_records, opener, training_record
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
 from ldl_fer.inference.export import export_run
-from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods import METHODS, neighbors_read, network_of_method
 from ldl_fer.networks.head import (
     backbone_variables,
     feature_map,
@@ -314,11 +314,12 @@ def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_head(faces, network, method):
-    config = faces.config("unused", method=method, learning_rate=0.01, erase_probability=0.5)
+    settings = dict(learning_rate=0.01, erase_probability=0.5, erase_apart=True)
+    config = faces.config("unused", method=method, **settings)
     paths = config.data.train_data_path, config.data.train_image_dir
     records = open_pooled(network, config.data, *paths, 3)
-    fresh = build_network(config.network, SIDE, 7, load=False)
-    standardize(fresh, *records.pooled.moments())
+    fresh = network_of_method(config, load=False)
+    standardize(fresh, *records.pooled.moments)
     fresh.get_layer("backbone").set_weights(network.get_layer("backbone").get_weights())
     backbone = fresh.get_layer("backbone").get_weights()
     model = build_model(config, records, network=fresh)

@@ -2,20 +2,25 @@
 
 import json
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 
+from ldl_fer.config import Config, fields
+from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.sets import training_records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
+from ldl_fer.evaluation.trained_model import load_model
 from ldl_fer.inference.export import export_run
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.preparation.noise.add import add_noise
 from ldl_fer.training.build import balanced_weights, build_model
+from ldl_fer.training.checks import left_behind
 from ldl_fer.training.run import Run, load_network
 from ldl_fer.training.samples import construct_samples
 from ldl_fer.training.train import train
@@ -52,6 +57,49 @@ def config_of(faces, run_dir, **settings):
 @pytest.fixture(scope="module")
 def run(faces):
     return train(config_of(faces, faces / "run", pictures=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (dict(method="scn", batch_size=32), "--scn_margin=0.07 was chosen at a batch of 64, and "),
+        (dict(method="scn", batch_size=64), ""),
+        (dict(method="scn", batch_size=32, scn_margin=0.1), ""),
+        (dict(method="nla", batch_size=64), "--nla_weight=16 was chosen at a batch of 32, and "),
+        (dict(method="ldlva", batch_size=32), ""),
+        (dict(method="cross_entropy", batch_size=7), ""),
+    ],
+    ids=str,
+)
+def test_constants_that_a_batch_size_leaves_behind_are_named(settings, expected):
+    note = left_behind(Config().replace(**settings))
+    assert note.startswith(f"note: {expected}--batch_size is ") if expected else note == ""
+
+
+def test_settings_are_tuned_at_a_batch_by_their_names():
+    for method, settings in METHOD_SETTINGS.items():
+        for name, size in settings.tuned_at.items():
+            assert name in fields(method) and size > 0
+
+
+@pytest.mark.slow
+def test_scn_is_evaluated_and_predicts_by_its_own_output(faces, tmp_path, capsys):
+    trained = train(config_of(faces, tmp_path / "run", method="scn", epochs=1))
+    assert "note: --scn_margin=0.07 was chosen at a batch of 64, and" in capsys.readouterr().out
+    network, config = load_network(trained.folder)
+    table, folder = pd.read_csv(faces / "drawn/test.csv"), faces / "drawn/images"
+    paths = table["subDirectory_filePath"]
+    images = np.stack([cv2.imread(str(folder / path))[..., ::-1] for path in paths])
+    inner = [network.get_layer(name).output for name in ("importance", "logits")]
+    importance, logits = tf.keras.Model(network.input, inner)(images)
+    expected = tf.nn.softmax(importance * logits).numpy()
+    assert np.abs(expected - tf.nn.softmax(logits)).max() > 1e-3
+    found = load_model(trained.folder).probabilities(images, 32)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    given = expected[np.arange(len(table)), table["expression"]]
+    data = str(faces / "drawn/test.csv"), str(folder)
+    result = evaluate_run(trained.folder, *data, progress=False)
+    assert abs(result.metrics["nll"] + np.log(given).mean()) < 1e-4
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
-from ldl_fer.networks.head import trained_part
+from ldl_fer.networks.head import read_out, trained_part
 from ldl_fer.networks.saved_model import TOLERANCE
 
 FILE = "model.tflite"
@@ -78,7 +78,7 @@ def quantizable(network: tf.keras.Model) -> tf.keras.Model:
     hidden = standardized(network.get_layer("pixels")(images), training=False)
     for name in ("hidden", "normalization", "features"):
         hidden = head.get_layer(name)(hidden, training=False)
-    return tf.keras.Model(images, (hidden, head.get_layer("logits")(hidden)))
+    return tf.keras.Model(images, (hidden, read_out(head)(hidden, training=False)))
 
 
 def representative(pictures: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

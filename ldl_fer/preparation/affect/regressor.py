@@ -77,7 +77,7 @@ def train_regressor(
     if test_data_path:
         test = opened_set(opened, config.data, test_data_path, test_image_dir, progress)
     if isinstance(training, PooledRecords):
-        standardize(network, *training.pooled.moments())
+        standardize(network, *training.pooled.moments)
     run.begin(config)
     tf.keras.utils.set_random_seed(config.run.seed)
     part = trained_part(network)

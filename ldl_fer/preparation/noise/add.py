@@ -1,16 +1,14 @@
-"""Adds label noise to annotations, reads its pairs and confusion matrices, reports what changed."""
+"""Adds label noise to annotations, reads its pairs, reports what changed."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.label_confusion import class_numbers
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.noise.kinds import KINDS
-from ldl_fer.preparation.noise.label_list import CLEAN_LABEL, class_numbers, relabeled
+from ldl_fer.preparation.noise.label_list import CLEAN_LABEL, relabeled
 
 
 def add_noise(
@@ -110,53 +108,3 @@ def pair_numbers(pairs: Mapping[str, str], class_names: Sequence[str]) -> np.nda
             raise InputError(f"--pairs makes {name} its own pair; name another class.")
         numbers[first] = second
     return numbers
-
-
-def read_confusion(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
-    """Reads a confusion matrix: a CSV, or a .json with "class_names" and "confusion".
-
-    Args:
-      path: the file. The CSV has class names as header and first column; in both, true class by
-        row, classes in any order, letters in any case.
-      class_names: C names.
-
-    Returns:
-      Float64 [C, C], in the order of `class_names`.
-
-    Raises:
-      InputError: it cannot be read, its classes are not these, or an entry is no number >= 0.
-    """
-    try:
-        if Path(path).suffix == ".json":
-            held = json.loads(Path(path).read_text("utf-8"))
-            names = [str(name) for name in held["class_names"]]
-            table = pd.DataFrame(held["confusion"], names, names)
-        else:
-            table = pd.read_csv(
-                path, index_col=0, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} holds no confusion matrix ({error!r}). Give a CSV with class names as header "
-            "and first column, or the result.json of ldl-fer evaluate."
-        ) from error
-    for part, names in (("first column", table.index), ("header", table.columns)):
-        numbers = class_numbers(names, class_names, f"the {part} of {path}")
-        missing = [name for number, name in enumerate(class_names) if number not in numbers]
-        if missing:
-            raise InputError(f"the {part} of {path} lacks {', '.join(missing)}; add what is so.")
-    rows = class_numbers(table.index, class_names, str(path))
-    columns = class_numbers(table.columns, class_names, str(path))
-    entries = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = np.argwhere(~(np.isfinite(entries) & (entries >= 0)))
-    if len(wrong):
-        row, column = wrong[0]
-        raise InputError(
-            f"{path}: row {table.index[row]}, column {table.columns[column]} is "
-            f"{table.iloc[row, column]!r}; write a number >= 0."
-        )
-    matrix = np.zeros_like(entries)
-    matrix[np.ix_(rows, columns)] = entries
-    return matrix

@@ -117,8 +117,8 @@ def _by_kind(
     """Adds noise of a kind; returns the annotations, its entries of the record, the rate asked."""
     import numpy as np
 
-    from ldl_fer.preparation.noise.add import add_noise, parse_pairs, read_confusion
-    from ldl_fer.preparation.noise.label_list import class_numbers
+    from ldl_fer.data.label_confusion import class_numbers, read_confusion
+    from ldl_fer.preparation.noise.add import add_noise, parse_pairs
 
     kind, rate, names = given.kind or "symmetric", given.rate, annotations.class_names
     pairs = None if given.pairs is None else parse_pairs(given.pairs)

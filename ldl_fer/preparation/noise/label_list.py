@@ -10,6 +10,7 @@ import numpy as np
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import PATH, AnnotationError
 from ldl_fer.data.annotations import LABEL, Annotations
+from ldl_fer.data.label_confusion import class_numbers
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.raf_db import LABEL_ORDER as RAF_DB_ORDER
 
@@ -192,31 +193,6 @@ def relabeled(annotations: Annotations, labels: np.ndarray) -> Annotations:
         table[CLEAN_LABEL] = annotations.labels
     table[LABEL] = labels.astype(np.int32)
     return Annotations(table, annotations.class_names)
-
-
-def class_numbers(names: Sequence[str], class_names: Sequence[str], where: str) -> list[int]:
-    """Returns the number of each class, letters in any case.
-
-    Args:
-      names: of classes.
-      class_names: C names, in the order of their numbers.
-      where: place of the names, for messages.
-
-    Raises:
-      InputError: a name that is no class, or a class named twice.
-    """
-    number_of = {name.lower(): number for number, name in enumerate(class_names)}
-    numbers = []
-    for name in names:
-        number = number_of.get(str(name).strip().lower())
-        if number is None:
-            raise InputError(
-                f"{where} names {name!r}, which is no class; there are: {', '.join(class_names)}."
-            )
-        if number in numbers:
-            raise InputError(f"{where} names {name} twice; name each class once.")
-        numbers.append(number)
-    return numbers
 
 
 def _unaligned(path: str) -> str:

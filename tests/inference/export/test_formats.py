@@ -20,8 +20,10 @@ from ldl_fer.inference.export.formats import (
     write_export,
 )
 from ldl_fer.inference.export.onnx_file import ONNX
+from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8, quantizable
-from ldl_fer.networks.network import build_network
+from ldl_fer.methods import network_of_method
+from ldl_fer.methods.scn import SCN
 
 SIZE = 12
 NAMES = ("Calm", "Glad", "Überrascht")
@@ -154,9 +156,26 @@ def test_comparison_and_warning():
     assert kept["random images"].largest == pytest.approx(0.2)  # the worse of the two ways
 
 
-def test_frozen_network_rearranged_computes_the_same():
-    config = PRESETS["frozen"].replace(pretrained="not_read.onnx", head_units=8)
-    network = build_network(config.network, 32, 7, seed=3, load=False)
+@pytest.mark.parametrize(
+    "kind",
+    [TFLITE, TFLITE_INT8, pytest.param(SAVED_MODEL, marks=pytest.mark.slow)],
+    ids=lambda kind: kind.name,
+)
+def test_scn_answers_by_its_own_output(trained, tmp_path, kind):
+    network, pictures = SCN.complete(trained.network, seed=0), trained.pictures
+    network.get_layer("importance").bias.assign([-2.0])  # alpha about 0.1
+    checks = write_export(kind, dataclasses.replace(trained, network=network), tmp_path / kind.name)
+    expected, plain = (live_probabilities(n, pictures) for n in (network, trained.network))
+    assert np.abs(expected - plain).mean() > 0.1 and np.ptp(expected, axis=0).min() > 0.3
+    found = next(iter(kind.answers(tmp_path / kind.name, pictures).values()))
+    assert np.abs(found - expected).max() < (0.1 if kind is TFLITE_INT8 else 1e-5)
+    assert checks["real pictures"].images == 40
+
+
+@pytest.mark.parametrize("method", ["ldlva", pytest.param("scn", marks=pytest.mark.slow)])
+def test_frozen_network_rearranged_computes_the_same(method):
+    config = PRESETS["frozen"].replace(pretrained="not_read.onnx", head_units=8, image_size=32)
+    network = network_of_method(config.replace(method=method), load=False)
     size = network.get_layer("head").input_shape[-1]
     random = np.random.default_rng(0)
     network.get_layer("head").get_layer("standardization").set_weights(
