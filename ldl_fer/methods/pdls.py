@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
+from ldl_fer.files import csv_cells, with_points
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
 
 # Mean of the votes' shares of 12,271 training faces of FER+ by label, rows and columns in the order
@@ -79,8 +79,10 @@ def read_prior(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             places = [content["class_names"].index(name) for name in class_names]
             return _rows_of(np.array(content["confusion"], float)[np.ix_(places, places)])
-        table = pd.read_csv(path, usecols=["expression", *columns])
-        labels, votes = table["expression"].to_numpy(int), table[columns].to_numpy(float)
+        text = Path(path).read_text(encoding="utf-8-sig")
+        cells = csv_cells(text, ["expression", *columns])[0]
+        votes = np.array([with_points(cells[name]) for name in columns], float).T
+        labels = np.array(with_points(cells["expression"]), float).astype(int)
         return prior_of_votes(labels, votes, len(class_names))
     except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(

@@ -176,8 +176,11 @@ def representative_pictures(
     if not name or not Path(name).exists():
         raise InputError(f"the run's training set {name or '(none named)'} is not there.")
     if is_csv(name):
-        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
-        chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
+        folder = data.train_image_dir
+        names = read_annotations(
+            name, folder, data.class_names, 1, knn=False, plane=False, decode=False
+        ).paths
+        chosen = [Path(folder) / names[row] for row in _drawn(len(names), count)]
         pictures, total = read_pictures(chosen, data.image_size, text), len(names)
     else:
         records = Records(name)

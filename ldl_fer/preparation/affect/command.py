@@ -219,7 +219,7 @@ def _fill_csv(
     from ldl_fer.preparation.affect.filling import class_table, fill, warnings_of
     from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 
-    partial = read_partial_annotations(annotations_path, class_names)
+    partial = read_partial_annotations(annotations_path, class_names, image_dir)
     filled, rows, values = fill(partial, model, image_dir, overwrite, batch_size)
     filled.write(output)
     print(class_table(partial, rows, values))
