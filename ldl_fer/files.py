@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,6 +59,61 @@ def check_place(path: str | Path, named: str = "") -> None:
             f"{named or f'cannot write {path}'}: {folder} is no folder that can be written to. "
             "Name another place, or correct its permissions."
         )
+
+
+def check_replaceable(path: str | Path, *marks: str) -> None:
+    """Checks that a file is not there, is empty, or is one that this command wrote.
+
+    Args:
+      path: of a text file to be written.
+      marks: what the first 4,096 characters of such a file hold, all of them.
+
+    Raises:
+      InputError: it is another file, or cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            head = file.read(4096)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{path} cannot be replaced: {error.strerror}. Name another.") from error
+    if head and not all(mark in head for mark in marks):
+        raise InputError(
+            f"{path} is there, this command did not write it, and it would be lost. Name another."
+        )
+
+
+@contextlib.contextmanager
+def growing_file(path: str | Path) -> Iterator[Callable[[str], None]]:
+    """Yields a function that appends text to a new UTF-8 file; what was appended stays.
+
+    The folder is made where there is none. Surrogates, of file names that are no UTF-8, are
+    escaped.
+
+    Raises:
+      InputError: it cannot be written; a text that did not fit is not in the file in part.
+    """
+    path = Path(path)
+
+    def append(text: str) -> None:
+        data, start = text.encode("utf-8", "backslashreplace"), file.tell()
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(start)
+            raise
+
+    made_folder(path.parent)
+    try:
+        with path.open("wb", buffering=0) as file:
+            yield append
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}. It has what was done before. Name "
+            "another file, or free some space."
+        ) from error
 
 
 def state_of(path: Path) -> tuple[int, int]:

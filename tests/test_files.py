@@ -14,6 +14,7 @@ from ldl_fer.files import (
     CHECKSUMS,
     check_checksums,
     check_place,
+    check_replaceable,
     claimed,
     made_folder,
     same_file,
@@ -207,3 +208,15 @@ def test_back_again(home):
     assert with_home("--data=~/x") == f"--data={home}/x"
     for same in ("~", "a/~/x", "x=~/y", "--flag", "/mnt/x", "~ann/x"):
         assert with_home(same) == same
+
+
+def test_files_of_other_origin_are_not_replaced(tmp_path):
+    path = tmp_path / "a.json"
+    check_replaceable(path, "mine")
+    for text in ("", '{"mine": 1}'):
+        path.write_text(text)
+        check_replaceable(path, "mine")
+    for content in (b'{"yours": 1}', b"\xff\xd8\xff", b"x" * 5000 + b"mine"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="a.json is there, this command did not write it"):
+            check_replaceable(path, "mine")
