@@ -12,6 +12,7 @@ from helpers.probabilities import live_probabilities
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export.formats import (
+    Comparison,
     Tolerance,
     Trained,
     checked,
@@ -98,7 +99,21 @@ def test_8_bits_need_pictures(trained, tmp_path):
     without = dataclasses.replace(trained, pictures=None)
     with pytest.raises(InputError, match="--representative=FOLDER"):
         write_export(TFLITE_INT8, without, tmp_path / "int8")
+    few = dataclasses.replace(trained, pictures=_pictures(9))
+    with pytest.raises(InputError, match="10 or more, and 9 different ones are at hand"):
+        write_export(TFLITE_INT8, few, tmp_path / "int8")
+    TFLITE_INT8.check_pictures(_pictures(10))
+    TFLITE.check_pictures(None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("count", "warned"), [(10, True), (49, True), (50, False)])
+def test_8_bits_that_few_pictures_vouch_for_are_warned_of(count, warned):
+    fine = {"real pictures": Comparison(count, 0.01, 0.001, 1.0)}
+    texts = warnings(fine, TFLITE_INT8.tolerance)
+    assert len(texts) == warned
+    assert all(f"checked on {count} different pictures alone" in text for text in texts)
+    assert warnings(fine, TFLITE.tolerance) == []
 
 
 def test_onnx_holds_names_and_settings(trained, tmp_path):
