@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import itertools
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from ldl_fer.errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
+_FULL = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)]
 _CHECKSUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _SEPARATORS = ",;\t|"
 _SAID_SEPARATOR = re.compile(r"\"?sep=(.)\"?\r?\n?")  # first line of some spreadsheets' CSVs
@@ -116,6 +118,48 @@ def growing_file(path: str | Path) -> Iterator[Callable[[str], None]]:
         ) from error
 
 
+def full_disk(error: BaseException) -> str:
+    """Returns the words of an error that a disk takes no more, such as "No space left on device".
+
+    Empty for another error. TensorFlow, HDF5 and pandas raise errors of their own with these words.
+    """
+    return next((words for words in _FULL if words in str(error)), "")
+
+
+@contextlib.contextmanager
+def told_when_full(path: str | Path) -> Iterator[None]:
+    """Names the file or folder that is written where the disk takes no more.
+
+    Raises:
+      InputError: it does not.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not full_disk(error):
+            raise
+        raise InputError(
+            f"cannot write {path}: {full_disk(error)}. Nothing of it was kept: make room, or name "
+            "another place."
+        ) from error
+
+
+def allocate(file: int) -> None:
+    """Gives a file the space on the disk that its length promises.
+
+    Without that, a process dies that fills a memory map when the disk is full.
+
+    Args:
+      file: its number, open for writing.
+
+    Raises:
+      OSError: there is no such space.
+    """
+    size = os.fstat(file).st_size
+    if size and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+
+
 def state_of(path: Path) -> tuple[int, int]:
     """Returns by what a replaced file is noticed: size in bytes, time of change in nanoseconds.
 
@@ -156,7 +200,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"cannot write {path}: {reason}. Name another file.") from error
+        cure = "Make room, or name another file." if full_disk(error) else "Name another file."
+        raise InputError(f"cannot write {path}: {reason}. {cure}") from error
 
 
 @contextlib.contextmanager

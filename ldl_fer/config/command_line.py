@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import check_place, with_home
+from ldl_fer.files import check_place, full_disk, with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -21,6 +21,7 @@ HELP = ("--help", "-h", "-?", "--helpshort", "--helpfull")
 # Flags that name what a command writes: a file, or a folder.
 OUTPUTS = ("output", "output_dir", "records_dir", "draw", "runs_dir", "results_dir")
 OUTPUTS += ("data_dir", "checkpoints_dir")
+_OPERATION = re.compile(r"\{\{.*?\}\} ")  # in errors of TensorFlow
 _MISSING = re.compile(  # absl's words
     r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
 )
@@ -66,6 +67,11 @@ def start(
             fail(str(stop), stop.exit_code)
         except KeyboardInterrupt:
             fail("interrupted", INTERRUPTED)
+        except Exception as error:
+            if not full_disk(error):
+                raise
+            words = _OPERATION.sub("", str(error)).partition(" [Op:")[0]
+            fail(f"{words}. Make room, and run the command again.")
 
     others = set(flags.FLAGS)
     define_flags()

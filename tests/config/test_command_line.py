@@ -14,6 +14,8 @@ from ldl_fer.errors import InputError
 def main(*names):
     if flags.FLAGS.do == "mistake":
         raise InputError("a.csv: row 3: no such class. Correct it.")
+    if flags.FLAGS.do == "fill":
+        open("/dev/full", "wb", buffering=0).write(b"x")
     if flags.FLAGS.do == "interrupt":
         raise KeyboardInterrupt
     if flags.FLAGS.do.startswith("SIG"):
@@ -53,6 +55,12 @@ def ended(positional, *arguments):
         (["", "--do=fail"], 1, "()\n", ""),
         (["", "--do=mistake"], 2, "", "error: a.csv: row 3: no such class. Correct it.\n"),
         (["", "--do=interrupt"], 130, "", "error: interrupted\n"),
+        (
+            ["", "--do=fill"],
+            2,
+            "",
+            "error: [Errno 28] No space left on device. Make room, and run the command again.\n",
+        ),
         (["", "a"], 2, "", "error: unexpected argument 'a'; flags start with --. See --help.\n"),
         (
             ["", "--doo=x"],

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import made_folder, values_without_home, write_checksums
+from ldl_fer.files import made_folder, told_when_full, values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
@@ -179,7 +179,7 @@ def write_export(
       RuntimeError: what was written does not answer as the network does.
     """
     kind.check_pictures(trained.pictures)
-    with _new_folder(Path(folder), kind) as written:
+    with told_when_full(folder), _new_folder(Path(folder), kind) as written:
         kind.write(trained, written)
         beside = written / kind.beside
         beside.mkdir(exist_ok=True)

@@ -98,7 +98,7 @@ def _convert(
     settle: Callable[[tf.lite.TFLiteConverter], None],
 ) -> None:
     module = fixed_size(trained, dtype)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         signatures = {"serving_default": module.of_images.get_concrete_function()}
         tf.saved_model.save(module, temporary, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(temporary)

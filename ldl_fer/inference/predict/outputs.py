@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ _ENDINGS = (".jsonl", ".csv")
 PLACE = ("file", "frame", "seconds", "width", "height", "error")
 BOX = ("x", "y", "box_width", "box_height")
 _MARKS = {".csv": ",".join(PLACE) + ",faces,face", ".jsonl": '{"file": '}  # of our own outputs
+_FRAMES_UNLOOKED, _ROOM = 64, 2**20  # of a video; bytes that must be free
 _PICTURES_KEPT = {".jpg", ".jpeg", ".png", ".webp"}  # endings that annotated pictures keep
 
 
@@ -262,8 +264,13 @@ def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
     with whole_file(path) as partial:
         writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
         _check(writer.isOpened(), path)
+        count = 0
 
         def write(image: np.ndarray) -> None:
+            nonlocal count
+            count += 1
+            if count % _FRAMES_UNLOOKED == 1:  # OpenCV says nothing of a full disk
+                _check(shutil.disk_usage(partial.parent).free > _ROOM, path)
             if image.shape[1::-1] != size:
                 image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             writer.write(np.ascontiguousarray(image[..., ::-1]))
@@ -272,11 +279,16 @@ def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
             yield write
         finally:
             writer.release()
+        written = cv2.VideoCapture(str(partial))
+        whole = written.get(cv2.CAP_PROP_FRAME_COUNT) == count
+        written.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+        _check(whole and written.read()[0], path)
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
+    _, content = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
     with whole_file(path) as partial:
-        _check(cv2.imwrite(str(partial), np.ascontiguousarray(image[..., ::-1])), path)
+        partial.write_bytes(content)
 
 
 def _lines(answer: Answer) -> list[str]:

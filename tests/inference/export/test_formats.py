@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.full_disk import files_of_at_most
 from helpers.probabilities import live_probabilities
 
 from ldl_fer.config.presets import PRESETS
@@ -104,6 +105,15 @@ def test_8_bits_need_pictures(trained, tmp_path):
         write_export(TFLITE_INT8, few, tmp_path / "int8")
     TFLITE_INT8.check_pictures(_pictures(10))
     TFLITE.check_pictures(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [TFLITE, TFLITE_INT8], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("room", [0, 1000, 4000])
+def test_a_full_disk_leaves_nothing(trained, tmp_path, kind, room):
+    text = f"cannot write {tmp_path}/x: File too large. Nothing of it was kept"
+    with files_of_at_most(room), pytest.raises(InputError, match=text):
+        write_export(kind, trained, tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 

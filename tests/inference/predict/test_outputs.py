@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import resource
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from helpers.color_model import (
     write_picture,
     write_video,
 )
+from helpers.full_disk import files_of_at_most
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.face import judge
@@ -106,15 +106,14 @@ def test_a_full_disk_leaves_whole_rows(tmp_path, writer):
         take(none)
     whole = path.read_bytes()
     room = len(whole) + 40  # the next row fits in part
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, former[1]))
-    try:
-        text = f"cannot write {path}: File too large"
-        with pytest.raises(InputError, match=text), writer(path) as take:
-            take(none)
-            take(two)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    text = f"cannot write {path}: File too large"
+    with (
+        files_of_at_most(room),
+        pytest.raises(InputError, match=text),
+        writer(path) as take,
+    ):
+        take(none)
+        take(two)
     assert path.read_bytes() == whole
 
 
@@ -212,6 +211,39 @@ def test_an_interrupted_video_is_not_left(tmp_path):
         draw(Answer(frame, plain(0, 400, 500)))
         raise KeyboardInterrupt
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [0, 100, 20_000, "the header"])
+def test_a_video_that_cannot_be_finished_is_not_left(tmp_path, room):
+    (source,) = find_sources([write_video(tmp_path / "v.mp4", [(0, 0, 0)] * 2, size=(64, 64))])
+    (frame, _), folder = frames([source]), tmp_path / "out"
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, [400, 500, 3], np.uint8) for _ in range(20)]
+
+    def draw_all():
+        with drawings({source: folder / "v.mp4"}, False, 1) as draw:
+            for image in images:
+                draw(Answer(frame, image))
+
+    if room == "the header":  # which is written last
+        draw_all()
+        room = (folder / "v.mp4").stat().st_size - 100
+        (folder / "v.mp4").unlink()
+    with files_of_at_most(room), pytest.raises(InputError, match="cannot write .*v.mp4"):
+        draw_all()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_picture_that_does_not_fit_is_not_left(tmp_path):
+    (source,) = find_sources([write_picture(tmp_path / "a.png", (90, 0, 0))])
+    (frame,) = frames([source])
+    with (
+        files_of_at_most(200),
+        pytest.raises(InputError, match="cannot write .*a.png: File too large"),
+        drawings({source: tmp_path / "out/a.png"}, False, 1) as draw,
+    ):
+        draw(Answer(frame, plain(0, 400, 500)))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_drawings_have_names_of_their_own(tmp_path):
