@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import errno
+import fcntl
 import hashlib
 import io
 import itertools
@@ -94,12 +95,21 @@ def growing_file(path: str | Path) -> Iterator[Callable[[str], None]]:
     escaped.
 
     Raises:
-      InputError: it cannot be written; a text that did not fit is not in the file in part.
+      InputError: it cannot be written, or another process is at it; a text that did not fit is not
+        in the file in part.
     """
     path = Path(path)
 
+    def begin() -> None:
+        with contextlib.suppress(OSError):  # where the file system knows no locks
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"another process writes {path}. Name another file.") from None
+        file.truncate(0)
+
     def append(text: str) -> None:
-        data, start = text.encode("utf-8", "backslashreplace"), file.tell()
+        data, start = text.encode("utf-8", "backslashreplace"), file.seek(0, os.SEEK_END)
         try:
             while data:
                 data = data[file.write(data) :]
@@ -109,7 +119,8 @@ def growing_file(path: str | Path) -> Iterator[Callable[[str], None]]:
 
     made_folder(path.parent)
     try:
-        with path.open("wb", buffering=0) as file:
+        with path.open("ab", buffering=0) as file:
+            begin()
             yield append
     except OSError as error:
         raise InputError(
@@ -199,7 +210,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        reason = error.strerror or error
+        reason = full_disk(error) or error.strerror or error
         cure = "Make room, or name another file." if full_disk(error) else "Name another file."
         raise InputError(f"cannot write {path}: {reason}. {cure}") from error
 

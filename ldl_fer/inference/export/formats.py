@@ -341,9 +341,8 @@ def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -
 @contextlib.contextmanager
 def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
     """Yields a folder to fill; it takes the place of `folder` if the block succeeds."""
-    replaced = folder.exists()
     empty = folder.is_dir() and not any(folder.iterdir())
-    if replaced and not empty and not (folder / kind.mark).is_file():
+    if folder.exists() and not empty and not (folder / kind.mark).is_file():
         raise InputError(
             f"{folder} holds something that is not a {kind.title} and would be lost. "
             "Give --output_dir another folder."
@@ -353,6 +352,15 @@ def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
         written = Path(temporary) / "new"
         written.mkdir()
         yield written
-        if replaced:
-            folder.rename(Path(temporary) / "old")
-        written.rename(folder)
+        old = Path(temporary) / "old"
+        try:
+            if folder.exists():
+                folder.rename(old)
+            written.rename(folder)
+        except OSError as error:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise InputError(
+                f"{folder} cannot be replaced: {error.strerror}. If another export wrote it "
+                "meanwhile, that one is whole; else correct its permissions."
+            ) from error

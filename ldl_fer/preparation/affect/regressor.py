@@ -216,7 +216,10 @@ def save_regressor(
         (extra / "info.json").write_text(json.dumps(entries, indent=2, default=str) + "\n")
         write_checksums(written)
         _compare(network, written, size)
-        written.rename(folder)
+        try:
+            written.rename(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror}. Name another.") from error
     return folder
 
 

@@ -88,9 +88,9 @@ def draw_faces(
         (partial / "drawn_faces.json").write_text(json.dumps(settings) + "\n")
         try:
             partial.rename(folder)
-        except OSError:  # another process was faster
+        except OSError as error:  # another process was faster
             if not _holds(folder, settings):
-                raise
+                raise InputError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def _holds(folder: Path, settings: dict) -> bool:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from helpers.probabilities import live_probabilities
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
+from ldl_fer.files import damage
 from ldl_fer.inference.export.formats import (
     Comparison,
     Tolerance,
@@ -157,6 +160,47 @@ def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
     with pytest.raises(InputError, match="tflite holds something"):
         write_export(ONNX, trained, tmp_path / "tflite")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_two_exports_at_once_leave_a_whole_one(trained, tmp_path, earlier, monkeypatch):
+    folder, rename = tmp_path / "tflite", Path.rename
+    if earlier:
+        write_export(TFLITE, trained, folder)
+
+    def late(path, target):
+        """Between the look at the folder and its renaming, another export takes the place."""
+        if path.name == "new":
+            monkeypatch.setattr(Path, "rename", rename)
+            write_export(TFLITE, trained, folder)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(InputError, match="tflite cannot be replaced.*another export wrote it"):
+        write_export(TFLITE, trained, folder)
+    assert damage(folder, needed=["model.tflite"]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
+
+
+def test_exports_of_many_threads_are_whole(trained, tmp_path):
+    write_export(TFLITE, trained, tmp_path / "tflite")
+    file = (tmp_path / "tflite" / "model.tflite").read_bytes()
+    copied = dataclasses.replace(
+        TFLITE, write=lambda _, folder: (folder / "model.tflite").write_bytes(file)
+    )
+
+    def export(_):
+        try:
+            write_export(copied, trained, tmp_path / "tflite")
+        except InputError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(export, range(6)))
+    assert "" in found and all("cannot be replaced" in text for text in found if text)
+    assert damage(tmp_path / "tflite", needed=["model.tflite"]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
 
 
 def test_comparison_and_warning():

@@ -102,8 +102,9 @@ def test_what_was_done_is_in_the_file_at_once(tmp_path, writer):
 def test_a_full_disk_leaves_whole_rows(tmp_path, writer):
     path = tmp_path / "p"
     two, none, _ = answers(tmp_path)
-    with writer(path) as take:
-        take(none)
+    for _ in range(2):  # the second time, over an earlier file
+        with writer(path) as take:
+            take(none)
     whole = path.read_bytes()
     room = len(whole) + 40  # the next row fits in part
     text = f"cannot write {path}: File too large"
@@ -115,6 +116,23 @@ def test_a_full_disk_leaves_whole_rows(tmp_path, writer):
         take(none)
         take(two)
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_one_file_has_one_writer(tmp_path, writer):
+    two, none, _ = answers(tmp_path)
+    with writer(tmp_path / "p") as take:
+        take(two)
+        begun = (tmp_path / "p").read_text()
+        with (
+            pytest.raises(InputError, match="another process writes .*p. Name another"),
+            writer(tmp_path / "p") as other,
+        ):
+            other(none)
+        assert (tmp_path / "p").read_text() == begun
+    with writer(tmp_path / "p") as take:
+        take(none)
+    assert "two.png" not in (tmp_path / "p").read_text()
 
 
 def test_names_that_are_no_unicode_are_escaped(tmp_path):
