@@ -12,12 +12,16 @@ import pytest
 from ldl_fer.errors import InputError
 from ldl_fer.files import (
     CHECKSUMS,
+    allocate,
     check_checksums,
     check_place,
+    check_replaceable,
     claimed,
+    full_disk,
     made_folder,
     same_file,
     sha256,
+    told_when_full,
     values_without_home,
     with_home,
     without_home,
@@ -207,3 +211,36 @@ def test_back_again(home):
     assert with_home("--data=~/x") == f"--data={home}/x"
     for same in ("~", "a/~/x", "x=~/y", "--flag", "/mnt/x", "~ann/x"):
         assert with_home(same) == same
+
+
+def test_files_of_other_origin_are_not_replaced(tmp_path):
+    path = tmp_path / "a.json"
+    check_replaceable(path, "mine")
+    for text in ("", '{"mine": 1}'):
+        path.write_text(text)
+        check_replaceable(path, "mine")
+    for content in (b'{"yours": 1}', b"\xff\xd8\xff", b"x" * 5000 + b"mine"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="a.json is there, this command did not write it"):
+            check_replaceable(path, "mine")
+
+
+def test_a_full_disk_is_told_from_other_errors():
+    text = "cannot write here: No space left on device. Nothing of it was kept"
+    words = os.strerror(errno.ENOSPC)
+    for error in (OSError(errno.ENOSPC, words), RuntimeError(f"errno = 28, message = '{words}'")):
+        with pytest.raises(InputError, match=text), told_when_full("here"):
+            raise error
+    with pytest.raises(RuntimeError, match="else"), told_when_full("here"):
+        raise RuntimeError("something else")
+    assert full_disk(OSError(errno.EFBIG, os.strerror(errno.EFBIG))) == "File too large"
+    assert full_disk(ValueError("no")) == ""
+
+
+def test_a_memory_map_has_its_space_before_it_is_filled(tmp_path):
+    with (tmp_path / "a").open("w+b") as file:
+        allocate(file.fileno())  # of nothing
+        file.truncate(1 << 20)
+        assert os.fstat(file.fileno()).st_blocks == 0
+        allocate(file.fileno())
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 1 << 20

@@ -1,6 +1,7 @@
 """Starts a command: parses flags, turns a user's mistake into a sentence and an exit code."""
 
 import contextlib
+import io
 import itertools
 import os
 import re
@@ -9,10 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import check_place, with_home
+from ldl_fer.files import check_place, full_disk, with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -20,6 +21,7 @@ HELP = ("--help", "-h", "-?", "--helpshort", "--helpfull")
 # Flags that name what a command writes: a file, or a folder.
 OUTPUTS = ("output", "output_dir", "records_dir", "draw", "runs_dir", "results_dir")
 OUTPUTS += ("data_dir", "checkpoints_dir")
+_OPERATION = re.compile(r"\{\{.*?\}\} ")  # in errors of TensorFlow
 _MISSING = re.compile(  # absl's words
     r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
 )
@@ -35,7 +37,8 @@ def start(
     """Parses sys.argv, calls `main()` and exits with what it returns (None: 0).
 
     Args:
-      main: the command. `InputError`, ^C and SIGTERM end the process without a traceback.
+      main: the command. `InputError`, ^C, SIGTERM and SIGHUP end the process without a traceback.
+        It goes on where nobody reads its output any more, see `unread`.
       define_flags: defines the command's absl flags.
       text: of --help, before the flags.
       positional: what the arguments without a flag are, for a command that takes any; they are
@@ -64,20 +67,28 @@ def start(
             fail(str(stop), stop.exit_code)
         except KeyboardInterrupt:
             fail("interrupted", INTERRUPTED)
+        except Exception as error:
+            if not full_disk(error):
+                raise
+            words = _OPERATION.sub("", str(error)).partition(" [Op:")[0]
+            fail(f"{words}. Make room, and run the command again.")
 
     others = set(flags.FLAGS)
     define_flags()
-    with readers_may_leave():
-        if wants_help(sys.argv[1:]):
-            from ldl_fer.config.help import help_text
+    if wants_help(sys.argv[1:]):
+        from ldl_fer.config.help import help_text
 
-            own = [name for name in flags.FLAGS if name not in others]
+        own = [name for name in flags.FLAGS if name not in others]
+        with readers_may_leave():
             print(help_text(text, own, closing() if closing else ""))
-            sys.exit()
-        from absl import app, logging  # flags of theirs are none of the command's
+        sys.exit()
+    from absl import app, logging  # flags of theirs are none of the command's
 
-        signal.signal(signal.SIGTERM, _stop)
-        logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _stop)
+    logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl.
+    with _streams_that_may_end():
         app.run(guarded, flags_parser=parse)
 
 
@@ -97,6 +108,68 @@ def readers_may_leave() -> Iterator[None]:
     except BrokenPipeError:  # as by `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def unread() -> bool:
+    """Returns whether standard output has been lost: nobody reads it any more, or a full disk."""
+    return isinstance(sys.stdout, _Stream) and sys.stdout.lost
+
+
+class _Stream:
+    """A standard stream: once it cannot be written, the rest of the output is dropped.
+
+    Characters that its encoding lacks are written as \\u....
+
+    Attributes:
+      lost: whether that has happened.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self.lost = stream, False
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except OSError as error:  # as by `| head`, a closed terminal, a full disk
+            self.lost = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if self is sys.stdout:
+                print(
+                    f"note: standard output is lost ({error.strerror}); the work goes on "
+                    "without it.",
+                    file=sys.stderr,
+                )
+
+
+@contextlib.contextmanager
+def _streams_that_may_end() -> Iterator[None]:
+    """Has standard output and errors outlive their readers, or be none from the start."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # else a file would get that number, and what C++ prints
+            os.open(os.devnull, os.O_RDWR)
+    former = sys.stdout, sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout, sys.stderr = (_Stream(stream or nowhere) for stream in former)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = former
 
 
 def fail(text: str, code: int = USER_MISTAKE) -> NoReturn:

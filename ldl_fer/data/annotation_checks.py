@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ldl_fer.config.checks import plain_names
 from ldl_fer.config.processors import processors
+from ldl_fer.data.picture_names import found_names, is_number, leads_out
 from ldl_fer.data.pictures import decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
@@ -27,6 +28,7 @@ PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
 )
 ANNOTATOR = "annotator"
 BOX = ("face_x", "face_y", "face_width", "face_height")  # of the labeled face, pixels
+KNOWN = (*COLUMNS, ANNOTATOR, *BOX)  # by which a CSV's separator is found
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 _ABSENT = -2.0  # AffectNet's mark of a value that is not there
@@ -67,6 +69,11 @@ class AnnotationError(InputError):
         if left:
             text.append(f"  and {left:,} more")
         text.append("Correct the file (or the flag that names it) and run again.")
+        if any(problem.startswith("has ") and " fields " in problem for problem in folded):
+            text.append(
+                "A cell that holds the separator needs quotes around it; numbers need points, or "
+                "semicolons between cells."
+            )
         if any(problem.startswith(NEIGHBORS) for problem in folded):
             text.append("`ldl-fer neighbors` makes the column knn anew.")
         few = [p for p in folded if "rows where at least" in p and " at least 2 " not in p]
@@ -170,19 +177,38 @@ def _other_scale(texts: dict[str, list[str]]) -> list[Problem]:
     return []
 
 
+def named_pictures(
+    texts: dict[str, list[str]], image_dir: str | Path | None, whose: Sequence[str] | None = None
+) -> list[Problem]:
+    """Spells the column of paths as the files are, where it can, and checks it.
+
+    Args:
+      texts: the table; its column of paths is replaced.
+      image_dir: where the paths start; None: they stay as they are, and may lead anywhere.
+      whose: N texts; a path may come once for each of them. None: the annotators, if there are any.
+    """
+    several: dict[int, str] = {}
+    if image_dir is not None:
+        texts[PATH], several = found_names(texts[PATH], image_dir)
+    problems = check_paths(texts[PATH], whose or texts.get(ANNOTATOR), image_dir)
+    return [p for p in problems if p[0] not in several] + list(several.items())
+
+
 def check_paths(
     paths: Sequence[str],
-    image_dir: str | Path | None,
-    progress: bool,
     annotators: Sequence[str] | None = None,
+    image_dir: str | Path | None = "",
 ) -> list[Problem]:
-    """Finds paths that are empty, lead out of the folder or come twice, and unreadable images.
+    """Finds paths that are empty, lead out of the folder or come twice.
 
-    Images are looked at given `image_dir`. A path may come once for each of the annotators, if
-    there is a column of them.
+    Args:
+      paths: N of them.
+      annotators: N texts; a path may come once for each of them. None: once.
+      image_dir: the folder, for messages; None: it is not known, and they may lead anywhere.
     """
     problems: list[Problem] = []
-    first, seen = {}, {}
+    seen: dict[tuple[str, str], int] = {}
+    folder = f"the image folder {image_dir or ''}".rstrip()
     for row, path in enumerate(paths):
         annotator = annotators[row] if annotators else ""
         normal = posixpath.normpath(path)
@@ -190,19 +216,33 @@ def check_paths(
             problems.append((row, f"{PATH} is empty"))
         elif "\0" in path:
             problems.append((row, f"{path!r} has a NUL, which no file name has"))
-        elif posixpath.isabs(path) or normal.split("/")[0] == "..":
-            problems.append((row, f"{path} leads out of the image folder"))
+        elif image_dir is not None and leads_out(path):
+            problems.append((row, f"{path} leads out of {folder}; write paths from there on"))
         elif seen.setdefault((normal, annotator), row) != row:
             problems.append((row, f"{path} is already in row {seen[normal, annotator]}"))
-        else:
-            first.setdefault(normal, row)
-    if image_dir is None:
-        return problems
+    return problems
+
+
+def check_images(
+    paths: Sequence[str], image_dir: str | Path, bad: set[int | None], progress: bool
+) -> list[Problem]:
+    """Finds pictures that cannot be read; looks at each once.
+
+    Args:
+      paths: N of them.
+      image_dir: where they start.
+      bad: rows that have other problems and are not looked at.
+      progress: show a bar where it takes longer than two seconds.
+    """
     if not Path(image_dir).is_dir():
-        return [*problems, (None, f"the image folder {image_dir} does not exist")]
+        return [(None, f"the image folder {image_dir} does not exist")]
+    first: dict[str, int] = {}
+    for row, path in enumerate(paths):
+        if row not in bad:
+            first.setdefault(posixpath.normpath(path), row)
     rows = list(first.values())
     images = image_problems(list(first), Path(image_dir), progress)
-    return problems + [(row if row is None else rows[row], text) for row, text in images]
+    return [(row if row is None else rows[row], text) for row, text in images]
 
 
 def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[Problem]:
@@ -231,7 +271,12 @@ def image_problems(paths: Sequence[str], folder: Path, progress: bool) -> list[P
         bar.close()
     if len(paths) > 1 and not any((folder / path).exists() for path in paths):
         text = f"none of its {len(paths):,} pictures is in {folder}, such as {folder / paths[0]}"
-        return [(None, f"{text}; is it the folder that the paths start from?")]
+        cure = "is it the folder that the paths start from?"
+        if (folder.absolute().parent / paths[0]).exists():
+            cure = f"they start from {folder.absolute().parent}: name that folder"
+        elif is_number(paths[0]):
+            cure = "were names made numbers? Write files' names, read as text (pandas: dtype=str)"
+        return [(None, f"{text}; {cure}")]
     return problems
 
 

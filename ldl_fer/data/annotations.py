@@ -12,14 +12,11 @@ Rows are numbered from 0 in file order without the header: that number is the sa
 """
 
 import codecs
-import csv
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,8 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import (
     ANNOTATOR,
     AROUSAL,
+    BOX,
+    KNOWN,
     LABEL,
     NEIGHBORS,
     PATH,
@@ -39,13 +38,14 @@ from ldl_fer.data.annotation_checks import (
     Problem,
     absent,
     check_columns,
+    check_images,
     check_neighbors,
     check_numbers,
-    check_paths,
+    named_pictures,
     numbers,
     vote_columns,
 )
-from ldl_fer.files import state_of, write_whole
+from ldl_fer.files import csv_cells, state_of, with_points, write_whole
 
 SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
@@ -163,19 +163,21 @@ def read_annotations(
     progress: bool = True,
     knn: bool = True,
     plane: bool = True,
+    decode: bool = True,
 ) -> Annotations:
     """Reads an annotation CSV (UTF-8, with or without BOM, any line ends) and checks all of it.
 
     Args:
-      csv_path: the file.
-      image_dir: folder that the paths start from; every image is opened and decoded.
-        None: images are not looked at.
+      csv_path: the file. See `files.csv_cells` for separators and blanks.
+      image_dir: folder that the paths start from; paths are spelled as the files in it, see
+        `picture_names`. None: paths stay as they are, and may lead anywhere.
       class_names: C names, in the order of `expression`.
       min_rows: fewest rows accepted: K + 1 where neighbors are needed.
       progress: show a bar where decoding takes longer than two seconds.
       knn: False drops a knn column unread, for callers that make it anew.
       plane: False: valence and arousal may be missing or `absent`, for callers that need no
         neighbors; they are NaN then.
+      decode: whether every image of the folder is opened and decoded.
 
     Raises:
       AnnotationError: anything is wrong; it lists all that is.
@@ -189,7 +191,11 @@ def read_annotations(
         problems.append((None, f"{len(lines)} rows where at least {min_rows} are needed"))
     cells = check_numbers(texts, class_names, plane)
     if PATH in texts:
-        cells += check_paths(texts[PATH], image_dir, progress, texts.get(ANNOTATOR))
+        found = named_pictures(texts, image_dir)
+        if image_dir is not None and decode:
+            bad = ragged | {row for row, _ in found}
+            found += check_images(texts[PATH], image_dir, bad, progress)
+        cells += found
     if NEIGHBORS in texts:
         cells += check_neighbors(texts[NEIGHBORS])
     problems += [problem for problem in cells if problem[0] not in ragged]
@@ -210,7 +216,7 @@ def read_annotations(
 
 
 def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    """Reads a CSV without looking at what its cells mean.
+    """Reads a CSV, as `files.csv_cells` does; its numbers get decimal points.
 
     Returns:
       Cells as text by column, the line where each row starts, and rows of a wrong length.
@@ -218,29 +224,21 @@ def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[P
     Raises:
       AnnotationError: it cannot be read, is no CSV, is empty, or a column appears twice.
     """
-    rows, lines, line = [], [], 1
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise AnnotationError(path, [(None, f"line {line} is not CSV: {error}")]) from error
-    if not rows:
-        raise AnnotationError(path, [(None, "is empty")])
-    header, *rows = rows
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise AnnotationError(path, [(None, f"column {name!r} appears twice") for name in repeated])
-    width, problems = len(header), list[Problem]()
-    for number, row in enumerate(rows):
-        if len(row) != width:
-            problems.append((number, f"has {len(row)} fields where the header has {width}"))
-            rows[number] = (row + [""] * width)[:width]
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
-    return dict(zip(header, columns, strict=True)), lines[1:], problems
+        texts, lines, ragged = csv_cells(read_text(path), KNOWN)
+    except ValueError as error:
+        if isinstance(error, AnnotationError):
+            raise
+        raise AnnotationError(path, [(None, str(error))]) from error
+    for name in list(texts):
+        if name.lower().startswith("votes_") and name.lower() not in texts:
+            texts = {name.lower() if n == name else n: cells for n, cells in texts.items()}
+    for name, cells in texts.items():
+        if name in (LABEL, VALENCE, AROUSAL, *BOX) or name.startswith("votes_"):
+            texts[name] = with_points(cells)
+        elif name == NEIGHBORS:
+            texts[name] = [cell.strip() for cell in cells]
+    return texts, lines, list(ragged)
 
 
 def read_text(path: str | Path) -> str:

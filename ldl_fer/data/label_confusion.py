@@ -10,6 +10,7 @@ import pandas as pd
 from ldl_fer.data.annotation_checks import LABEL
 from ldl_fer.data.annotations import Annotations, parse_csv, read_annotations
 from ldl_fer.errors import InputError
+from ldl_fer.files import csv_cells, with_points
 
 
 def label_confusion(annotations: Annotations, path: str = "") -> np.ndarray | None:
@@ -78,9 +79,13 @@ def read_confusion(path: str | Path, class_names: Sequence[str]) -> np.ndarray:
             names = [str(name) for name in held["class_names"]]
             table = pd.DataFrame(held["confusion"], names, names)
         else:
-            table = pd.read_csv(
-                path, index_col=0, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
+            text = Path(path).read_text(encoding="utf-8-sig")
+            cells, _, ragged = csv_cells(text, class_names)
+            if ragged:
+                raise ValueError("row {} {}".format(*ragged[0]))
+            first, *names = cells
+            table = pd.DataFrame({n: with_points(cells[n]) for n in names})
+            table.index = pd.Index(cells[first])
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

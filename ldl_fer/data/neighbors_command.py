@@ -14,7 +14,7 @@ from absl import flags
 from ldl_fer.config import command_line
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file
+from ldl_fer.files import check_replaceable, same_file
 
 
 def run() -> None:
@@ -28,7 +28,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "num_neighbors", DataConfig().num_neighbors, "K, neighbors per sample.", lower_bound=1
     )
-    flags.DEFINE_bool("overwrite", False, "Allow --output to be the input itself.")
+    flags.DEFINE_bool("overwrite", False, "Allow --output to be the input, or any other file.")
 
 
 def main() -> None:
@@ -42,6 +42,8 @@ def main() -> None:
         raise InputError(
             f"{given.output} is the input itself. Name another --output, or add --overwrite."
         )
+    if not given.overwrite:
+        check_replaceable(given.output, ",knn")
     annotations = read_annotations(given.annotations, min_rows=given.num_neighbors + 1, knn=False)
     annotations = add_neighbors(annotations, given.num_neighbors)
     annotations.write(given.output)

@@ -14,7 +14,7 @@ from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
 from ldl_fer.errors import InputError
-from ldl_fer.files import state_of, whole_file, write_whole
+from ldl_fer.files import allocate, state_of, whole_file, write_whole
 from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM, decode_picture
 from ldl_fer.networks.head import frozen_part
 
@@ -183,6 +183,8 @@ def _add_part(folder, missing, size, backbone, progress):
 def _pool(paths, size, backbone, file, progress):
     shape = (len(paths), VIEWS, backbone.output_shape[-1])
     made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    with open(file, "r+b") as opened:
+        allocate(opened.fileno())
     run = tf.function(
         lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
         input_signature=[tf.TensorSpec([None, size, size, 3])],

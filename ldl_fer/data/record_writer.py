@@ -33,7 +33,7 @@ from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
-from ldl_fer.files import made_folder, without_home, write_checksums
+from ldl_fer.files import made_folder, told_when_full, without_home, write_checksums
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
@@ -219,10 +219,11 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     _check_free(folder, overwrite)
     made_folder(folder.parent)
     partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
-    partial.mkdir()
     try:
-        yield partial
-        _move_into_place(partial, folder, overwrite)
+        with told_when_full(folder):
+            partial.mkdir()
+            yield partial
+            _move_into_place(partial, folder, overwrite)
     except BaseException:  # ^C too
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -126,7 +126,9 @@ def prepare_records(
     if annotations is None:
         rows = num_neighbors + 1
         plane = num_neighbors > 0
-        annotations = read_annotations(csv_path, None, class_names, rows, progress, plane=plane)
+        annotations = read_annotations(
+            csv_path, image_dir, class_names, rows, progress, plane=plane, decode=False
+        )
     versions = SCHEMA_VERSION, "neighbors are other pictures"
     identity = annotations.identity(image_dir, image_size or None, num_neighbors, *versions)
     folder = Path(records_dir) / f"{Path(csv_path).stem}-{identity}"

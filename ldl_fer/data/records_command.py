@@ -50,9 +50,10 @@ def main() -> None:
     settings = flags.FLAGS
     annotations = read_annotations(
         settings.annotations,
-        None,
+        settings.image_dir,
         tuple(settings.class_names),
         settings.num_neighbors + 1,
+        decode=False,
         plane=settings.num_neighbors > 0,
     )
 

@@ -63,9 +63,10 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
         )
     annotations = read_annotations(
         data.train_data_path,
-        data.train_image_dir if data.on_bad_image == "fail" else None,
+        data.train_image_dir,
         data.class_names,
         data.num_neighbors + 1,
+        decode=data.on_bad_image == "fail",
         plane=data.num_neighbors > 0,
     )
     first, second = split_annotations(annotations, data.validation_fraction, seed)
@@ -152,7 +153,7 @@ def _usable(data, path, image_dir, neighbors, annotations):
     """Returns the annotations given or in a CSV, without bad pictures if these are skipped."""
     if annotations is None:
         annotations = read_annotations(
-            path, None, data.class_names, neighbors + 1, plane=neighbors > 0
+            path, image_dir, data.class_names, neighbors + 1, plane=neighbors > 0, decode=False
         )
     if data.on_bad_image == "fail":
         return annotations

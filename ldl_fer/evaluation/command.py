@@ -6,6 +6,8 @@
 With `votes_*` columns in the CSV, distances to the human distribution are reported too.
 """
 
+import sys
+
 from absl import flags
 
 from ldl_fer.config import command_line
@@ -44,15 +46,19 @@ def main() -> None:
     check_data(given.test_data_path)
 
     from ldl_fer.evaluation.evaluate import evaluate_run
-    from ldl_fer.evaluation.result import format_table
+    from ldl_fer.evaluation.result import format_table, former_result
 
+    output_dir = given.output_dir or given.run_dir
+    former = former_result(output_dir)
     result = evaluate_run(
         given.run_dir,
         given.test_data_path,
         given.test_image_dir,
         which=given.weights,
-        output_dir=given.output_dir or given.run_dir,
+        output_dir=output_dir,
         trust_model=given.trust_model,
         on_bad_image=given.on_bad_image,
     )
     print(format_table(result))
+    if former:
+        print(f"note: replaced {former}. --output_dir keeps several.", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ldl_fer import plots
+from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 
 _TITLES = {
@@ -101,6 +102,26 @@ def write_result(
     plots.save_figure(figure, folder / "confusion_matrix.png")
     write_whole(folder / "result.json", text)
     return folder / "result.json"
+
+
+def former_result(folder: str | Path) -> str:
+    """Returns the place of a folder's result.json and what it is of; empty where there is none.
+
+    Raises:
+      InputError: what is there is no result of an evaluation.
+    """
+    file = Path(folder) / "result.json"
+    if not file.exists():
+        return ""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        accuracy = held["metrics"]["accuracy"]
+        return f"{file}, of {held.get('data_path')} (accuracy {accuracy:.4f})"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file} is there and is no result of an evaluation, or damaged; it would be lost. "
+            "Name another --output_dir."
+        ) from error
 
 
 def format_table(result: Result) -> str:

@@ -16,6 +16,7 @@ from ldl_fer.files import without_home, write_whole
 
 BOUNDS = (0.05, 20.0)  # of T
 TEMPERATURE_FILE = "temperature.json"
+LEAST_ROWS, GOOD_ROWS = 10, 50  # to fit on: fewer are refused, or warned of
 _SMALLEST = 1e-45  # float32's: less is 0 in an export's probabilities
 
 
@@ -94,7 +95,7 @@ def fit_run(
       `data_path`, and `best`, of `Run.epoch`.
 
     Raises:
-      InputError: no such run, or data that cannot be read or does not fit it.
+      InputError: no such run, or data that cannot be read, does not fit it or is too little.
     """
     from ldl_fer.data.pipeline import ordered_dataset
     from ldl_fer.data.sets import Source, opener, training_sources
@@ -108,6 +109,11 @@ def fit_run(
     if not data_path:
         _, source = training_sources(training_data(config), config.run.seed)
     records = opener(network, config.network.frozen)(config.data, *source)
+    if len(records) < LEAST_ROWS:
+        raise InputError(
+            f"{source[0]}: {len(records)} images to fit a temperature on, where {LEAST_ROWS} are "
+            f"the least and {GOOD_ROWS} or more are wanted. Give others by --val_data_path."
+        )
     found = predict(trained_part(network), ordered_dataset(records, config), progress)
     labels, probabilities = found["labels"], found["probabilities"]
     if not np.isfinite(probabilities).all():

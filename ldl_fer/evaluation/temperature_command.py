@@ -43,7 +43,7 @@ def main() -> None:
     Run(given.run_dir).check_weights("best")
     check_data(given.val_data_path)
 
-    from ldl_fer.evaluation.temperature import BOUNDS, TEMPERATURE_FILE, fit_run
+    from ldl_fer.evaluation.temperature import BOUNDS, GOOD_ROWS, TEMPERATURE_FILE, fit_run
 
     found = fit_run(
         given.run_dir, given.val_data_path, given.val_image_dir, trust_model=given.trust_model
@@ -57,6 +57,9 @@ def main() -> None:
         ("expected_calibration_error", "expected calibration error"),
     ):
         print(f"{title:<34}{found['before'][name]:>10.4f}{found['after'][name]:>12.4f}")
+    if found["rows"] < GOOD_ROWS:
+        print(f"\nwarning: {found['rows']} images are few to fit a temperature on: another "
+              f"{found['rows']} may give another one. {GOOD_ROWS} or more are wanted.")  # fmt: skip
     if not BOUNDS[0] * 1.01 < found["temperature"] < BOUNDS[1] / 1.01:
         print(f"\nwarning: the temperature is at the end of {BOUNDS}: do not trust it. Too few or "
               "too easy validation images?")  # fmt: skip

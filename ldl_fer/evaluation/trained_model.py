@@ -4,8 +4,9 @@ An export is loaded by TensorFlow alone: neither Keras nor the code that trained
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class TrainedModel:
       image_size: pixels.
       temperature: fitted for it, see `ldl_fer.evaluation.temperature`; None: none was.
       notes: sentences that its user should read.
+      process: that it was loaded in; TensorFlow hangs in one that was forked from it.
     """
 
     network: Callable[[np.ndarray], np.ndarray]
@@ -36,6 +38,15 @@ class TrainedModel:
     image_size: int
     temperature: float | None = None
     notes: tuple[str, ...] = ()
+    process: int = field(default_factory=os.getpid)
+
+    def check_process(self) -> None:
+        """Raises InputError in another process than the one that the model was loaded in."""
+        if os.getpid() != self.process:
+            raise InputError(
+                "this model was loaded before the process was forked, and would hang: load it in "
+                'the process that uses it, or start that by multiprocessing.get_context("spawn").'
+            )
 
     def probabilities(self, images: np.ndarray, batch_size: int) -> np.ndarray:
         """Runs the network on any number of images, uncalibrated.
@@ -51,8 +62,9 @@ class TrainedModel:
           [N, C] float32, rows sum to 1; N may be 0.
 
         Raises:
-          InputError: the output is not finite.
+          InputError: the output is not finite, or as `check_process`.
         """
+        self.check_process()
         rows = [np.zeros([0, len(self.class_names)], np.float32)]
         for batch in _batches(images, batch_size):
             rows.append(self.network(_filled(batch, batch_size))[: len(batch)])

@@ -1,5 +1,6 @@
 """Saves a training within epochs and at signals; stops it at numbers that are not finite."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -16,15 +17,16 @@ from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.training.state import TrainingState
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NAMED_SAMPLES = 64
 LOOK_EVERY = 50  # steps; looking at a loss waits for the device
 
 
 class StopSignals:
-    """Notes the first SIGTERM or ^C within `with`; a second one ends the work at once.
+    """Notes the first SIGTERM, SIGHUP or ^C within `with`; a second one ends the work at once.
 
-    Python gives signals to its main thread: elsewhere, nothing is noted and nothing is changed.
+    One that the process ignores, as under nohup, stays ignored. Python gives signals to its main
+    thread: elsewhere, nothing is noted and nothing is changed.
 
     Attributes:
       noted: number of the signal that came; None before.
@@ -38,7 +40,8 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if self._wanted:
-            self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            heard = [n for n in _SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+            self._former = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,10 +52,11 @@ class StopSignals:
         if self.noted is not None:
             raise Stopped(number, " a second time; what was done since the last save is lost")
         self.noted = number
-        print(
-            "\nStopping after this step and saving; a second signal stops at once.",
-            file=sys.stderr,
-        )
+        with contextlib.suppress(OSError):  # its terminal is closed
+            print(
+                "\nStopping after this step and saving; a second signal stops at once.",
+                file=sys.stderr,
+            )
 
 
 class SaveState(tf.keras.callbacks.Callback):

@@ -13,6 +13,7 @@ from ldl_fer.config import Config
 from ldl_fer.data.annotations import NEIGHBORS
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch
 from ldl_fer.data.sets import AnyRecords
+from ldl_fer.files import allocate
 from ldl_fer.methods.classifier import Batch, Classifier, per_class
 
 
@@ -41,6 +42,7 @@ def construct_samples(
     table = table.assign(sample_id=np.arange(len(table)))
     with tempfile.TemporaryFile(dir=folder) as file:
         features = np.memmap(file, np.float32, "w+", shape=(len(records), model.feature_size))
+        allocate(file.fileno())
         probabilities = np.zeros([len(records), model.num_classes], np.float32)
         predict = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
         for batch in _batches(records, config, "features of all samples", progress):

@@ -54,7 +54,7 @@ def train(
     Raises:
       InputError: for data or settings that cannot be trained on, a run folder in use, a state
         that cannot be saved, or a loss that is no finite number any more.
-      Stopped: SIGTERM or ^C came, and what was done until then is saved.
+      Stopped: SIGTERM, SIGHUP or ^C came, and what was done until then is saved.
     """
     strategy = devices.choose_strategy(config.run.strategy)
     check_settings(config, strategy)

@@ -1,20 +1,30 @@
 """How commands end: exit codes and sentences, without a traceback."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 ROOT_COMMAND = """
-import sys
+import os, signal, sys
 from absl import flags
 from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
 def main(*names):
     if flags.FLAGS.do == "mistake":
         raise InputError("a.csv: row 3: no such class. Correct it.")
+    if flags.FLAGS.do == "fill":
+        open("/dev/full", "wb", buffering=0).write(b"x")
     if flags.FLAGS.do == "interrupt":
         raise KeyboardInterrupt
+    if flags.FLAGS.do.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, flags.FLAGS.do))
+    if flags.FLAGS.do == "much":
+        for number in range(99_999):
+            print("Zoë 😀", number)
+        print(command_line.unread(), file=sys.stderr)
+        return 3
     print(names)
     return 1 if flags.FLAGS.do == "fail" else None
 def define_flags():
@@ -45,6 +55,12 @@ def ended(positional, *arguments):
         (["", "--do=fail"], 1, "()\n", ""),
         (["", "--do=mistake"], 2, "", "error: a.csv: row 3: no such class. Correct it.\n"),
         (["", "--do=interrupt"], 130, "", "error: interrupted\n"),
+        (
+            ["", "--do=fill"],
+            2,
+            "",
+            "error: [Errno 28] No space left on device. Make room, and run the command again.\n",
+        ),
         (["", "a"], 2, "", "error: unexpected argument 'a'; flags start with --. See --help.\n"),
         (
             ["", "--doo=x"],
@@ -74,12 +90,52 @@ def test_a_word_that_only_looks_like_a_call_for_help():
     assert ended("names", "--", "--help") == (0, "(['--help'],)\n", "")
 
 
-@pytest.mark.parametrize("argument", ["--help", "--do=x"])
-def test_a_reader_that_goes_away_leaves_no_traceback(argument):
+def left_alone(argument, **settings):
+    """(exit code, standard error) of a command whose standard output nobody reads."""
     command = [sys.executable, "-c", ROOT_COMMAND, "", argument]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
+    )
     process.stdout.close()
-    assert (process.stderr.read(), process.wait()) == ("", 1)
+    return process.wait(), process.stderr.read()
+
+
+def test_help_that_nobody_reads_ends_in_silence():
+    assert left_alone("--help") == (1, "")
+
+
+def test_work_goes_on_when_its_reader_goes_away():
+    note = "note: standard output is lost (Broken pipe); the work goes on without it.\n"
+    assert left_alone("--do=much") == (3, f"{note}True\n")
+    assert left_alone("--do=x") == (0, note)
+
+
+def test_work_goes_on_where_standard_streams_are_closed_or_full():
+    command = [sys.executable, "-c", ROOT_COMMAND, "", "--do=much"]
+    quoted = ["bash", "-c", '"$@" >&- 2>&-', "bash", *command]
+    assert subprocess.run(quoted, stdin=subprocess.DEVNULL).returncode == 3
+    quoted[2] = '"$@" >/dev/full 2>/dev/full'
+    assert subprocess.run(quoted).returncode == 3
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_characters_that_the_output_lacks_are_escaped(encoding):
+    command = [sys.executable, "-c", ROOT_COMMAND, "names", "Zoë", "😀"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, env=environment)
+    expected = "(['Zoë', '😀'],)\n".encode(encoding, "backslashreplace")
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, b"")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_with_a_sentence(name, code):
+    assert ended("", f"--do={name}") == (code, "", f"error: stopped by {name}\n")
+
+
+def test_what_nohup_ignores_stays_ignored():
+    command = ["nohup", sys.executable, "-c", ROOT_COMMAND, "", "--do=SIGHUP"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (0, "()\n")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ from ldl_fer.preparation.doctor.split import read_split
     ],
 )
 def test_a_bad_row_is_the_one_problem(tmp_path, row, column):
-    found = problems_of(csv_file(tmp_path, *GOOD, row, "ok.png,0,0,0"))
+    path = csv_file(tmp_path, *GOOD, row, "ok.png,0,0,0")
+    found = problems_of(path, image_dir=tmp_path, decode=False)
     assert len(found) == 1
     assert found[0][0] == 3 and found[0][1].startswith(column)
 
@@ -127,7 +128,7 @@ def test_images_are_decoded(tmp_path):
         (6, f"{tmp_path}/text.png cannot be read: {CUT}"),
         (7, f"{tmp_path}/gone.png cannot be read: No such file or directory"),
         (8, f"{tmp_path}/c cannot be read: Is a directory"),
-        (9, "../a.png leads out of the image folder"),
+        (9, f"../a.png leads out of the image folder {tmp_path}; write paths from there on"),
     ]
     folder = tmp_path / "elsewhere"
     found = problems_of(path, image_dir=folder)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.full_disk import files_of_at_most
 from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config.presets import PRESETS
@@ -350,6 +351,13 @@ def test_a_picture_that_cannot_be_read_is_named_and_nothing_half_made_stays(
     kept = [*files[:2], *files[3:]]
     found = pool(kept, network, tmp_path / "cache")[:]
     np.testing.assert_allclose(found, by_hand(network, kept), rtol=1e-4, atol=1e-5)
+
+
+def test_a_full_disk_leaves_no_part(files, network, tmp_path):
+    text = "cannot write .*npy: File too large"
+    with files_of_at_most(64), pytest.raises(InputError, match=text):
+        pool_pictures(files, network, tmp_path / "maps", progress=False)
+    assert [path for path in (tmp_path / "maps").rglob("*") if path.is_file()] == []
 
 
 def test_a_part_without_its_index_is_made_again(files, network, tmp_path):

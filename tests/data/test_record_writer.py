@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.full_disk import files_of_at_most
 from helpers.made_up_set import CLASS_NAMES, make_set, some_neighbors
 
 from ldl_fer.data import record_writer
@@ -67,6 +68,14 @@ def test_pictures_of_another_size_are_counted(tmp_path, annotations):
     small = np.zeros((5, 9, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "images" / annotations.paths[3]), small)
     assert write(annotations, tmp_path).images_copied == COUNT - 1
+
+
+@pytest.mark.parametrize("room", [0, 300, 5000])
+def test_a_full_disk_leaves_nothing(tmp_path, annotations, room):
+    text = f"cannot write {tmp_path}/records: File too large. Nothing of it was kept"
+    with files_of_at_most(room), pytest.raises(InputError, match=text):
+        write(annotations, tmp_path)
+    assert left_behind(tmp_path) == []
 
 
 def test_all_unreadable_pictures_are_reported(tmp_path, annotations):

@@ -51,6 +51,17 @@ def test_write_result(result, tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == ["confusion_matrix.png", "result.json"]
 
 
+def test_a_former_result_is_named_and_other_files_are_not_replaced(result, tmp_path):
+    assert evaluation_result.former_result(tmp_path) == ""
+    path = evaluation_result.write_result(result, tmp_path, {"data_path": "val.csv"})
+    named = evaluation_result.former_result(tmp_path)
+    assert named == f"{path}, of val.csv (accuracy 0.9976)"
+    for text in ('{"mine": 1}', "[1]", "text"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="result.json is there and is no result"):
+            evaluation_result.former_result(tmp_path)
+
+
 def test_write_result_replaces_whole_files_or_none(result, tmp_path, monkeypatch):
     path = evaluation_result.write_result(result, tmp_path, {"checkpoint": "a"})
     evaluation_result.write_result(result, tmp_path, {"checkpoint": "b"})

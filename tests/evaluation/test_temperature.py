@@ -58,6 +58,34 @@ def test_fit_run_takes_what_the_run_held_out(run):
     run.epoch_file("best").write_text('{"epoch": 1}')
 
 
+def test_a_few_rows_are_refused(run):
+    folder = run.folder.parent
+    lines = (folder / "train.csv").read_text().splitlines()
+    (folder / "few.csv").write_text("\n".join(lines[:10]))
+    with pytest.raises(InputError, match="few.csv: 9 images to fit a temperature on, where 10"):
+        temperature.fit_run(run.folder, str(folder / "few.csv"), str(folder / "images"), False)
+
+
+@pytest.mark.parametrize(("rows", "warned"), [(49, True), (50, False)])
+def test_some_rows_are_warned_of(run, monkeypatch, capsys, rows, warned):
+    from absl import flags
+
+    from ldl_fer.evaluation import temperature_command
+
+    quality = {"nll": 1.0, "expected_calibration_error": 0.1}
+    found = {"rows": rows, "data_path": "val.csv", "held_out_part": False, "temperature": 1.5}
+    found |= {"before": quality, "after": quality}
+    monkeypatch.setattr(temperature, "fit_run", lambda *_, **__: found)
+    given = flags.FlagValues()
+    for name, value in (("run_dir", str(run.folder)), ("val_data_path", ""), ("val_image_dir", "")):
+        flags.DEFINE_string(name, value, "", flag_values=given)
+    flags.DEFINE_bool("trust_model", False, "", flag_values=given)
+    monkeypatch.setattr(flags, "FLAGS", given)
+    given(["temperature"])
+    temperature_command.main()
+    assert (f"warning: {rows} images are few" in capsys.readouterr().out) == warned
+
+
 @pytest.mark.slow
 def test_command_on_a_set_of_its_own(run):
     folder = run.folder.parent

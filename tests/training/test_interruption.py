@@ -1,5 +1,7 @@
 """A loss that is no finite number is found with its step, though not each is looked at."""
 
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -7,9 +9,9 @@ import tensorflow as tf
 
 from ldl_fer.config import Config
 from ldl_fer.data.pipeline import sample_ids_of_step
-from ldl_fer.errors import InputError
+from ldl_fer.errors import InputError, Stopped
 from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar
-from ldl_fer.training.interruption import LOOK_EVERY, SaveState
+from ldl_fer.training.interruption import LOOK_EVERY, SaveState, StopSignals
 
 STEPS, COUNT, BATCH = 2 * LOOK_EVERY, 500, 4
 
@@ -83,3 +85,34 @@ def test_the_end_of_an_epoch_looks():
 def test_keras_leaves_the_losses_on_the_device(bar):
     called = tf.keras.callbacks.CallbackList([bar(), saving()])
     assert called._batch_hooks_support_tf_logs
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_noted_and_saves(number):
+    former = signal.getsignal(number)
+    with StopSignals() as signals:
+        os.kill(os.getpid(), number)
+        assert signals.noted == number
+        callback = saving()
+        callback.signals = signals
+        with pytest.raises(Stopped, match="all of it is saved") as stop:
+            feed(callback, [1.0])
+    assert stop.value.exit_code == 128 + number and callback.state.saves == 1
+    assert signal.getsignal(number) == former
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.noted is None
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_a_closed_terminal_does_not_keep_a_signal_from_saving(monkeypatch):
+    monkeypatch.setattr("sys.stderr", open("/dev/full", "w", buffering=1))  # noqa: SIM115
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signals.noted == signal.SIGHUP

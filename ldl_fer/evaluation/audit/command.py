@@ -19,6 +19,7 @@ from absl import flags
 
 from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
+from ldl_fer.files import check_replaceable
 
 if TYPE_CHECKING:
     from ldl_fer.evaluation.audit.training_set import TrainingSet
@@ -43,8 +44,9 @@ def main(arguments: list[str]) -> None:
     from ldl_fer.evaluation.audit.page import write_page
     from ldl_fer.evaluation.audit.training_set import training_set
 
-    training = training_set(run_dir, settings.annotations, settings.image_dir)
     output = Path(settings.output or run_dir / "audit.html")
+    check_replaceable(output, "<title>Label audit")
+    training = training_set(run_dir, settings.annotations, settings.image_dir)
     title = f"Label audit of {training.name}"
     problems = write_page(output, training, title, settings.count, settings.picture_size)
     for problem in problems[:10]:

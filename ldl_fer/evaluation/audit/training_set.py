@@ -60,11 +60,12 @@ def training_set(
                 f"the run was trained on {path} with pictures in {folder}, and not both are there. "
                 "Name their places by --annotations=FILE.csv --image_dir=FOLDER."
             )
-        table = read_annotations(path, None, config.data.class_names, 1, knn=False, plane=False)
-        names = table.paths
+        names = config.data.class_names
+        table = read_annotations(path, folder, names, 1, knn=False, plane=False, decode=False)
+        paths = table.paths
 
         def picture(row: int) -> bytes:
-            return picture_bytes(folder / names[row])
+            return picture_bytes(folder / paths[row])
 
     else:
         records = Records(path)

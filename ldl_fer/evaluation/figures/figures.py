@@ -166,7 +166,7 @@ def predictions(
     """
     network, config = load_network(run_dir)
     names, size = config.data.class_names, config.data.image_size
-    table = read_annotations(data_path, None, names, 1, knn=False, plane=False)
+    table = read_annotations(data_path, image_dir, names, 1, knn=False, plane=False, decode=False)
     rows = drawn(np.arange(len(table)), count, seed)
     paths = [Path(image_dir) / table.paths[row] for row in rows]
     predicted = probabilities(network, tf.constant(read_pictures(paths, size), tf.float32)).numpy()

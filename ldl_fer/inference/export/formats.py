@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import made_folder, values_without_home, write_checksums
+from ldl_fer.files import made_folder, told_when_full, values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
@@ -54,6 +54,8 @@ class Tolerance:
       mean, agreement: bounds of those; an export beyond them is refused, on real pictures only,
         since made-up ones are not what a quantized network was calibrated for.
       good_mean, good_agreement: an export beyond them is kept, with a warning.
+      pictures: fewest different real pictures that it is calibrated and compared on.
+      good_pictures: below so many, it is kept with a warning.
     """
 
     largest: float = np.inf
@@ -61,6 +63,8 @@ class Tolerance:
     agreement: float = 0.0
     good_mean: float = np.inf
     good_agreement: float = 0.0
+    pictures: int = 0
+    good_pictures: int = 0
 
     def __str__(self) -> str:
         if np.isfinite(self.largest):
@@ -133,6 +137,24 @@ class Format:
     interface: str
     example: str
 
+    def check_pictures(self, pictures: np.ndarray | None) -> None:
+        """Checks that there are pictures enough, before anything is written.
+
+        Args:
+          pictures: uint8 [M, S, S, 3]; None: not at hand.
+
+        Raises:
+          InputError: there are fewer than the format needs.
+        """
+        count, least = 0 if pictures is None else len(pictures), self.tolerance.pictures
+        if count < least:
+            there = f"{count} different ones are" if count else "those of the training are not"
+            raise InputError(
+                f"{self.name} is calibrated and checked on real pictures, {least} or more, and "
+                f"{there} at hand. Give --representative=FOLDER of some hundred face crops like "
+                "those that the network will see."
+            )
+
 
 Card = Callable[[Format, Mapping[str, Comparison]], str]
 
@@ -152,10 +174,12 @@ def write_export(
       The comparisons, by kind of images.
 
     Raises:
-      InputError: the folder holds something else, or the format cannot hold this network.
+      InputError: the folder holds something else, the format cannot hold this network, or there
+        are too few pictures.
       RuntimeError: what was written does not answer as the network does.
     """
-    with _new_folder(Path(folder), kind) as written:
+    kind.check_pictures(trained.pictures)
+    with told_when_full(folder), _new_folder(Path(folder), kind) as written:
         kind.write(trained, written)
         beside = written / kind.beside
         beside.mkdir(exist_ok=True)
@@ -275,18 +299,28 @@ def checked(
 
 
 def warnings(checks: Mapping[str, Comparison], tolerance: Tolerance) -> list[str]:
-    """Returns sentences on a kept export that is less like the network than it should be."""
+    """Returns sentences on a kept export that is, or may be, less like the network than it should.
+
+    What they say begins with the export's name.
+    """
     real = checks.get("real pictures")
     if real is None:
         return []
-    bad = real.mean > tolerance.good_mean or real.agreement < tolerance.good_agreement
-    if not bad:
-        return []
+    texts = []
+    if real.images < tolerance.good_pictures:
+        texts.append(
+            f"was calibrated and checked on {real.images} different pictures alone: it may be "
+            "further from the network than they show. Give "
+            f"{tolerance.good_pictures} or more by --representative=FOLDER."
+        )
+    if real.mean <= tolerance.good_mean and real.agreement >= tolerance.good_agreement:
+        return texts
     return [
+        *texts,
         f"names the network's class for {real.agreement:.1%} of {real.images} real pictures, and "
         f"its probabilities are off by {real.mean:.2g} on average (good would be "
         f"{tolerance.good_agreement:.0%} and {tolerance.good_mean:g}): calibrate it on more "
-        "pictures like those it will see, --representative=FOLDER, or use --format=tflite."
+        "pictures like those it will see, --representative=FOLDER, or use --format=tflite.",
     ]
 
 
@@ -307,9 +341,8 @@ def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -
 @contextlib.contextmanager
 def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
     """Yields a folder to fill; it takes the place of `folder` if the block succeeds."""
-    replaced = folder.exists()
     empty = folder.is_dir() and not any(folder.iterdir())
-    if replaced and not empty and not (folder / kind.mark).is_file():
+    if folder.exists() and not empty and not (folder / kind.mark).is_file():
         raise InputError(
             f"{folder} holds something that is not a {kind.title} and would be lost. "
             "Give --output_dir another folder."
@@ -319,6 +352,15 @@ def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
         written = Path(temporary) / "new"
         written.mkdir()
         yield written
-        if replaced:
-            folder.rename(Path(temporary) / "old")
-        written.rename(folder)
+        old = Path(temporary) / "old"
+        try:
+            if folder.exists():
+                folder.rename(old)
+            written.rename(folder)
+        except OSError as error:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise InputError(
+                f"{folder} cannot be replaced: {error.strerror}. If another export wrote it "
+                "meanwhile, that one is whole; else correct its permissions."
+            ) from error

@@ -102,7 +102,9 @@ def _data(run: Run, config: Config, data_license: str) -> str:
     lines = [f"- training file: `{public_name(data.train_data_path) or 'not named'}`"]
     path = Path(data.train_data_path)
     try:
-        table = read_annotations(path, None, data.class_names, 1, knn=False, plane=False)
+        table = read_annotations(
+            path, data.train_image_dir, data.class_names, 1, knn=False, plane=False, decode=False
+        )
     except InputError:
         lines.append("- not at hand as a CSV when this card was written: no fingerprint")
     else:

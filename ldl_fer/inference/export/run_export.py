@@ -107,8 +107,8 @@ def export_formats(
       The exports in the order of `formats`, with the failure of those that were not kept.
 
     Raises:
-      InputError: an unknown format, no such run, a folder in the way, a missing package, or no
-        pictures to calibrate by.
+      InputError: an unknown format, no such run, a folder in the way, a missing package, or too
+        few pictures to calibrate by.
     """
     if not isinstance(formats, Mapping):
         formats = {name: Path(run_dir) / name for name in formats}
@@ -122,6 +122,8 @@ def export_formats(
             raise
         pictures, source = None, ""
         print(f"note: exports are compared on random images only: {error}", file=sys.stderr)
+    for name in formats:
+        load_format(name).check_pictures(pictures)
     info: dict[str, Any] = {"backbone": config.network.backbone, "best": run.epoch("best")}
     temperature = temperature_of(run)
     if temperature is not None:
@@ -160,7 +162,8 @@ def representative_pictures(
       progress: whether to show a bar.
 
     Returns:
-      uint8 [M, S, S, 3], RGB, 1 <= M <= count, and a phrase that says where they are from.
+      uint8 [M, S, S, 3], RGB, 1 <= M <= count, each another, and a phrase that says where they
+      are from.
 
     Raises:
       InputError: there are none, or one of them cannot be read; for a run that was trained
@@ -170,20 +173,23 @@ def representative_pictures(
     if folder:
         paths = pictures_in(folder)
         chosen = [paths[row] for row in _drawn(len(paths), count)]
-        pictures = read_pictures(chosen, data.image_size, text)
-        return pictures, f"{len(chosen)} of {len(paths)} pictures of a folder given for it"
+        pictures = _different(read_pictures(chosen, data.image_size, text))
+        return pictures, f"{len(pictures)} of {len(paths)} pictures of a folder given for it"
     name = data.train_data_path
     if not name or not Path(name).exists():
         raise InputError(f"the run's training set {name or '(none named)'} is not there.")
     if is_csv(name):
-        names = read_annotations(name, None, data.class_names, 1, knn=False, plane=False).paths
-        chosen = [Path(data.train_image_dir) / names[row] for row in _drawn(len(names), count)]
-        pictures, total = read_pictures(chosen, data.image_size, text), len(names)
+        folder = data.train_image_dir
+        names = read_annotations(
+            name, folder, data.class_names, 1, knn=False, plane=False, decode=False
+        ).paths
+        chosen = [Path(folder) / names[row] for row in _drawn(len(names), count)]
+        pictures, total = _different(read_pictures(chosen, data.image_size, text)), len(names)
     else:
         records = Records(name)
         ids, total = _drawn(len(records), count), len(records)
         encoded = records.examples(ids.astype(np.int32), ["image"])["image"]
-        pictures = decode(encoded, data.image_size).numpy()
+        pictures = _different(decode(encoded, data.image_size).numpy())
     return pictures, f"{len(pictures)} of the {total} pictures named by the training file"
 
 
@@ -199,6 +205,12 @@ def temperature_of(run: Run) -> float | None:
         file=sys.stderr,
     )
     return None
+
+
+def _different(pictures: np.ndarray) -> np.ndarray:
+    """Returns pictures [M, S, S, 3] without those that are equal to an earlier one."""
+    rows = {picture.tobytes(): row for row, picture in reversed([*enumerate(pictures)])}
+    return pictures[sorted(rows.values())]
 
 
 def _drawn(total: int, count: int) -> np.ndarray:

@@ -31,12 +31,7 @@ def _write_float(trained: Trained, folder: Path) -> None:
 
 def _write_int8(trained: Trained, folder: Path) -> None:
     pictures = trained.pictures
-    if pictures is None:
-        raise InputError(
-            "tflite_int8 is calibrated on real pictures, and those of the training are not at "
-            "hand. Give --representative=FOLDER of some hundred face crops like those that the "
-            "network will see."
-        )
+    assert pictures is not None  # see `Format.check_pictures`
 
     def quantize(converter: tf.lite.TFLiteConverter) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -103,7 +98,7 @@ def _convert(
     settle: Callable[[tf.lite.TFLiteConverter], None],
 ) -> None:
     module = fixed_size(trained, dtype)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         signatures = {"serving_default": module.of_images.get_concrete_function()}
         tf.saved_model.save(module, temporary, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(temporary)
@@ -179,7 +174,14 @@ TFLITE_INT8 = Format(
     beside="",
     write=_write_int8,
     answers=_answers,
-    tolerance=Tolerance(mean=0.05, agreement=0.8, good_mean=0.02, good_agreement=0.95),
+    tolerance=Tolerance(
+        mean=0.05,
+        agreement=0.8,
+        good_mean=0.02,
+        good_agreement=0.95,
+        pictures=10,
+        good_pictures=50,
+    ),
     interface=(
         f"{_INTERFACE}, multiples of 1/256. Weights and arithmetic are 8-bit integers, calibrated "
         "on the representative pictures."

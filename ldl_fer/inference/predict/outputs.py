@@ -2,22 +2,26 @@
 
 JSON lines have an object for each picture or frame, the CSV a row for each face. A picture without
 a face is an object with an empty list `faces`, and a row whose `faces` is 0; one that could not be
-read has the reason in `error`. All files get their names when they are complete.
+read has the reason in `error`. Both grow as pictures are done; annotated pictures and videos get
+their names when they are complete.
 """
 
 import contextlib
 import csv
+import io
 import json
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ldl_fer.config.command_line import unread
 from ldl_fer.errors import InputError
-from ldl_fer.files import check_place, whole_file
+from ldl_fer.files import check_place, check_replaceable, growing_file, whole_file
 from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
 from ldl_fer.inference.predict.predictor import Answer, Predictor
@@ -26,6 +30,8 @@ from ldl_fer.inference.predict.sources import Source, count_frames, frame_rate, 
 _ENDINGS = (".jsonl", ".csv")
 PLACE = ("file", "frame", "seconds", "width", "height", "error")
 BOX = ("x", "y", "box_width", "box_height")
+_MARKS = {".csv": ",".join(PLACE) + ",faces,face", ".jsonl": '{"file": '}  # of our own outputs
+_FRAMES_UNLOOKED, _ROOM = 64, 2**20  # of a video; bytes that must be free
 _PICTURES_KEPT = {".jpg", ".jpeg", ".png", ".webp"}  # endings that annotated pictures keep
 
 
@@ -51,7 +57,8 @@ def predict_sources(
       drawing_folder: annotated pictures and videos go there; None: none are drawn.
       every: of a video, every n-th frame is looked at.
       whole: pictures are face crops, as for the predictor; for drawing.
-      print_faces: whether each face is printed as a line.
+      print_faces: whether each face is printed as a line; where nothing else is asked for, the
+        work ends when nobody reads these.
       progress: whether to show a progress bar.
 
     Returns:
@@ -77,17 +84,26 @@ def predict_sources(
             takers.append(stack.enter_context(drawings(targets, whole, every)))
         answers = predictor.stream(frames(sources, every), keep_images=bool(targets))
         total = count_frames(sources, every)
-        for answer in tqdm(answers, "pictures", total, unit="picture", disable=not progress):
-            for take in takers:
-                take(answer)
-            counts["unreadable" if answer.error else "frames"] += 1
-            counts["faces"] += len(answer.faces)
-            counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
-            counts["without_face"] += not (answer.faces or answer.error)
-            if answer.error:
-                tqdm.write(f"{answer.frame.source.path}: {answer.error}", sys.stderr)
-            elif print_faces:
-                tqdm.write("\n".join(_lines(answer)))
+        try:
+            for answer in tqdm(answers, "pictures", total, unit="picture", disable=not progress):
+                for take in takers:
+                    take(answer)
+                counts["unreadable" if answer.error else "frames"] += 1
+                counts["faces"] += len(answer.faces)
+                counts["ambiguous"] += sum(face.ambiguous for face in answer.faces)
+                counts["without_face"] += not (answer.faces or answer.error)
+                if answer.error:
+                    tqdm.write(f"{answer.frame.source.path}: {answer.error}", sys.stderr)
+                elif print_faces:
+                    tqdm.write("\n".join(_lines(answer)))
+                if unread() and not takers:
+                    break
+        except KeyboardInterrupt:
+            if outputs:
+                done = counts["frames"] + counts["unreadable"]
+                named = ", ".join(map(str, outputs))
+                tqdm.write(f"{named}: {done:,} of {total:,} pictures and frames", sys.stderr)
+            raise
     return counts
 
 
@@ -95,8 +111,8 @@ def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> N
     """Checks that outputs can be written, before time is spent on them.
 
     Raises:
-      InputError: an ending is another than .jsonl or .csv, a file is an input, a folder or named
-        twice, or its folder cannot be written to.
+      InputError: an ending is another than .jsonl or .csv, a file is an input, a folder, named
+        twice, or there and not written by this command, or its folder cannot be written to.
     """
     inputs, taken = {source.path.resolve() for source in sources}, set()
     for output in map(Path, outputs):
@@ -110,6 +126,7 @@ def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> N
         if output.is_dir():
             raise InputError(f"--output={output} is a folder. Name a file in it.")
         check_place(output, f"--output={output}")
+        check_replaceable(output, _MARKS[output.suffix])
 
 
 def face_record(face: FacePrediction) -> dict:
@@ -155,24 +172,31 @@ def rows(answer: Answer, class_names: Sequence[str]) -> list[dict]:
 
 
 @contextlib.contextmanager
-def json_lines(path: str | Path) -> Iterator:
+def json_lines(path: str | Path) -> Iterator[Callable[[Answer], None]]:
     """Yields a function that adds an answer to a file of JSON lines."""
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
-        yield lambda answer: file.write(json.dumps(record(answer), ensure_ascii=False) + "\n")
+    with growing_file(path) as append:
+        yield lambda answer: append(json.dumps(record(answer), ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
-def table(path: str | Path, class_names: Sequence[str]) -> Iterator:
+def table(path: str | Path, class_names: Sequence[str]) -> Iterator[Callable[[Answer], None]]:
     """Yields a function that adds an answer to a CSV."""
     columns = [
         *PLACE, "faces", "face", *BOX, "score", "leading", "confidence", "runner_up", "margin",
         "entropy", "ambiguous", "doubts", "valence", "arousal",
         *(f"probability_{name}" for name in class_names),
     ]  # fmt: skip
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        yield lambda answer: writer.writerows(rows(answer, class_names))
+    header = dict(zip(columns, columns, strict=True))
+
+    def add(cells: Sequence[dict]) -> None:
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writerows(cells)
+        append(lines.getvalue())
+
+    with growing_file(path) as append:
+        add([header])
+        yield lambda answer: add(rows(answer, class_names))
 
 
 @contextlib.contextmanager
@@ -240,8 +264,13 @@ def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
     with whole_file(path) as partial:
         writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
         _check(writer.isOpened(), path)
+        count = 0
 
         def write(image: np.ndarray) -> None:
+            nonlocal count
+            count += 1
+            if count % _FRAMES_UNLOOKED == 1:  # OpenCV says nothing of a full disk
+                _check(shutil.disk_usage(partial.parent).free > _ROOM, path)
             if image.shape[1::-1] != size:
                 image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             writer.write(np.ascontiguousarray(image[..., ::-1]))
@@ -250,11 +279,16 @@ def _video(path: Path, size: tuple[int, ...], rate: float) -> Iterator:
             yield write
         finally:
             writer.release()
+        written = cv2.VideoCapture(str(partial))
+        whole = written.get(cv2.CAP_PROP_FRAME_COUNT) == count
+        written.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+        _check(whole and written.read()[0], path)
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
+    _, content = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
     with whole_file(path) as partial:
-        _check(cv2.imwrite(str(partial), np.ascontiguousarray(image[..., ::-1])), path)
+        partial.write_bytes(content)
 
 
 def _lines(answer: Answer) -> list[str]:

@@ -164,8 +164,10 @@ class Predictor:
           image: RGB uint8 [H, W, 3], or a picture's path.
 
         Raises:
-          InputError: it is none, or its file cannot be read; the text names the file.
+          InputError: it is none, or its file cannot be read; the text names the file. Or the
+            process is a fork of the one that this was made in.
         """
+        self._model.check_process()
         name = ""
         if isinstance(image, (str, Path)):
             name = f"{image}: "
@@ -192,7 +194,11 @@ class Predictor:
           items: pictures, paths, or the frames of `sources.frames`; drawn from in another thread.
           keep_images: whether answers hold their pictures.
           threads: that decode and detect; None: one for each processor.
+
+        Raises:
+          InputError: the process is a fork of the one that this was made in.
         """
+        self._model.check_process()
         detect = functools.partial(self._detect_or_explain, keep_images)
         detected = read_ahead(detect, items, threads or processors())
         return batched(detected, self._predict, self._batch_size)
@@ -207,7 +213,7 @@ class Predictor:
           [N, C] float64, rows sum to 1.
 
         Raises:
-          InputError: the network's output is not finite.
+          InputError: the network's output is not finite, or the process is a fork.
         """
         return scaled(self._model.probabilities(crops, self._batch_size), self.temperature)
 

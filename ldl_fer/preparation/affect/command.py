@@ -52,7 +52,7 @@ from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES, TRUST_HELP
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file
+from ldl_fer.files import check_replaceable, same_file
 from ldl_fer.preparation.affect import BATCH_SIZE
 from ldl_fer.preparation.affect.model_spec import CHANNELS, LAYOUTS
 
@@ -192,14 +192,17 @@ def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
     """Checks the paths, before anything is loaded.
 
     Raises:
-      InputError: no such CSV or folder, or the output is the input.
+      InputError: no such CSV or folder, or the output is the input, or of another command.
     """
+    from ldl_fer.preparation.affect.partial_annotations import SOURCE
+
     if not Path(annotations_path).is_file():
         raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
     if not Path(image_dir).is_dir():
         raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
     if same_file(annotations_path, output):
         raise InputError(f"{output} is the input itself. Name another --output.")
+    check_replaceable(output, SOURCE)
 
 
 def _fill_csv(
@@ -219,7 +222,7 @@ def _fill_csv(
     from ldl_fer.preparation.affect.filling import class_table, fill, warnings_of
     from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 
-    partial = read_partial_annotations(annotations_path, class_names)
+    partial = read_partial_annotations(annotations_path, class_names, image_dir)
     filled, rows, values = fill(partial, model, image_dir, overwrite, batch_size)
     filled.write(output)
     print(class_table(partial, rows, values))

@@ -13,7 +13,6 @@ import pandas as pd
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import (
-    ANNOTATOR,
     AROUSAL,
     LABEL,
     NEIGHBORS,
@@ -23,7 +22,7 @@ from ldl_fer.data.annotation_checks import (
     absent,
     check_columns,
     check_numbers,
-    check_paths,
+    named_pictures,
 )
 from ldl_fer.data.annotations import Annotations, parse_csv
 from ldl_fer.files import write_whole
@@ -121,12 +120,14 @@ class PartialAnnotations:
 
 
 def read_partial_annotations(
-    csv_path: str | Path, class_names: Sequence[str] = CLASS_NAMES
+    csv_path: str | Path,
+    class_names: Sequence[str] = CLASS_NAMES,
+    image_dir: str | Path | None = None,
 ) -> PartialAnnotations:
-    """Reads and checks an annotation CSV; images are not looked at.
+    """Reads and checks an annotation CSV; images are not opened.
 
     Args:
-      csv_path: the file, as for `read_annotations`.
+      csv_path, image_dir: the file, and where its paths start, as for `read_annotations`.
       class_names: C names, in the order of `expression`.
 
     Raises:
@@ -143,7 +144,7 @@ def read_partial_annotations(
         problems.append((None, "has no rows"))
     cells = check_numbers(texts, class_names, plane=False)
     if PATH in texts:
-        cells += check_paths(texts[PATH], None, False, texts.get(ANNOTATOR))
+        cells += named_pictures(texts, image_dir)
     problems += [problem for problem in cells if problem[0] not in ragged]
     if problems:
         raise AnnotationError(csv_path, problems, lines)

@@ -52,7 +52,7 @@ def training_and_validation(
             opened_set(opened, data, *training, progress),
             opened_set(opened, data, *validation, progress),
         )
-    whole = _with_values(data.train_data_path, data.class_names, progress)
+    whole = _with_values(*training, data.class_names, progress)
     first, second = split_annotations(whole, data.validation_fraction, seed)
     return opened(data, *training, 0, first), opened(data, *training, 0, second)
 
@@ -67,11 +67,15 @@ def opened_set(
     """
     if not is_csv(path):
         return opened(data, path, image_dir, 0)
-    return opened(data, path, image_dir, 0, _with_values(path, data.class_names, progress))
+    return opened(
+        data, path, image_dir, 0, _with_values(path, image_dir, data.class_names, progress)
+    )
 
 
-def _with_values(path: str, class_names: tuple[str, ...], progress: bool) -> Annotations:
-    partial = read_partial_annotations(path, class_names)
+def _with_values(
+    path: str, image_dir: str, class_names: tuple[str, ...], progress: bool
+) -> Annotations:
+    partial = read_partial_annotations(path, class_names, image_dir)
     complete = partial.complete()
     if len(complete) < 2:
         raise InputError(

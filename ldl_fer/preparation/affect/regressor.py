@@ -26,7 +26,13 @@ from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dat
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener
 from ldl_fer.errors import InputError
-from ldl_fer.files import made_folder, values_without_home, write_checksums, write_whole
+from ldl_fer.files import (
+    made_folder,
+    told_when_full,
+    values_without_home,
+    write_checksums,
+    write_whole,
+)
 from ldl_fer.methods.optimizers import learning_rate, network_optimizer
 from ldl_fer.networks.head import backbone_variables, standardize, trained_part
 from ldl_fer.networks.network import build_network
@@ -192,7 +198,10 @@ def save_regressor(
         raise InputError(f"{folder} exists already. Name another folder.")
     size = network.input_shape[1]
     made_folder(folder.parent)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    with (
+        told_when_full(folder),
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary,
+    ):
         written = Path(temporary) / "new"
 
         def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -207,7 +216,10 @@ def save_regressor(
         (extra / "info.json").write_text(json.dumps(entries, indent=2, default=str) + "\n")
         write_checksums(written)
         _compare(network, written, size)
-        written.rename(folder)
+        try:
+            written.rename(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror}. Name another.") from error
     return folder
 
 

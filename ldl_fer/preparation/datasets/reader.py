@@ -138,7 +138,7 @@ class Reader:
         for part in parts.values():
             boxes = part[list(BOX)].astype(str).agg(" ".join, axis=1) if self.photos else None
             boxes = None if boxes is None else boxes.tolist()
-            problems += check_paths(part[PATH].tolist(), None, False, boxes)
+            problems += check_paths(part[PATH].tolist(), boxes)
         if problems:
             raise AnnotationError(root, [(None, text) for _, text in problems])
         return DataSet(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
+from ldl_fer.files import csv_separator
 
 
 def found(root: Path, places: Sequence[str]) -> Path | None:
@@ -62,6 +63,8 @@ def csv_chunks(
     """
     settings = dict(dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
     try:
+        with path.open(encoding="utf-8-sig") as file:
+            settings["sep"] = csv_separator(file, header or columns)
         first = list(pd.read_csv(path, nrows=0, **settings).columns)
         names = [name.strip() for name in first]
         headless = False

@@ -25,6 +25,7 @@ from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES, DataConfig
 from ldl_fer.errors import InputError
+from ldl_fer.files import check_replaceable
 from ldl_fer.preparation.doctor import CORRELATION, TINY
 
 _SPLITS = ("train", "val", "test")
@@ -106,6 +107,8 @@ def main() -> int:
             f"--image_dir names {len(folders)} folders for {len(csvs)} CSV files. Name one for "
             "all, or one for each of --train, --val and --test that you give."
         )
+    if given.output:
+        check_replaceable(given.output, '"verdict"', '"mistakes"')
     splits = [
         read_split(name, path, folder, given.class_names)
         for (name, path), folder in zip(csvs.items(), folders, strict=True)

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ldl_fer.config.processors import processors
+from ldl_fer.data.picture_names import leads_out
 from ldl_fer.data.pictures import decoded_image, picture_bytes, stored_image
 from ldl_fer.preparation.doctor.finding import Row
 from ldl_fer.preparation.doctor.split import Split
@@ -169,6 +170,6 @@ def _first_rows(paths: Sequence[str]) -> dict[str, int]:
     rows = {}
     for row, path in enumerate(paths):
         normal = posixpath.normpath(path)
-        if path.strip() and not posixpath.isabs(path) and normal.split("/")[0] != "..":
+        if path.strip() and not leads_out(path):
             rows.setdefault(normal, row)
     return rows

@@ -158,6 +158,9 @@ def _unusual_row(split: Split, row: int, distance: float) -> Row:
 
 def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
     """Compares how often neighbors have the row's label with rows drawn at random."""
+    if len(split) <= k:
+        text = f"{split.name} has {len(split)} rows; {k} neighbors need more than {k}."
+        return [Finding("neighbors", MISTAKE, text, "Lower --num_neighbors or add rows.")]
     rows = np.flatnonzero(~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0))
     if len(rows) <= k:
         return []

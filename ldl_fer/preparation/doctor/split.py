@@ -8,7 +8,6 @@ import numpy as np
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import (
-    ANNOTATOR,
     AROUSAL,
     LABEL,
     NEIGHBORS,
@@ -19,7 +18,7 @@ from ldl_fer.data.annotation_checks import (
     check_columns,
     check_neighbors,
     check_numbers,
-    check_paths,
+    named_pictures,
     numbers,
 )
 from ldl_fer.data.annotations import parse_csv
@@ -91,7 +90,7 @@ def read_split(
         texts[column] = cells
     plane[np.isnan(plane).any(axis=1)] = np.nan
     found = check_numbers(texts, class_names, plane=False)
-    found += check_paths(texts[PATH], None, False, texts.get(ANNOTATOR))
+    found += named_pictures(texts, image_dir)
     if NEIGHBORS in texts:
         found += check_neighbors(texts[NEIGHBORS])
     problems += [problem for problem in found if problem[0] not in ragged]

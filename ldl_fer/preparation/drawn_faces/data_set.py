@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.files import made_folder
+from ldl_fer.files import made_folder, told_when_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +70,7 @@ def draw_faces(
         )
     made_folder(folder.parent)
     with (
+        told_when_full(folder),
         tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary,
         tqdm(total=train + test, desc="drawing faces", unit="face", disable=not progress) as bar,
     ):
@@ -79,18 +80,17 @@ def draw_faces(
             rows = []
             for index in range(settings[split]):
                 image, row = _face(seed, split, index, size)
-                target = partial / "images" / row[PATH]
-                if not cv2.imwrite(str(target), image[..., ::-1]):
-                    raise InputError(f"cannot write {target}; is the disk full?")
+                _, content = cv2.imencode(".png", image[..., ::-1])
+                (partial / "images" / row[PATH]).write_bytes(content)
                 rows.append(row)
                 bar.update()
             pd.DataFrame(rows).to_csv(partial / f"{split}.csv", index=False)
         (partial / "drawn_faces.json").write_text(json.dumps(settings) + "\n")
         try:
             partial.rename(folder)
-        except OSError:  # another process was faster
+        except OSError as error:  # another process was faster
             if not _holds(folder, settings):
-                raise
+                raise InputError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def _holds(folder: Path, settings: dict) -> bool:

@@ -24,8 +24,9 @@ from ldl_fer.data.annotation_checks import (
     NEIGHBORS,
     PATH,
     AnnotationError,
-    check_paths,
+    named_pictures,
 )
+from ldl_fer.data.annotations import parse_csv
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
 from ldl_fer.files import same_file, write_whole
@@ -112,7 +113,7 @@ def align_data_set(
     image_dir, output_dir = Path(image_dir), Path(output_dir)
     _check_settings(annotations, size, several, on_no_face, workers)
     _check_places(image_dir, output_dir, annotations)
-    table = None if annotations is None else read_table(annotations)
+    table = None if annotations is None else read_table(annotations, image_dir)
     rows: dict[Job, int] = {}
     if table is None:
         jobs: list[Job] = [(path, None) for path in _pictures(image_dir, output_dir)]
@@ -154,27 +155,26 @@ def align_data_set(
     return Alignment(report, report_file, images, copy)
 
 
-def read_table(annotations: str | Path) -> pd.DataFrame:
+def read_table(annotations: str | Path, image_dir: Path) -> pd.DataFrame:
     """Reads an annotation CSV, every cell as text; valence and arousal may be missing.
 
     Raises:
-      InputError: it cannot be read, has no rows or no paths, or a path is wrong.
+      AnnotationError: it cannot be read, has no rows or no paths, or a path is wrong.
     """
-    try:
-        table = pd.read_csv(annotations, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{annotations} cannot be read as CSV: {error}. Correct it.") from error
-    if PATH not in table:
-        problem = f"column {PATH} is missing (there are: {', '.join(table)})"
+    texts, lines, problems = parse_csv(annotations)
+    if PATH not in texts:
+        problem = f"column {PATH} is missing (there are: {', '.join(texts)})"
         raise AnnotationError(annotations, [(None, problem)])
-    jobs, problems = jobs_of(table)
-    annotators = table[ANNOTATOR].tolist() if ANNOTATOR in table else [""] * len(table)
+    jobs, wrong = jobs_of(pd.DataFrame(texts))
+    annotators = texts.get(ANNOTATOR, [""] * len(lines))
     whose = [f"{who} {box}" for who, (_, box) in zip(annotators, jobs, strict=True)]
-    problems += check_paths(table[PATH].tolist(), None, False, whose)
-    problems += [(None, "has no rows")] if table.empty else []
+    wrong += named_pictures(texts, image_dir, whose)
+    ragged = {row for row, _ in problems}
+    problems += [problem for problem in wrong if problem[0] not in ragged]
+    problems += [] if lines else [(None, "has no rows")]
     if problems:
-        raise AnnotationError(annotations, problems, range(2, len(table) + 2))
-    return table
+        raise AnnotationError(annotations, problems, lines)
+    return pd.DataFrame(texts)
 
 
 def rewritten(table: pd.DataFrame, written: Mapping[Job, str]) -> pd.DataFrame:

@@ -49,7 +49,7 @@ from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file, values_without_home, write_whole
+from ldl_fer.files import check_replaceable, same_file, values_without_home, write_whole
 from ldl_fer.preparation.noise.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -87,12 +87,16 @@ def _define_flags() -> None:
 
 
 def _check_files(inputs: Sequence[str | None], output: Path) -> None:
-    """Refuses an output that is no CSV, or that would replace what is read."""
+    """Refuses an output that is no CSV, or would replace what is read or written by others."""
+    from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
+
     if output.suffix != ".csv":
         raise InputError(f"--output={output} must end in .csv, for its .json to go beside it.")
     for written in (output, output.with_suffix(".json")):
         if any(path and same_file(path, written) for path in inputs):
             raise InputError(f"{written} is the input itself. Name another --output.")
+    check_replaceable(output, CLEAN_LABEL)
+    check_replaceable(output.with_suffix(".json"), '"input_sha256"')
 
 
 def _file(path: str) -> dict:

@@ -3,15 +3,20 @@
 import dataclasses
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.full_disk import files_of_at_most
 from helpers.probabilities import live_probabilities
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
+from ldl_fer.files import damage
 from ldl_fer.inference.export.formats import (
+    Comparison,
     Tolerance,
     Trained,
     checked,
@@ -100,7 +105,30 @@ def test_8_bits_need_pictures(trained, tmp_path):
     without = dataclasses.replace(trained, pictures=None)
     with pytest.raises(InputError, match="--representative=FOLDER"):
         write_export(TFLITE_INT8, without, tmp_path / "int8")
+    few = dataclasses.replace(trained, pictures=_pictures(9))
+    with pytest.raises(InputError, match="10 or more, and 9 different ones are at hand"):
+        write_export(TFLITE_INT8, few, tmp_path / "int8")
+    TFLITE_INT8.check_pictures(_pictures(10))
+    TFLITE.check_pictures(None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [TFLITE, TFLITE_INT8], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("room", [0, 1000, 4000])
+def test_a_full_disk_leaves_nothing(trained, tmp_path, kind, room):
+    text = f"cannot write {tmp_path}/x: File too large. Nothing of it was kept"
+    with files_of_at_most(room), pytest.raises(InputError, match=text):
+        write_export(kind, trained, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("count", "warned"), [(10, True), (49, True), (50, False)])
+def test_8_bits_that_few_pictures_vouch_for_are_warned_of(count, warned):
+    fine = {"real pictures": Comparison(count, 0.01, 0.001, 1.0)}
+    texts = warnings(fine, TFLITE_INT8.tolerance)
+    assert len(texts) == warned
+    assert all(f"checked on {count} different pictures alone" in text for text in texts)
+    assert warnings(fine, TFLITE.tolerance) == []
 
 
 def test_onnx_holds_names_and_settings(trained, tmp_path):
@@ -134,6 +162,47 @@ def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
     with pytest.raises(InputError, match="tflite holds something"):
         write_export(ONNX, trained, tmp_path / "tflite")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_two_exports_at_once_leave_a_whole_one(trained, tmp_path, earlier, monkeypatch):
+    folder, rename = tmp_path / "tflite", Path.rename
+    if earlier:
+        write_export(TFLITE, trained, folder)
+
+    def late(path, target):
+        """Between the look at the folder and its renaming, another export takes the place."""
+        if path.name == "new":
+            monkeypatch.setattr(Path, "rename", rename)
+            write_export(TFLITE, trained, folder)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(InputError, match="tflite cannot be replaced.*another export wrote it"):
+        write_export(TFLITE, trained, folder)
+    assert damage(folder, needed=["model.tflite"]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
+
+
+def test_exports_of_many_threads_are_whole(trained, tmp_path):
+    write_export(TFLITE, trained, tmp_path / "tflite")
+    file = (tmp_path / "tflite" / "model.tflite").read_bytes()
+    copied = dataclasses.replace(
+        TFLITE, write=lambda _, folder: (folder / "model.tflite").write_bytes(file)
+    )
+
+    def export(_):
+        try:
+            write_export(copied, trained, tmp_path / "tflite")
+        except InputError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(export, range(6)))
+    assert "" in found and all("cannot be replaced" in text for text in found if text)
+    assert damage(tmp_path / "tflite", needed=["model.tflite"]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["tflite"]
 
 
 def test_comparison_and_warning():

@@ -158,3 +158,15 @@ def test_representative_pictures_are_the_same_from_everywhere(run, faces, tmp_pa
 )
 def test_public_names(path, public):
     assert public_name(path) == public
+
+
+def test_copies_of_a_picture_are_one(run, faces, tmp_path):
+    picture = next((faces / "images").rglob("*.png")).read_bytes()
+    (tmp_path / "copies").mkdir()
+    for number in range(30):
+        (tmp_path / "copies" / f"{number}.png").write_bytes(picture)
+    pictures, source = representative_pictures(run.config().data, tmp_path / "copies")
+    assert len(pictures) == 1 and source.startswith("1 of 30 pictures")
+    with pytest.raises(InputError, match="tflite_int8 is calibrated .* 1 different ones are at"):
+        export_formats(run.folder, ["saved_model", "tflite_int8"], tmp_path / "copies")
+    assert not (run.folder / "saved_model").exists()  # said before the work

@@ -1,6 +1,10 @@
 """Outputs can be read back, and are there whole or not at all."""
 
+import contextlib
+import dataclasses
 import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +19,7 @@ from helpers.color_model import (
     write_picture,
     write_video,
 )
+from helpers.full_disk import files_of_at_most
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.face import judge
@@ -77,15 +82,109 @@ def test_csv(tmp_path):
     assert read.error.isna().tolist() == [True, True, True, False]
 
 
-@pytest.mark.parametrize("writer", [json_lines, lambda path: table(path, CLASS_NAMES)])
-def test_interrupted_leaves_what_was_there(tmp_path, writer):
-    path = tmp_path / "p.csv"
-    path.write_text("earlier")
-    with pytest.raises(KeyboardInterrupt), writer(path) as take:
+WRITERS = [json_lines, lambda path: table(path, CLASS_NAMES)]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_was_done_is_in_the_file_at_once(tmp_path, writer):
+    for name, count in (("whole", 3), ("part", 1)):
+        with contextlib.suppress(KeyboardInterrupt), writer(tmp_path / name) as take:
+            for answer in answers(tmp_path)[:count]:
+                take(answer)
+            begun = (tmp_path / name).read_text()
+            raise KeyboardInterrupt
+        assert (tmp_path / name).read_text() == begun
+    whole = (tmp_path / "whole").read_text()
+    assert whole.startswith(begun) and begun.endswith("\n") and "two.png" in begun
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_leaves_whole_rows(tmp_path, writer):
+    path = tmp_path / "p"
+    two, none, _ = answers(tmp_path)
+    for _ in range(2):  # the second time, over an earlier file
+        with writer(path) as take:
+            take(none)
+    whole = path.read_bytes()
+    room = len(whole) + 40  # the next row fits in part
+    text = f"cannot write {path}: File too large"
+    with (
+        files_of_at_most(room),
+        pytest.raises(InputError, match=text),
+        writer(path) as take,
+    ):
+        take(none)
+        take(two)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_one_file_has_one_writer(tmp_path, writer):
+    two, none, _ = answers(tmp_path)
+    with writer(tmp_path / "p") as take:
+        take(two)
+        begun = (tmp_path / "p").read_text()
+        with (
+            pytest.raises(InputError, match="another process writes .*p. Name another"),
+            writer(tmp_path / "p") as other,
+        ):
+            other(none)
+        assert (tmp_path / "p").read_text() == begun
+    with writer(tmp_path / "p") as take:
+        take(none)
+    assert "two.png" not in (tmp_path / "p").read_text()
+
+
+def test_names_that_are_no_unicode_are_escaped(tmp_path):
+    (answer, *_) = answers(tmp_path)
+    odd = dataclasses.replace(answer.frame.source, path=Path(os.fsdecode(b"Zo\xeb.png")))
+    answer.item = dataclasses.replace(answer.frame, source=odd)
+    for writer in WRITERS:
+        with writer(tmp_path / "p") as take:
+            take(answer)
+        assert "Zo\\udceb.png" in (tmp_path / "p").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_a_file_of_another_origin_is_not_overwritten(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("")  # as by mktemp
+    check_outputs([path], [])
+    with json_lines(path) if path.suffix == ".jsonl" else table(path, CLASS_NAMES) as take:
         take(answers(tmp_path)[0])
+    check_outputs([path], [])
+    path.write_text("subDirectory_filePath,expression\na.jpg,3\n")
+    with pytest.raises(InputError, match=f"{name} is there, this command did not write it"):
+        check_outputs([path], [])
+
+
+def test_an_interrupted_work_says_what_it_has(tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        write_picture(tmp_path / "in" / f"{name}.png", (20, 200, 0))
+    predictor = Predictor(color_model(1.0), CornerDetector(), batch_size=1)
+    whole = predictor.stream
+
+    def stream(*given, **named):
+        answers = whole(*given, **named)
+        yield next(answers)
         raise KeyboardInterrupt
-    assert path.read_text() == "earlier"
-    assert not list(tmp_path.glob(".p*"))
+
+    predictor.stream = stream
+    output = tmp_path / "p.csv"
+    with pytest.raises(KeyboardInterrupt):
+        predict_sources(predictor, find_sources([tmp_path / "in"]), [output], progress=False)
+    assert f"{output}: 1 of 3 pictures and frames" in capsys.readouterr().err
+    assert pd.read_csv(output).file.tolist() == [str(tmp_path / "in/a.png")] * 2
+
+
+def test_printing_ends_when_nobody_reads_it(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        write_picture(tmp_path / "in" / f"{name}.png", (20, 200, 0))
+    monkeypatch.setattr("ldl_fer.inference.predict.outputs.unread", lambda: True)
+    predictor = Predictor(color_model(1.0), CornerDetector(), batch_size=1)
+    given = predictor, find_sources([tmp_path / "in"])
+    assert predict_sources(*given, print_faces=True, progress=False)["frames"] == 1
+    assert predict_sources(*given, [tmp_path / "p.csv"], progress=False)["frames"] == 3
 
 
 def test_drawings_of_pictures_and_videos(tmp_path):
@@ -130,6 +229,39 @@ def test_an_interrupted_video_is_not_left(tmp_path):
         draw(Answer(frame, plain(0, 400, 500)))
         raise KeyboardInterrupt
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [0, 100, 20_000, "the header"])
+def test_a_video_that_cannot_be_finished_is_not_left(tmp_path, room):
+    (source,) = find_sources([write_video(tmp_path / "v.mp4", [(0, 0, 0)] * 2, size=(64, 64))])
+    (frame, _), folder = frames([source]), tmp_path / "out"
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, [400, 500, 3], np.uint8) for _ in range(20)]
+
+    def draw_all():
+        with drawings({source: folder / "v.mp4"}, False, 1) as draw:
+            for image in images:
+                draw(Answer(frame, image))
+
+    if room == "the header":  # which is written last
+        draw_all()
+        room = (folder / "v.mp4").stat().st_size - 100
+        (folder / "v.mp4").unlink()
+    with files_of_at_most(room), pytest.raises(InputError, match="cannot write .*v.mp4"):
+        draw_all()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_picture_that_does_not_fit_is_not_left(tmp_path):
+    (source,) = find_sources([write_picture(tmp_path / "a.png", (90, 0, 0))])
+    (frame,) = frames([source])
+    with (
+        files_of_at_most(200),
+        pytest.raises(InputError, match="cannot write .*a.png: File too large"),
+        drawings({source: tmp_path / "out/a.png"}, False, 1) as draw,
+    ):
+        draw(Answer(frame, plain(0, 400, 500)))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_drawings_have_names_of_their_own(tmp_path):

@@ -1,6 +1,8 @@
 """Pictures and crops become distributions and verdicts; unreadable ones are named."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.color_model import CornerDetector, color_model, plain, write_picture
+from helpers.color_model import SIZE, CornerDetector, color_model, plain, write_picture
 
 from ldl_fer import Predictor
 from ldl_fer.errors import InputError
@@ -200,3 +202,32 @@ def test_a_real_face_is_found_and_cut_out(ferplus):
             assert max(faces[0].distribution.values()) < 0.6  # mostly the gray face, a red margin
             found += 1
     assert found >= 6
+
+
+def test_a_forked_process_is_told_instead_of_hanging(tmp_path):
+    model = Predictor(color_model(), faces="whole")
+    picture = write_picture(tmp_path / "a.png", (90, 0, 0))
+    crops = np.zeros([1, SIZE, SIZE, 3], np.uint8)
+    uses = [
+        lambda: model(picture),
+        lambda: model.stream([picture]),
+        lambda: model.probabilities(crops),
+        lambda: model._model.probabilities(crops, 1),
+    ]
+    for use in uses:
+        use()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        for use in uses:
+            try:
+                use()
+            except InputError as error:
+                os.write(writer, f"{error}\n".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with open(reader) as told:
+        lines = told.read().splitlines()
+    assert len(lines) == len(uses) and all("before the process was forked" in t for t in lines)

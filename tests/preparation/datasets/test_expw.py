@@ -23,7 +23,7 @@ def test_boxes_are_carried(tmp_path, home):
     assert table.loc[1, "face_x":"face_height"].tolist() == [113, 28, 113, 114]
     assert data_set.left_out == {("all", "listed a second time"): 1}
     files, images = data_set.write(tmp_path / "out")
-    assert len(read_table(files["all"])) == 8  # `ldl-fer faces` takes it
+    assert len(read_table(files["all"], images)) == 8  # `ldl-fer faces` takes it
     advice = next_steps(data_set, files, images, True)
     assert f"ldl-fer faces --annotations={tmp_path}/out/all.csv --image_dir={tmp_path}" in advice
     assert f"predict --annotations={tmp_path}/out/aligned/all.csv" in advice

@@ -3,6 +3,7 @@
 from helpers.data_set_copies import complaint, raf_db
 
 from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.source_files import csv_chunks
 
 
 def test_missing_pictures_are_counted_and_left_out_by_skip_missing(tmp_path):
@@ -23,3 +24,9 @@ def test_options_of_other_readers_and_unknown_splits_are_refused(tmp_path):
     assert "raf_db does not use --rule" in complaint("raf_db", root, rule="majority")
     assert "the splits are train, test" in complaint("raf_db", root, splits=["val"])
     assert "names a class twice" in complaint("raf_db", root, class_names=("Sad", "sadness"))
+
+
+def test_a_list_that_a_spreadsheet_saved_with_semicolons_is_read(tmp_path):
+    (tmp_path / "list.csv").write_text("name;label;x\na, b.jpg;3;\nc.jpg;4;\n")
+    (part,) = csv_chunks(tmp_path / "list.csv", ["label", "name"])
+    assert part.to_numpy().tolist() == [["3", "a, b.jpg"], ["4", "c.jpg"]]

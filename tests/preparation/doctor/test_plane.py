@@ -136,3 +136,10 @@ def test_the_doctor_and_training_agree_on_what_is_needed(tmp_path, cells, name):
         split = read_split(name, path, tmp_path)
         found = check_cells([split]) + check_plane([split], neighbors)
         assert accepted == all(finding.level != MISTAKE for finding in found)
+
+
+def test_more_neighbors_than_rows_are_a_mistake_as_training_says():
+    split = made_up_split([0, 1, 2, 3])
+    (_, finding) = check_plane([split], 4)
+    assert finding.level == MISTAKE and "4 rows; 4 neighbors need more than 4" in finding.text
+    assert all(found.level == FINE for found in check_plane([split], 3)[:1])

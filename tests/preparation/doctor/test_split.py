@@ -16,7 +16,7 @@ def test_broken_cells_are_listed_and_the_rest_is_read(tmp_path):
     assert split.labels.tolist() == [0, 6, 3, -1, 1, 1, 2]
     assert np.isnan(split.valence_arousal[:, 0]).tolist() == [False] * 4 + [True, True, False]
     # The same complaints, by the same checks, as those that stop a training.
-    assert split.problems == problems_of(path)
+    assert split.problems == problems_of(path, image_dir=tmp_path, decode=False)
     assert split.counts.tolist() == [1, 2, 1, 1, 0, 0, 1]
 
 

@@ -205,7 +205,7 @@ def test_a_row_for_each_face_and_for_a_picture_without_one():
 
 def test_annotations_get_new_paths_and_lose_knn_with_a_row(tmp_path):
     (tmp_path / "in.csv").write_text(f"{PATH},expression,knn\na.tif,01,1\nb.jpg,2,0\n")
-    table = read_table(tmp_path / "in.csv")
+    table = read_table(tmp_path / "in.csv", tmp_path)
     assert table["expression"].tolist() == ["01", "2"]  # as they are
     both = rewritten(table, {("a.tif", None): "a.tif.png", ("b.jpg", None): "b.jpg"})
     assert both[PATH].tolist() == ["a.tif.png", "b.jpg"] and "knn" in both
@@ -220,4 +220,4 @@ def test_annotations_get_new_paths_and_lose_knn_with_a_row(tmp_path):
 def test_a_table_without_paths_or_rows_is_refused(tmp_path, text, words):
     (tmp_path / "in.csv").write_text(text)
     with pytest.raises(InputError, match=words):
-        read_table(tmp_path / "in.csv")
+        read_table(tmp_path / "in.csv", tmp_path)
