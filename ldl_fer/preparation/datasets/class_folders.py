@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT
+from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT, DataSet
 from ldl_fer.preparation.datasets.reader import (
     CLASS,
     Reader,
@@ -115,8 +116,11 @@ def class_folder_rows(
     for entry, (folder, _, name) in zip(map, pairs, strict=True):
         if not folder.strip() or not name.strip():
             raise InputError(f"--map={entry} is not FOLDER=Class, such as --map=4=Happy.")
-    meaning = {folder.strip().lower(): name for folder, _, name in pairs}
     skipped = [folder.strip().lower() for folder in leave_out]
+    meaning = {folder.strip().lower(): name for folder, _, name in pairs}
+    told = Counter([*(folder.strip().lower() for folder, _, _ in pairs), *set(skipped)])
+    if twice := [folder for folder, times in told.items() if times > 1]:
+        raise InputError(f"--map and --leave_out name {', '.join(twice)} more than once.")
     folders = split_folders(root)
     if ALL in folders:
         _check_level(root, {*meaning, *skipped})
@@ -130,6 +134,53 @@ def class_folder_rows(
         if unknown:
             raise InputError(f"{flag}: {root} has no class folder {', '.join(unknown)}.")
     return folder_rows(root, folders, meaning, skipped)
+
+
+def map_entries(classes: Mapping[str, str]) -> str:
+    """Returns what --map takes for folder -> class, without folders that need no entry."""
+    return ",".join(
+        f"{folder}={name}"
+        for folder, name in sorted(classes.items())
+        if one_name(folder) != one_name(name)
+    )
+
+
+def map_doubts(data_set: DataSet) -> list[str]:
+    """Returns sentences on class folders that seem to be read as the wrong class.
+
+    Evidence: rows per class that are those of a published data set if the folders are read as
+    other classes; a folder that is called as another class; two folders of one class where another
+    class has none.
+    """
+    from ldl_fer.preparation.datasets.label_orders import order_by_counts  # it reads READERS
+
+    doubts, read_as = list[str](), dict[str, str]()
+    names = next(iter(data_set.splits.values())).class_names
+    for split, annotations in data_set.splits.items():
+        folders = annotations.table[ORIGINAL].astype(str).tolist()
+        labels = dict(zip(folders, annotations.labels.tolist(), strict=True))
+        read_as |= {folder: names[label] for folder, label in labels.items()}
+        found = order_by_counts(split, np.array(data_set.counts(split)), names)
+        if found:
+            right = {folder: names[found.order[label]] for folder, label in labels.items()}
+            doubts.append(
+                f"{split}: these folders rather look like {found.reader.title} read by a wrong "
+                f"--map: {found.evidence}. Give --map={map_entries(right)}."
+            )
+    strange = [f for f, name in read_as.items() if is_emotion(f) and one_name(f) != one_name(name)]
+    if strange:
+        listed = ", ".join(f"{folder} as {read_as[folder]}" for folder in sorted(strange))
+        doubts.append(f"folders are read otherwise than they are called: {listed}. Check --map.")
+    absent = [name for name in names if name not in read_as.values()]
+    words = {name: {one_name(f) for f in read_as if read_as[f] == name} for name in names}
+    merged = {name: sorted(found) for name, found in words.items() if len(found) > 1}
+    if absent and merged:
+        listed = ", ".join(f"{' and '.join(some)} as {name}" for name, some in merged.items())
+        doubts.append(
+            f"folders are read as one class: {listed}, and none as {', '.join(absent)}. "
+            "Check --map."
+        )
+    return doubts
 
 
 def _check_level(root: Path, named: set[str]) -> None:

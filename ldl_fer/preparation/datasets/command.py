@@ -117,6 +117,7 @@ def main(names: list[str]) -> None:
     if len(names) != 1 or names[0] not in NAMES:
         raise InputError(f"name one data set: {', '.join(NAMES)}. See --help.")
     from ldl_fer.preparation.datasets import READERS
+    from ldl_fer.preparation.datasets.class_folders import map_doubts
     from ldl_fer.preparation.datasets.count_table import count_table
 
     reader = READERS[names[0]]
@@ -128,6 +129,7 @@ def main(names: list[str]) -> None:
     options = ("pictures", "rule", "min_votes", "map", "leave_out")
     chosen = {name: getattr(given, name) for name in options if getattr(given, name) is not None}
     data_set = reader.read(given.root, given.split, given.class_names, given.skip_missing, **chosen)
+    doubts = map_doubts(data_set) if reader.name == "class_folders" else []
     if given.test_fraction is not None:
         data_set = data_set.with_test_part(given.test_fraction, given.seed)
     if given.image_dir and data_set.picture is None:
@@ -142,6 +144,8 @@ def main(names: list[str]) -> None:
         print(f"\n{absent}", end="")
     print(f"\nWritten: {', '.join(map(str, files.values()))}; image folder: {images}\n")
     print(next_steps(data_set, files, images, reader.photos))
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
 
 
 def _define_flags() -> None:

@@ -21,6 +21,16 @@ def test_absent_classes_are_named_with_the_flag(tmp_path):
     assert "--class_names=Happy,Sad\n" in done.stdout
 
 
+def test_a_doubtful_map_is_warned_of(tmp_path):
+    class_folders(tmp_path / "d", "happy/1.png", "sad/1.png")
+    done = command(
+        *("class_folders", f"--root={tmp_path / 'd'}", "--map=happy=Fear"),
+        f"--output={tmp_path / 'out'}",
+    )
+    assert done.returncode == 0
+    assert "warning: folders are read otherwise than they are called: happy" in done.stderr
+
+
 def test_the_next_commands_are_printed(tmp_path):
     root = raf_db(tmp_path / "raf")
     done = command("raf_db", f"--root={root}", f"--output={tmp_path / 'out'}")
