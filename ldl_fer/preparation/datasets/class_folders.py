@@ -174,7 +174,7 @@ def map_doubts(data_set: DataSet) -> list[str]:
     absent = [name for name in names if name not in read_as.values()]
     words = {name: {one_name(f) for f in read_as if read_as[f] == name} for name in names}
     merged = {name: sorted(found) for name, found in words.items() if len(found) > 1}
-    if absent and merged:
+    if absent and merged and not strange:
         listed = ", ".join(f"{' and '.join(some)} as {name}" for name, some in merged.items())
         doubts.append(
             f"folders are read as one class: {listed}, and none as {', '.join(absent)}. "
