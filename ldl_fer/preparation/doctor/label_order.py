@@ -9,6 +9,7 @@ valence-arousal (12,271 rows) the right order had 0.84, with half of the labels 
 and no other order more than 0.51.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ldl_fer.preparation.affect.prototypes import PROTOTYPES
-from ldl_fer.preparation.datasets.class_folders import map_entries
+from ldl_fer.preparation.datasets.class_folders import map_flag
 from ldl_fer.preparation.datasets.label_orders import known_orders, order_by_counts
 from ldl_fer.preparation.datasets.reader import one_name
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
@@ -169,8 +170,8 @@ def _other_order(
         f"{split.name}: the numbers in `expression` rather look like the order of {title} "
         f"({meaning}): {evidence}.",
         f"{_map_to_correct(split, order)}Else name the classes in the order of their numbers, here "
-        f"and for training: --class_names={','.join(read_as)}; or replace each number by that of "
-        f"its class in {', '.join(f'{n} {name}' for n, name in enumerate(split.class_names))}, as "
+        f"and for training: {shlex.quote('--class_names=' + ','.join(read_as))}; or replace each "
+        f"number by that of its class in {', '.join(f'{n} {name}' for n, name in enumerate(split.class_names))}, as "
         "`ldl-fer datasets` does from the original files.",
         values={**values, "order": read_as},
     )
@@ -187,8 +188,8 @@ def _map_to_correct(split: Split, order: Sequence[int]) -> str:
             return f"{start}. "  # Labels were changed since.
     if not classes:
         return f"{start}. "
-    entries = map_entries({folder: split.class_names[c] for folder, c in classes.items()})
-    return f"{start}: {f'--map={entries}' if entries else 'leave it out'}. "
+    right = {folder: split.class_names[c] for folder, c in classes.items()}
+    return f"{start}: give {map_flag(right)}. "
 
 
 def _best_other(fits: Mapping[str, float], own: str) -> str:

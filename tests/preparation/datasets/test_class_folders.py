@@ -51,6 +51,19 @@ def test_ambiguous_folders_are_refused(tmp_path):
     assert "test and testing, both test" in complaint("class_folders", tmp_path / "x")
 
 
+def test_a_folder_beside_the_splits_is_left_out(tmp_path):
+    class_folders(tmp_path, "Train/happy/a.png", "Val/happy/b.png", "my notes/x/c.png")
+    assert "'--leave_out=my notes'" in complaint("class_folders", tmp_path)
+    read = READERS["class_folders"].read
+    data_set = read(tmp_path, leave_out=("My Notes",))
+    assert list(data_set.splits) == ["train", "val"]
+    assert data_set.left_out == {("all", "--leave_out=my notes"): 1}
+    assert list(read(tmp_path, leave_out=("my notes", "val")).splits) == ["train"]
+    assert list(read(tmp_path, splits=("val",), leave_out=("my notes",)).splits) == ["val"]
+    text = complaint("class_folders", tmp_path, leave_out=("my notes", "nots"))
+    assert "no class folder nots" in text
+
+
 def test_a_root_that_is_one_folder_too_high_is_named(tmp_path):
     for inner in ("a/train/1/x.png", "b/happy/x.png", "c/1/x.png"):
         root = class_folders(tmp_path / inner[0], inner.replace(inner[0], "DATASET", 1))

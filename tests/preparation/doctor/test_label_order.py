@@ -96,12 +96,12 @@ def test_the_cure_names_the_map_of_class_folders():
     classes = f"--class_names={','.join(RAF_DB.label_order)}"
     folders = [str(label + 1) for label in split.labels]
     (finding,) = check_label_order([dataclasses.replace(split, originals=folders)])
-    assert f"class_folders`: --map={right}. " in finding.cure and classes in finding.cure
+    assert f"class_folders`: give --map={right}. " in finding.cure and classes in finding.cure
     (finding,) = check_label_order([split])  # it may be from class folders, or from elsewhere
     assert "--map" in finding.cure and "--map=" not in finding.cure and classes in finding.cure
     named = [RAF_DB.label_order[label] for label in split.labels]
     (finding,) = check_label_order([dataclasses.replace(split, originals=named)])
-    assert "leave it out" in finding.cure
+    assert "give no --map" in finding.cure
     noisy = np.random.default_rng(0).permutation(folders).tolist()
     (finding,) = check_label_order([dataclasses.replace(split, originals=noisy)])
     assert "--map=" not in finding.cure
@@ -114,6 +114,7 @@ def test_exchanged_classes_name_the_map_as_well():
     folders = [f"folder {label}" for label in labels]
     (finding,) = check_label_order([dataclasses.replace(split, originals=folders)])
     assert "folder 2=Anger" in finding.cure and "folder 6=Sad" in finding.cure
+    assert "'--map=folder 0=Neutral" in finding.cure  # quoted for a shell
 
 
 def test_real_faces_have_their_own_order(ferplus):
