@@ -163,7 +163,10 @@ def _other_order(
     split: Split, title: str, order: Sequence[int], evidence: str, values: Mapping
 ) -> Finding:
     read_as = [split.class_names[number] for number in order]
-    meaning = ", ".join(f"{number} {name}" for number, name in enumerate(read_as))
+    meaning, wanted = (
+        ", ".join(f"{number} {name}" for number, name in enumerate(names))
+        for names in (read_as, split.class_names)
+    )
     return Finding(
         "label order",
         MISTAKE,
@@ -171,8 +174,8 @@ def _other_order(
         f"({meaning}): {evidence}.",
         f"{_map_to_correct(split, order)}Else name the classes in the order of their numbers, here "
         f"and for training: {shlex.quote('--class_names=' + ','.join(read_as))}; or replace each "
-        f"number by that of its class in {', '.join(f'{n} {name}' for n, name in enumerate(split.class_names))}, as "
-        "`ldl-fer datasets` does from the original files.",
+        f"number by that of its class in {wanted}, as `ldl-fer datasets` does from the original "
+        "files.",
         values={**values, "order": read_as},
     )
 
