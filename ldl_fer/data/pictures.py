@@ -31,6 +31,8 @@ _TIFF = (b"II*\0", b"MM\0*")
 _GIF = (b"GIF87a", b"GIF89a")
 _HEIF = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # brands in its header
 _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
+# What every message about unreadable pictures of a set says.
+SKIPPING = "Training and evaluation leave pictures that cannot be read out by --on_bad_image=skip."
 _NOT_THERE = "Name the folder that the paths start from"
 _DAMAGED = "Replace it or leave it out"
 

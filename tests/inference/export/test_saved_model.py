@@ -98,10 +98,7 @@ def _encoded_images(random):
     return {
         "png": (png(rgb[..., ::-1]), rgb),
         "gray png": (png(gray), np.repeat(gray[..., np.newaxis], 3, axis=-1)),
-        "png with alpha": (
-            png(rgba[..., [2, 1, 0, 3]]),
-            decoded_image(png(rgba[..., [2, 1, 0, 3]])),
-        ),
+        "png with alpha": (transparent, decoded_image(transparent)),
         "png of 16 bits": (png(gray.astype(np.uint16) * 257), np.dstack([gray] * 3)),
         "jpeg": (jpeg, read(jpeg)),
         "gray jpeg": (gray_jpeg, read(gray_jpeg)),
