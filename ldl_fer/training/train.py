@@ -1,5 +1,6 @@
 """Trains from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
+import shlex
 import tempfile
 
 import tensorflow as tf
@@ -153,7 +154,8 @@ def _announce(config, run, training, validation, strategy, state):
         f"{len(config.data.class_names)} classes, {config.data.image_size} px\n"
         f"{config.network.backbone}, batch {config.optimizer.batch_size}, "
         f"{strategy.num_replicas_in_sync} replica(s) on {machine}\n"
-        f"Run folder: {run.folder}. Curves: tensorboard --logdir {run.tensorboard}"
+        f"Run folder: {run.folder}. Curves: "
+        f"tensorboard --logdir {shlex.quote(str(run.tensorboard))}"
     )
     if state.step:
         print(

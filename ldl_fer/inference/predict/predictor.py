@@ -12,6 +12,7 @@ for answer in predictor.stream(paths):  # many pictures: faces of several share 
 
 import functools
 import math
+import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -147,10 +148,11 @@ class Predictor:
         if temperature is None and self._model.temperature is None:
             named = model if isinstance(model, (str, Path)) else "this model"
             is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
-            run = model if is_run else "RUN on the run it was exported from, and export again"
+            flag = shlex.quote(f"--run_dir={model if is_run else 'RUN'}")
+            where = "" if is_run else " on the run it was exported from, and export again"
             self.notes.append(
                 f"no temperature was fitted for {named}, its confidence is as it came out: run "
-                f"ldl-fer temperature --run_dir={run}"
+                f"ldl-fer temperature {flag}{where}"
             )
         self._judge = functools.partial(
             judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
