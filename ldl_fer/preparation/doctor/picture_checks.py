@@ -72,7 +72,8 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             looked & (pictures.faces == 0) & ~blank,
             f"show no face that YuNet finds with a score of {MIN_SCORE} or more (`ldl-fer faces` "
             f"takes faces from --min_score={TAKEN} on, and finds fewer)",
-            "Look at these: it may be no face, or one that is turned, covered or cut.",
+            "Look at these: it may be no face, or one that is turned, covered or cut, or so small "
+            "in a large picture that it is to be cut out first, by `ldl-fer faces`.",
         ),
     ]
 

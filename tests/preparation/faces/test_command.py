@@ -14,6 +14,7 @@ def test_the_command(photos):
     assert "several faces  in 1 pictures" in done.stdout
     assert "no box says which face is meant in 1 of them (the largest cut out):" in done.stdout
     assert "größe/two.bmp: 2 faces" in done.stdout
+    assert "note: no face found in some pictures. YuNet's file as --detector" in done.stderr
     wrong = subprocess.run(
         [*command, f"--output_dir={photos / 'out'}", "--detector=absent.onnx"],
         capture_output=True,
