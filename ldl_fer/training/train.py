@@ -1,6 +1,7 @@
 """Trains from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
 import shlex
+import sys
 import tempfile
 
 import tensorflow as tf
@@ -30,6 +31,7 @@ from ldl_fer.training.checks import (
     check_new,
     check_settings,
     check_size,
+    doubts,
 )
 from ldl_fer.training.fit import fit
 from ldl_fer.training.interruption import SaveState, StopSignals
@@ -106,6 +108,8 @@ def _train(
         run.keep_log(state.epochs_done)
         if chief and watch is None:
             _announce(config, run, training, validation, strategy, state)
+            for text in doubts(config, training, validation):
+                print(f"warning: {text}", file=sys.stderr)
         with StopSignals(wanted=strategy.cluster_resolver is None) as signals:
             saving = SaveState(state, _interval(config, strategy), signals, training, config)
             all_callbacks = [*_callbacks(config, run, training, chief, watch), saving]

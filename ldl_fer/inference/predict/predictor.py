@@ -172,12 +172,12 @@ class Predictor:
         Raises:
           InputError: it is none, or its file cannot be read; the text names the file.
         """
-        is_path = isinstance(image, (str, Path))
-        name = f"{_shortened(str(image))}: " if is_path else ""
+        path = Path(image) if isinstance(image, (str, Path)) else None
+        name = f"{_shortened(str(path))}: " if path else ""
         try:
-            if is_path and Path(image).is_dir():
+            if path and path.is_dir():
                 raise ValueError("a folder, not a picture. Use stream for many pictures.")
-            if is_path and Path(image).suffix.lower() in VIDEOS:
+            if path and path.suffix.lower() in VIDEOS:
                 raise ValueError("a video, not a picture. Use ldl-fer predict.")
             detected = self._detect(image)
         except _UNREADABLE as error:
