@@ -7,6 +7,7 @@ test faces and ends with a table. Everything lies in checkpoints/demo afterwards
 network left in checkpoints/demo_cross_entropy. An earlier demo there is replaced.
 """
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -96,7 +97,7 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
         f"{table.to_string(float_format='{:.3f}'.format, na_rep='-')}\n\n"
         f"Faces with the highest uncertainty: {picture}\n"
         f"Run folder: {trained.folder}   export: {exported}\n"
-        f"Curves: .venv/bin/tensorboard --logdir {checkpoints_dir}"
+        f"Curves: .venv/bin/tensorboard --logdir {shlex.quote(str(checkpoints_dir))}"
     )
 
 

@@ -2,15 +2,25 @@
 
 Every function returns a `matplotlib.figure.Figure` that belongs to nobody: there is no pyplot, no
 display and nothing to close. Images are uint8 RGB, [H, W, 3] each, of any size.
+
+Names of classes may be in any script: a font that has the letters is looked for among those that
+are installed, and where there is none, a class is shown by its number.
 """
 
+import functools
+import re
+import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 from ldl_fer.files import whole_file
 
@@ -26,18 +36,76 @@ _SERIES_COLORS = {
 }
 
 
+@functools.lru_cache(maxsize=64)
+def drawable(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns class names that can be drawn: "class 3" for one whose letters no font has.
+
+    Says so on standard error.
+    """
+    named = [
+        name if font_file(name) else f"class {number}" for number, name in enumerate(class_names)
+    ]
+    pairs = zip(class_names, named, strict=True)
+    if changed := [f"{new} ({old})" for old, new in pairs if old != new]:
+        print(
+            "note: no font has all letters of some class names, which are drawn as "
+            f"{', '.join(changed)}. Install one that has them, such as Noto.",
+            file=sys.stderr,
+        )
+    return tuple(named)
+
+
+def captioned(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Returns `drawable` class names for texts of figures, where a plain $ begins a formula."""
+    return tuple(re.sub(r"(?<!\\)\$", r"\\$", name) for name in drawable(tuple(class_names)))
+
+
+@functools.lru_cache(maxsize=4096)
+def font_file(words: str) -> str | None:
+    """Returns the file of an installed font with all letters of a text, DejaVu Sans if it has."""
+    letters = {ord(c) for c in words if unicodedata.category(c)[0] not in "CZ" and c != "\ufe0f"}
+    return next((file for file in _font_files() if letters <= _letters_of(file)), None)
+
+
+@functools.lru_cache(maxsize=1)
+def _font_files() -> tuple[str, ...]:
+    """Returns the files of all installed fonts: DejaVu Sans, upright ones, then others."""
+    fonts = [f for f in font_manager.fontManager.ttflist if "lastresort" not in f.name.lower()]
+    fonts.sort(key=lambda f: (f.style != "normal", str(f.weight) not in ("400", "normal"), f.name))
+    return font_manager.findfont("DejaVu Sans"), *(font.fname for font in fonts)
+
+
+@functools.lru_cache(maxsize=512)
+def _letters_of(file: str) -> frozenset[int]:
+    try:
+        return frozenset(FT2Font(file).get_charmap())
+    except (OSError, RuntimeError):  # FreeType cannot read it.
+        return frozenset()
+
+
+def _choose_fonts(figure: Figure) -> None:
+    """Gives each text of a figure a font that has its letters."""
+    for text in figure.findobj(Text):
+        file = font_file(text.get_text())
+        if file and file != _font_files()[0]:
+            text.get_fontproperties().set_file(file)
+            text.stale = True
+
+
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Writes a figure to a file, whole or not at all; the suffix names the format.
 
     Raises:
       InputError: it cannot be written.
     """
+    _choose_fonts(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=DOTS_PER_INCH)
 
 
 def figure_to_array(figure: Figure) -> np.ndarray:
     """Renders a figure: [H, W, 4] uint8 RGBA, as `tf.summary.image` takes it."""
+    _choose_fonts(figure)
     figure.set_dpi(DOTS_PER_INCH)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -74,6 +142,7 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
             fontsize=9,
             color="white" if value > 0.5 else "black",
         )
+    class_names = captioned(class_names)
     axes.set_xticks(range(count), class_names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(count), class_names)
     axes.set_xlabel("predicted")
@@ -162,7 +231,7 @@ def faces_with_bars(
             offset = (j - (len(series) - 1) / 2) * thick
             color = _SERIES_COLORS.get(name, _REFERENCE)
             bars.barh(place + offset, values[i], thick, color=color, label=name)
-        bars.set_yticks(place, class_names, fontsize=8)
+        bars.set_yticks(place, captioned(class_names), fontsize=8)
         bars.invert_yaxis()
         bars.set_xlim(0.0, 1.0)
         bars.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"], fontsize=8)

@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from ldl_fer import plots
@@ -134,3 +136,73 @@ def test_neighbors_puts_each_bar_under_its_image():
         plots.neighbors(
             images, others[:1], ["A", "B"], labels, contribution, calibration, similarity
         )
+
+
+@pytest.fixture
+def fonts(monkeypatch, request):
+    """Makes DejaVu Sans, and files that are given, the fonts that are installed."""
+
+    def install(*files):
+        found = (font_manager.findfont("DejaVu Sans"), *map(str, files))
+        monkeypatch.setattr(plots, "_font_files", lambda: found)
+        for function in (plots.drawable, plots.font_file):
+            function.cache_clear()
+            request.addfinalizer(function.cache_clear)
+
+    return install
+
+
+@pytest.fixture
+def glad_font(tmp_path):
+    """A font whose letter 喜 looks like an A."""
+    font = TTFont(font_manager.findfont("DejaVu Sans"))
+    for table in font["cmap"].tables:
+        if table.isUnicode():
+            table.cmap[ord("喜")] = "A"
+    font.save(tmp_path / "glad.ttf")
+    return tmp_path / "glad.ttf"
+
+
+def test_a_class_whose_letters_no_font_has_is_shown_by_its_number(fonts, capsys):
+    fonts()
+    assert plots.drawable(("Ruhe", "喜", "грусть", "悲", "λύπη")) == (
+        *("Ruhe", "class 1", "грусть", "class 3"),
+        "λύπη",
+    )
+    text = capsys.readouterr().err
+    assert "class 1 (喜), class 3 (悲)" in text and "Install" in text
+    plots.drawable(("Ruhe", "喜", "грусть", "悲", "λύπη"))
+    assert not capsys.readouterr().err  # once
+    figure = plots.confusion_matrix(np.eye(2, dtype=int), ("Ruhe", "喜"))
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["Ruhe", "class 1"]
+
+
+def test_a_font_that_has_the_letters_is_taken(fonts, glad_font, capsys):
+    fonts(glad_font)
+    matrix = np.eye(2, dtype=int)
+    drawn = plots.figure_to_array(plots.confusion_matrix(matrix, ("Ruhe", "喜")))
+    like = plots.figure_to_array(plots.confusion_matrix(matrix, ("Ruhe", "A")))
+    other = plots.figure_to_array(plots.confusion_matrix(matrix, ("Ruhe", "B")))
+    np.testing.assert_array_equal(drawn, like)
+    assert (drawn.shape != other.shape) or (drawn != other).any()
+    assert not capsys.readouterr().err
+
+
+ANY_NAMES = ["喜び", "A$B", "$\\frac$", "50 $ or $ 60", "a_b^c", "حزن", "ความสุข"]
+
+
+@pytest.mark.filterwarnings("error")  # a missing letter is one
+@pytest.mark.parametrize("name", ANY_NAMES)
+def test_any_name_of_a_class_can_be_drawn(name, fonts):
+    fonts()
+    names = ("Ruhe", name)
+    for figure in (
+        plots.confusion_matrix(np.eye(2, dtype=int), names),
+        plots.faces(_images(2), [f"{shown}\nλ 0.5" for shown in plots.captioned(names)]),
+        plots.faces_with_bars(_images(1), {"prediction": np.full([1, 2], 0.5)}, names),
+    ):
+        assert plots.figure_to_array(figure).any()
+
+
+def test_a_name_with_a_dollar_keeps_it():
+    assert plots.captioned(("A$B",)) == ("A\\$B",) == plots.captioned(("A\\$B",))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ldl_fer.config.checks import plain_names
 from ldl_fer.config.processors import processors
 from ldl_fer.data.picture_names import found_names, is_number, leads_out
-from ldl_fer.data.pictures import decoded_image, picture_bytes
+from ldl_fer.data.pictures import SKIPPING, decoded_image, picture_bytes
 from ldl_fer.errors import InputError
 
 PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
@@ -29,6 +29,7 @@ PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
 ANNOTATOR = "annotator"
 BOX = ("face_x", "face_y", "face_width", "face_height")  # of the labeled face, pixels
 KNOWN = (*COLUMNS, ANNOTATOR, *BOX)  # by which a CSV's separator is found
+_UNREADABLE = " cannot be read: "
 _CHUNK = 64  # images per task given to a thread
 _KNN = re.compile(r"[0-9]{1,9}(;[0-9]{1,9})*")
 _ABSENT = -2.0  # AffectNet's mark of a value that is not there
@@ -53,7 +54,7 @@ class AnnotationError(InputError):
         Args:
           path: of the CSV.
           problems: at least one.
-          lines: the line in the file where each row starts, counted from 1.
+          lines: the line in the file where each row starts, counted from 1; empty: unknown.
         """
         self.problems = sorted(problems, key=lambda p: -1 if p[0] is None else p[0])
         count = len(self.problems)
@@ -62,7 +63,9 @@ class AnnotationError(InputError):
         for row, problem in self.problems:
             folded.setdefault(problem, []).append(row)
         for problem, rows in list(folded.items())[:_SHOWN]:
-            first = "" if rows[0] is None else f"row {rows[0]} (line {lines[rows[0]]}): "
+            row = rows[0]
+            line = f" (line {lines[row]})" if lines and row is not None else ""
+            first = "" if row is None else f"row {row}{line}: "
             again = f", and so in {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
             text.append(f"  {first}{problem}{again}")
         left = count - sum(map(len, list(folded.values())[:_SHOWN]))
@@ -74,6 +77,8 @@ class AnnotationError(InputError):
                 "A cell that holds the separator needs quotes around it; numbers need points, or "
                 "semicolons between cells."
             )
+        if any(row is not None and _UNREADABLE in problem for row, problem in self.problems):
+            text.append(SKIPPING)
         if any(problem.startswith(NEIGHBORS) for problem in folded):
             text.append("`ldl-fer neighbors` makes the column knn anew.")
         few = [p for p in folded if "rows where at least" in p and " at least 2 " not in p]
@@ -307,5 +312,5 @@ def _image_problem(file: Path) -> str | None:
     try:
         decoded_image(picture_bytes(file))
     except (OSError, ValueError) as error:
-        return f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return f"{file}{_UNREADABLE}{getattr(error, 'strerror', None) or error}"
     return None

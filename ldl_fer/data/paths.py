@@ -1,5 +1,7 @@
 """Data sets and files that a command names, looked for before TensorFlow is loaded."""
 
+import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 
 from ldl_fer.config.settings import DataConfig
@@ -15,6 +17,12 @@ def is_csv(path: str | Path) -> bool:
     """
     path = Path(path)
     return path.is_file() or (path.suffix.lower() == ".csv" and not path.is_dir())
+
+
+def places(image_dir: str | Path, paths: Iterable[str]) -> set[str]:
+    """Returns where pictures lie, the same for every way to one folder; looks at no picture."""
+    folder = Path(image_dir).resolve().as_posix()
+    return {posixpath.normpath(f"{folder}/{path}") for path in paths}
 
 
 def check_data(*paths: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
@@ -23,13 +23,16 @@ PICTURE_ENDINGS = (
 JPEG_QUALITY = 95
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
-_WEBP_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
-_WEBP_TURNS |= {7: (True, 3), 8: (False, 1)}
+_TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
+_TURNS |= {7: (True, 3), 8: (False, 1)}
 _PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
+_TIFF = (b"II*\0", b"MM\0*")
 _GIF = (b"GIF87a", b"GIF89a")
 _HEIF = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # brands in its header
 _JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # boxed, and bare
+# What every message about unreadable pictures of a set says.
+SKIPPING = "Training and evaluation leave pictures that cannot be read out by --on_bad_image=skip."
 _NOT_THERE = "Name the folder that the paths start from"
 _DAMAGED = "Replace it or leave it out"
 
@@ -119,8 +122,8 @@ def picture_bytes(path: str | Path) -> bytes:
 def decoded_image(content: bytes) -> np.ndarray:
     """Decodes a picture file to the pixels that one sees: EXIF rotation applied.
 
-    Gray becomes three equal channels, transparency is dropped (the colors beneath it stay), 16 bits
-    are scaled to 8.
+    Gray becomes three equal channels, what is transparent is laid on white, 16 bits are scaled to
+    8 (of 12 bits in a file of 16 those 12).
 
     Args:
       content: a file in any format that OpenCV reads; of an animation, the first picture.
@@ -129,8 +132,9 @@ def decoded_image(content: bytes) -> np.ndarray:
       RGB uint8 [H, W, 3].
 
     Raises:
-      ValueError: if the picture cannot be decoded, or has more pixels than Pillow holds harmless
-        (179 million, twice `PIL.Image.MAX_IMAGE_PIXELS`; half a gigabyte); the text says why.
+      ValueError: if the picture cannot be decoded, is transparent all over, or has more pixels
+        than Pillow holds harmless (179 million, twice `PIL.Image.MAX_IMAGE_PIXELS`; half a
+        gigabyte); the text says why.
     """
     _check_size(content)
     return _to_8_bits(_decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB))
@@ -159,8 +163,8 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
 
     They will do if they are JPEG or PNG, image_size x image_size, 8-bit, gray or RGB, without
     transparency and without an EXIF rotation. Any other picture is decoded once and made so: EXIF
-    rotation applied, transparency dropped (the colors beneath it stay), 16 bits scaled to 8, gray
-    kept gray, resized to the square without keeping its aspect ratio, and encoded again, a JPEG as
+    rotation applied, laid on white where it is transparent, 16 bits scaled to 8, gray kept gray,
+    resized to the square without keeping its aspect ratio, and encoded again, a JPEG as
     JPEG of quality 95, all else as PNG (lossless).
 
     Args:
@@ -232,15 +236,23 @@ def _check_size(content: bytes) -> None:
 
 
 def _decode(content: bytes, flags: int) -> np.ndarray:
-    """Decodes to [H, W] or [H, W, 3], uint8 or uint16, upright, without transparency.
+    """Decodes to [H, W] or [H, W, 3], uint8 or uint16 of full range, upright, on white.
 
     `flags` are OpenCV's; BGR unless they have IMREAD_COLOR_RGB.
     """
-    if content.startswith(_GIF):
-        return _decode_gif(content, flags)
+    if content.startswith(_GIF) or _has_transparency(content):
+        picture = _on_white(_layers(content))
+        if flags & cv2.IMREAD_ANYCOLOR and (picture == picture[..., :1]).all():
+            return np.ascontiguousarray(picture[..., 0])
+        return picture if flags & cv2.IMREAD_COLOR_RGB else np.ascontiguousarray(picture[..., ::-1])
     webp = content[8:12] == b"WEBP"
     if webp:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION  # OpenCV 4.11 does in any case, 4.14 does not.
+    picture = _full_range(_decoded_by_opencv(content, flags))
+    return _upright(picture, _orientation(content)) if webp else picture
+
+
+def _decoded_by_opencv(content: bytes, flags: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
@@ -253,29 +265,68 @@ def _decode(content: bytes, flags: int) -> np.ndarray:
         raise ValueError("not a picture OpenCV can decode, or damaged, or cut short")
     if picture.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {picture.dtype}; save it with 8 or 16 bits per channel")
-    return _webp_upright(content, picture) if webp else picture
+    return picture
 
 
-def _decode_gif(content: bytes, flags: int) -> np.ndarray:
-    """Decodes the first picture of a GIF as `_decode` does; OpenCV before 4.12 knows none."""
-    try:
-        with Image.open(io.BytesIO(content), formats=("GIF",)) as first:
-            picture = np.asarray(first.convert("RGB"))
-    except Exception as error:  # Pillow raises many kinds.
-        raise ValueError("the picture is damaged or cut short") from error
-    if flags & cv2.IMREAD_ANYCOLOR and (picture == picture[..., :1]).all():
-        return picture[..., 0]
-    return picture if flags & cv2.IMREAD_COLOR_RGB else np.ascontiguousarray(picture[..., ::-1])
-
-
-def _webp_upright(content: bytes, picture: np.ndarray) -> np.ndarray:
-    """Applies the EXIF rotation of a WebP file."""
+def _has_transparency(content: bytes) -> bool:
+    """Returns whether a PNG, WebP or TIFF file has an alpha channel or a transparent color."""
+    if not (content.startswith((_PNG, *_TIFF)) or content[8:12] == b"WEBP"):
+        return False
     try:
         with Image.open(io.BytesIO(content)) as header:
-            orientation = header.getexif().get(_ORIENTATION, 1)
-    except Exception:  # No header that Pillow understands: no rotation that is known.
+            return header.has_transparency_data
+    except Exception:  # Pillow raises many kinds: let the decoder judge damage.
+        return False
+
+
+def _layers(content: bytes) -> np.ndarray:
+    """Decodes a file with transparency, or a GIF's first picture: RGBA [H, W, 4], upright.
+
+    Pillow decodes, since OpenCV multiplies a TIFF's colors, drops gray's transparent value, and
+    knows no GIF before 4.12; but 16 bits, of which Pillow leaves 8.
+    """
+    if content.startswith(_PNG) and content[_PNG_BIT_DEPTH] == 16:
+        picture = _decoded_by_opencv(content, cv2.IMREAD_UNCHANGED)
+        if picture.shape[2:] == (4,):
+            colors = _full_range(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGB))
+            picture = np.dstack([colors, _full_range(picture[..., 3])])
+            return _upright(picture, _orientation(content))
+    try:
+        with Image.open(io.BytesIO(content)) as first:
+            return np.asarray(ImageOps.exif_transpose(first).convert("RGBA"))
+    except Exception as error:  # Pillow raises many kinds.
+        raise ValueError("the picture is damaged or cut short") from error
+
+
+def _on_white(layers: np.ndarray) -> np.ndarray:
+    """Returns RGB [H, W, 3] of RGBA [H, W, 4], laid on white; refuses what shows nothing."""
+    wide = np.promote_types(layers.dtype, f"u{2 * layers.itemsize}")  # products just fit into it
+    alpha, most = layers[..., 3:].astype(wide), wide.type(np.iinfo(layers.dtype).max)
+    if not alpha.any():
+        raise ValueError("it is transparent all over; save it without transparency")
+    mixed = layers[..., :3] * alpha + most * (most - alpha)
+    return ((mixed + most // wide.type(2)) // most).astype(layers.dtype)
+
+
+def _full_range(picture: np.ndarray) -> np.ndarray:
+    """Stretches 8 or 12 bits that lie in 16; a picture of 16 bits so dark would show nothing."""
+    if picture.dtype == np.uint8 or (largest := int(picture.max())) >= 1 << 12:
         return picture
-    flip, turn = _WEBP_TURNS.get(orientation, (False, 0))
+    return np.round(picture * (65535 / (255 if largest < 1 << 8 else 4095))).astype(np.uint16)
+
+
+def _orientation(content: bytes) -> int:
+    """Returns the EXIF orientation that Pillow reads; 1 where there is none."""
+    try:
+        with Image.open(io.BytesIO(content)) as header:
+            return header.getexif().get(_ORIENTATION, 1)
+    except Exception:  # No header that Pillow understands: no rotation that is known.
+        return 1
+
+
+def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """Applies an EXIF orientation."""
+    flip, turn = _TURNS.get(orientation, (False, 0))
     return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip else picture, turn))
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.neighbors import neighbors_of
+from ldl_fer.data.paths import places
 from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
 from ldl_fer.errors import InputError
 from ldl_fer.files import allocate, state_of, whole_file, write_whole
@@ -102,6 +103,10 @@ class PooledRecords:
         """C numbers of samples, adding up to N."""
         counts = np.bincount(self._annotations.labels, minlength=len(self.class_names))
         return tuple(counts.tolist())
+
+    def pictures(self, image_dir: str) -> set[str]:
+        """Returns the places of all samples' pictures, whose paths start from a folder."""
+        return places(image_dir, self._annotations.paths)
 
     def annotations(self) -> Annotations:
         """Returns the table of all samples."""

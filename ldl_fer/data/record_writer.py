@@ -30,7 +30,7 @@ from ldl_fer.data.manifest import (
     strange_file,
 )
 from ldl_fer.data.neighbors import with_neighbors
-from ldl_fer.data.pictures import JPEG_QUALITY, picture_bytes, stored_image
+from ldl_fer.data.pictures import JPEG_QUALITY, SKIPPING, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, without_home, write_checksums
@@ -197,7 +197,7 @@ def _write_samples(
             f"{image_dir}: {len(problems)} of {len(annotations)} pictures cannot be read:\n  "
             + "\n  ".join(lines)
             + "\nCheck the image folder, replace these files or leave their rows out. Nothing was "
-            "written."
+            f"written. {SKIPPING}"
         )
     return copied
 

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
+from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, read_manifest
 from ldl_fer.data.neighbors import neighbors_of
+from ldl_fer.data.paths import places
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.shards import ShardReader, decode_examples
 from ldl_fer.errors import InputError
+from ldl_fer.files import with_home
 
 
 class Records:
@@ -58,6 +62,15 @@ class Records:
     def class_counts(self) -> tuple[int, ...]:
         """C numbers of samples, adding up to N."""
         return self.manifest.class_counts
+
+    def pictures(self, image_dir: str = "") -> set[str]:
+        """Returns the places of all samples' pictures, in the folder that they were made from.
+
+        Args:
+          image_dir: is not needed.
+        """
+        paths = pd.read_csv(self.folder / ANNOTATIONS, usecols=[PATH], dtype=str)[PATH]
+        return places(with_home(self.manifest.settings["image_dir"]), paths)
 
     def annotations(self) -> Annotations:
         """Returns the table of all samples, neighbors included; reads it when first called."""

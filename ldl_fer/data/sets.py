@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config.settings import DataConfig
-from ldl_fer.data.annotation_checks import PATH, image_problems
+from ldl_fer.data.annotation_checks import PATH, AnnotationError, image_problems
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations, read_annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.paths import check_sources, is_csv
@@ -145,7 +145,15 @@ def open_pooled(
         raise InputError(f"{path} is no CSV: --frozen reads pictures, not shards. Give the CSV.")
     annotations = _usable(data, path, image_dir, neighbors, annotations)
     paths = [Path(image_dir) / name for name in annotations.paths]
-    pooled = pool_pictures(paths, network, data.records_dir)
+    try:
+        pooled = pool_pictures(paths, network, data.records_dir)
+    except InputError as error:  # it names one picture
+        rows = annotations.source_rows
+        found = image_problems(annotations.paths, Path(image_dir), progress=True)
+        if not found:
+            raise
+        problems = [(row if row is None else int(rows[row]), text) for row, text in found]
+        raise AnnotationError(path, problems) from error
     return PooledRecords(annotations, pooled, data.image_size, neighbors)
 
 

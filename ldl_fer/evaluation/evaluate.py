@@ -1,12 +1,16 @@
 """Runs a network over a data set, computes its metrics, and evaluates the network of a run."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 from tqdm import tqdm
 
+from ldl_fer.data.annotation_checks import PATH
+from ldl_fer.data.paths import places
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
     from ldl_fer.config import Config
     from ldl_fer.data.annotations import Annotations
+    from ldl_fer.training.run import Run
 
 
 def predict(
@@ -176,7 +181,23 @@ def evaluate_run(
         "select_on_test": config.data.select_on_test,
     }
     write_result(result, output_dir or run_dir, extra)
+    known = _trained_on(Run(run_dir), config, places(image_dir, annotations.paths))
+    if progress and known:
+        print(
+            f"warning: {known:,} of the {result.count:,} pictures are those that the network was "
+            "trained on; the numbers say nothing of new faces.",
+            file=sys.stderr,
+        )
     return result
+
+
+def _trained_on(run: "Run", config: "Config", pictures: set[str]) -> int:
+    """Counts those pictures that a run was trained on; 0 where its samples.csv is not there."""
+    try:
+        paths = pd.read_csv(run.samples, usecols=[PATH], dtype=str)[PATH]
+    except (OSError, ValueError):
+        return 0
+    return len(pictures & places(config.data.train_image_dir, paths))
 
 
 def _votes_of(sample_ids: np.ndarray, votes: np.ndarray) -> np.ndarray:

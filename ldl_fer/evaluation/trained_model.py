@@ -5,6 +5,7 @@ An export is loaded by TensorFlow alone: neither Keras nor the code that trained
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,7 +144,7 @@ def _load_run(folder: Path) -> TrainedModel:
     if is_stale(folder):
         notes = (
             f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
-            f"fit it again by ldl-fer temperature --run_dir={folder}",
+            f"fit it again by ldl-fer temperature {shlex.quote(f'--run_dir={folder}')}",
         )
     return TrainedModel(network, tuple(config.data.class_names), size, temperature, notes)
 

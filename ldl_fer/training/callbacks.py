@@ -71,12 +71,12 @@ class PictureSummary(tf.keras.callbacks.Callback):
 
 def neighbor_figure(model: Classifier, batch: Batch, class_names: tuple[str, ...]) -> Figure:
     """Draws the paper's Figure 4 for a batch of `pipeline.batch_of_samples`."""
-    made = model.constructed(batch)
+    made, names = model.constructed(batch), plots.captioned(class_names)
     return plots.neighbors(
         batch["image"].numpy(),
         batch["neighbor_image"].numpy(),
-        [class_names[label] for label in batch["label"]],
-        [[class_names[label] for label in row] for row in batch["neighbor_labels"]],
+        [names[label] for label in batch["label"]],
+        [[names[label] for label in row] for row in batch["neighbor_labels"]],
         made.contribution.numpy(),
         made.calibration.numpy(),
         made.similarity.numpy(),

@@ -1,5 +1,6 @@
-"""Refuses a training that cannot go well, before it begins."""
+"""Refuses a training that cannot go well, and warns of one that hardly can, before it begins."""
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config, fields
@@ -106,3 +107,34 @@ def check_machines(
             "the settings": (config.data.image_size, config.run.seed, *settings),
         },
     )
+
+
+def doubts(config: Config, training: AnyRecords, validation: AnyRecords) -> list[str]:
+    """Returns sentences on what the two sets cannot teach or measure."""
+    data, texts = config.data, []
+    kind = "test" if data.select_on_test else "validation"
+    names = np.array(data.class_names)
+    absent = names[np.array(training.class_counts) == 0]
+    if len(absent):
+        texts.append(
+            f"no training picture is of {', '.join(absent)}, which the network cannot learn. Add "
+            "some, or name only the classes that there are by --class_names (and number "
+            "`expression` accordingly)."
+        )
+    unmeasured = np.setdiff1d(names[np.array(validation.class_counts) == 0], absent)
+    if len(unmeasured):
+        texts.append(
+            f"no {kind} picture is of {', '.join(unmeasured)}: the accuracy on it says nothing of "
+            "them. Add some."
+        )
+    if data.val_data_path:
+        measured = validation.pictures(data.val_image_dir)
+        known = len(measured & training.pictures(data.train_image_dir))
+        if known:
+            of = f"all {known:,}" if known == len(measured) else f"{known:,} of {len(measured):,}"
+            texts.append(
+                f"{of} {kind} pictures are training pictures: the accuracy on them says nothing of "
+                f"new faces. Give others as --val_data_path"
+                + ("." if data.select_on_test else ", or leave it out to have a part held out.")
+            )
+    return texts

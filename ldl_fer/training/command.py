@@ -15,6 +15,8 @@ Most used: --preset, --method, --epochs, --batch_size, --learning_rate, --image_
 --num_neighbors, --val_data_path, --val_image_dir, --seed, --resume. All:
 """
 
+import shlex
+
 from absl import flags
 
 from ldl_fer.config import command_line
@@ -54,10 +56,11 @@ def main() -> None:
     run = train(config, resume=flags.FLAGS.resume)
     best = run.epoch("best")
     if best:  # else another machine of several has written the run
+        given = shlex.quote(f"--run_dir={run.folder}")
         print(
             f"Best validation accuracy {best['validation_accuracy']:.4f} at epoch "
             f"{best['epoch']}.\n"
-            f"Evaluate: ldl-fer evaluate --run_dir={run.folder} --test_data_path=... "
+            f"Evaluate: ldl-fer evaluate {given} --test_data_path=... "
             "--test_image_dir=...\n"
-            f"Export:   ldl-fer export --run_dir={run.folder}"
+            f"Export:   ldl-fer export {given}"
         )

@@ -18,6 +18,7 @@ import errno
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -166,7 +167,7 @@ class Run:
         if not self.samples.exists():
             raise InputError(
                 f"{self.samples} is missing: the run is not finished. Go on with it by "
-                f"ldl-fer train --run_dir={self.folder} --resume."
+                f"ldl-fer train {shlex.quote(f'--run_dir={self.folder}')} --resume."
             )
 
     def epoch(self, which: str) -> dict:

@@ -1,5 +1,7 @@
 """Trains from beginning to end: data, strategy, model, callbacks, fit, run folder."""
 
+import shlex
+import sys
 import tempfile
 
 import tensorflow as tf
@@ -28,6 +30,7 @@ from ldl_fer.training.checks import (
     check_new,
     check_settings,
     check_size,
+    doubts,
     left_behind,
 )
 from ldl_fer.training.fit import fit
@@ -104,6 +107,8 @@ def _train(
         run.keep_log(state.epochs_done)
         if chief and watch is None:
             _announce(config, run, training, validation, strategy, state)
+            for text in doubts(config, training, validation):
+                print(f"warning: {text}", file=sys.stderr)
         with StopSignals(wanted=strategy.cluster_resolver is None) as signals:
             saving = SaveState(state, _interval(config, strategy), signals, training, config)
             all_callbacks = [*_callbacks(config, run, training, chief, watch), saving]
@@ -153,7 +158,8 @@ def _announce(config, run, training, validation, strategy, state):
         f"{len(config.data.class_names)} classes, {config.data.image_size} px\n"
         f"{config.network.backbone}, batch {config.optimizer.batch_size}, "
         f"{strategy.num_replicas_in_sync} replica(s) on {machine}\n"
-        f"Run folder: {run.folder}. Curves: tensorboard --logdir {run.tensorboard}"
+        f"Run folder: {run.folder}. Curves: "
+        f"tensorboard --logdir {shlex.quote(str(run.tensorboard))}"
     )
     if note := left_behind(config):
         print(note)

@@ -203,19 +203,91 @@ def test_exif_rotation_is_applied(file_format, tag):
     assert again == content
 
 
-def test_transparency_is_dropped_not_blended():
+def on_white(layers):
+    """Pixels of RGBA, [..., 4], as a viewer shows them on white."""
+    alpha = layers[..., 3:] / 255
+    return np.round(layers[..., :3] * alpha + 255 * (1 - alpha))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("tag", [1, 6, 7])
+def test_what_is_transparent_is_laid_on_white(mode, file_format, tag):
     alpha = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
-    source = saved(Image.fromarray(np.dstack([COLOR, alpha])), "PNG")
+    alpha[:4], alpha[4:8] = 0, 255
+    layers = Image.fromarray(np.dstack([COLOR, alpha])).convert(mode)
+    settings = {"lossless": True} if file_format == "WEBP" else {}
+    source = saved(layers, file_format, exif=oriented(tag), **settings)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(source))).convert("RGBA"))
+    np.testing.assert_allclose(decoded_image(source).astype(int), on_white(upright), atol=1)
     content, copied = stored_image(source, SIZE)
-    assert not copied
-    np.testing.assert_array_equal(pixels(content), COLOR)
+    assert not copied and pixels(content).ndim == (3 if mode == "RGBA" else 2)
+    np.testing.assert_array_equal(
+        decoded_image(source), np.broadcast_to(pixels(content).reshape(SIZE, SIZE, -1), COLOR.shape)
+    )
 
 
-def test_transparent_color_is_dropped():
-    source = saved(COLOR, "PNG", transparency=tuple(COLOR[0, 0].tolist()))
+@pytest.mark.parametrize("picture", [COLOR, GRAY], ids=["rgb", "gray"])
+def test_a_transparent_color_is_white(picture):
+    hidden = picture[0, 0].tolist()
+    source = saved(picture, "PNG", transparency=tuple(hidden) if picture.ndim == 3 else hidden)
     content, copied = stored_image(source, SIZE)
     assert not copied
-    np.testing.assert_array_equal(pixels(content), COLOR)
+    is_hidden = (picture == picture[0, 0]).reshape(SIZE, SIZE, -1).all(axis=2)
+    wanted = picture.copy()
+    wanted[is_hidden] = 255
+    np.testing.assert_array_equal(pixels(content), wanted)
+
+
+def test_a_transparent_color_of_a_gif_and_of_a_palette_is_white():
+    palette = Image.fromarray(COLOR).quantize(8)
+    is_hidden = np.asarray(palette) == 3
+    for file_format in ("GIF", "PNG"):
+        decoded = decoded_image(saved(palette, file_format, transparency=3))
+        assert is_hidden.any() and (decoded[is_hidden] == 255).all()
+        wanted = np.asarray(palette.convert("RGB"))[~is_hidden]
+        np.testing.assert_array_equal(decoded[~is_hidden], wanted)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+def test_a_picture_transparent_all_over_is_refused(file_format):
+    layers = Image.fromarray(np.dstack([COLOR, np.zeros_like(GRAY)]))
+    content = saved(layers, file_format, **({"exact": True} if file_format == "WEBP" else {}))
+    for read in (decoded_image, lambda content: stored_image(content, SIZE)):
+        with pytest.raises(ValueError, match="transparent all over"):
+            read(content)
+
+
+def test_16_bits_with_transparency():
+    layers = RANDOM.integers(0, 65536, (SIZE, SIZE, 4), dtype=np.uint16)
+    source = cv2.imencode(".png", layers)[1].tobytes()  # BGRA
+    wanted = on_white(layers[..., [2, 1, 0, 3]] / 257)
+    np.testing.assert_allclose(decoded_image(source), wanted, atol=1)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("extension", [".png", ".tiff", ".pgm"])
+def test_12_bits_in_a_file_of_16_are_not_black(bits, extension):
+    deep = RANDOM.integers(0, 1 << bits, (2 * SIZE, 2 * SIZE), dtype=np.uint16)
+    deep[0, 0] = (1 << bits) - 1
+    content = cv2.imencode(extension, deep)[1].tobytes()
+    wanted = deep * (255 / ((1 << bits) - 1))
+    np.testing.assert_allclose(decoded_image(content)[..., 0], wanted, atol=0.51)
+    # Records shrink before they scale: their pixels are of the same brightness.
+    means = wanted.reshape(SIZE, 2, SIZE, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(pixels(stored_image(content, SIZE)[0]), means, atol=1)
+
+
+def test_12_bits_with_transparency_are_not_black():
+    layers = RANDOM.integers(0, 4096, (SIZE, SIZE, 4), dtype=np.uint16)
+    layers[..., 3] = 65535
+    decoded = decoded_image(cv2.imencode(".png", layers)[1].tobytes())
+    np.testing.assert_allclose(decoded, layers[..., 2::-1] * (255 / 4095), atol=0.51)
+
+
+def test_a_black_picture_of_16_bits_stays_black():
+    deep = np.zeros([SIZE, SIZE], np.uint16)
+    assert not decoded_image(cv2.imencode(".png", deep)[1].tobytes()).any()
 
 
 @pytest.mark.parametrize("extension", [".png", ".tiff"])
@@ -328,7 +400,7 @@ def test_decoding_makes_every_picture_rgb_of_8_bits():
         (saved(COLOR, "PNG"), COLOR),
         (saved(COLOR, "BMP"), COLOR),
         (saved(GRAY, "PNG"), np.dstack([GRAY] * 3)),
-        (saved(transparent, "PNG"), COLOR),  # dropped, not blended
+        (saved(transparent, "PNG"), on_white(np.asarray(transparent))),
         (saved(palette, "PNG"), np.asarray(palette.convert("RGB"))),
         # 16 bits: round(x / 257), here of all 65,536 values and of colors
         (cv2.imencode(".png", deep)[1].tobytes(), np.dstack([np.round(deep / 257)] * 3)),

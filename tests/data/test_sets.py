@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from helpers.made_up_set import CLASS_NAMES, make_set, some_neighbors
 
 from ldl_fer.config.presets import PRESETS
@@ -13,7 +14,7 @@ from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.record_writer import write_records
-from ldl_fer.data.sets import open_records, training_records, without_bad_images
+from ldl_fer.data.sets import open_records, opener, training_records, without_bad_images
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
@@ -126,6 +127,22 @@ def test_bad_pictures_fail_by_default_and_are_all_named(data):
     with pytest.raises(InputError) as error:
         training_records(dataclasses.replace(data, on_bad_image="fail"), 0)
     assert all(f"{paths[row]} cannot be read" in str(error.value) for row in BAD)
+    assert "--on_bad_image=skip" in str(error.value)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_bad_pictures_of_a_set_of_its_own_are_all_named_with_the_cure(data, frozen):
+    paths = read_annotations(data.train_data_path).paths
+    data = dataclasses.replace(data, on_bad_image="fail")
+    images = tf.keras.Input([SIDE, SIDE, 3])
+    pixels = tf.keras.layers.Rescaling(1 / 127.5, name="pixels")(images)
+    flat = tf.keras.Sequential([tf.keras.layers.Flatten()], name="backbone")
+    network = tf.keras.Model(images, flat(pixels))
+    with pytest.raises(InputError) as error:
+        opener(network, frozen)(data, data.train_data_path, data.train_image_dir, 0)
+    assert all(f"row {row}" in str(error.value) for row in BAD)
+    assert all(f"{paths[row]}" in str(error.value) for row in BAD)
+    assert "--on_bad_image=skip" in str(error.value)
 
 
 def test_the_rest_is_numbered_anew_with_neighbors_of_its_own(data, capsys):

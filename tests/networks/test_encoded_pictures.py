@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from ldl_fer.data.pictures import decoded_image
 from ldl_fer.networks.encoded_pictures import decode_picture, decode_upright, jpeg_orientation
 
 RANDOM = np.random.default_rng(0)
@@ -54,6 +55,43 @@ def test_other_files_keep_their_pixels(file_format):
     content = saved(picture, file_format)
     np.testing.assert_array_equal(upright(content), np.asarray(picture))
     assert orientation(content) == 1
+
+
+def deep(bits, channels):
+    shape = (9, 14, channels) if channels > 1 else (9, 14)
+    pixels = RANDOM.integers(0, 1 << bits, shape, np.uint16)
+    pixels.flat[0] = (1 << bits) - 1
+    if channels == 4:
+        pixels[..., 3] <<= 16 - bits
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_is_laid_on_white(mode):
+    layers = Image.fromarray(RANDOM.integers(0, 256, [9, 14, 4], np.uint8)).convert(mode)
+    content = saved(layers, "PNG")
+    np.testing.assert_array_equal(upright(content), decoded_image(content))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_16_bits_become_8(bits, channels):
+    content = deep(bits, channels)
+    found = upright(content).numpy().astype(int)
+    np.testing.assert_allclose(found, decoded_image(content), atol=1)  # rounded twice
+    assert found.max() > 200
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "L", "RGB"])
+def test_plain_pngs_are_what_they_were(mode):
+    for content in (saved(smooth(9, 14).convert(mode), "PNG"), b"\x89PNG"):
+        try:
+            expected = decode_picture(content).numpy()
+        except tf.errors.InvalidArgumentError:
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                upright(content)
+        else:
+            np.testing.assert_array_equal(upright(content), expected)
 
 
 @pytest.mark.parametrize("endian", "<>")

@@ -151,7 +151,9 @@ def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
             ["--annotations={0}/nameless.csv"],
             "column subDirectory_filePath is missing (there are: a",
         ),
+        (["--min_score=0.5"], "--min_score is of YuNet's faces"),
         ([], "no face in any of 1 pictures; {0}/out/faces.csv says why."),
+        ([], "for small faces in large photos raise --longest_side=1280"),
     ],
 )
 def test_faces_refuses(tmp_path, flags, words):

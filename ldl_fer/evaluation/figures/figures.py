@@ -134,9 +134,11 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
     labels = samples["expression"].to_numpy()
     probabilities = shares(samples, "probability", names)
 
+    shown = plots.captioned(names)
+
     def text_of(sample: int) -> str:
         p = probabilities[sample]
-        return f"{names[labels[sample]]}\n$f$: {names[p.argmax()]} {p.max():.2f}"
+        return f"{shown[labels[sample]]}\nf: {shown[p.argmax()]} {p.max():.2f}"
 
     return plots.neighbors(
         _pictures(training, ids),
@@ -174,8 +176,9 @@ def predictions(
     series = {"given label": np.eye(len(names))[labels], "prediction": predicted}
     if votes is not None:
         series["human votes"] = votes
+    captions = plots.captioned(names)
     titles = [
-        f"given {names[label]}\npredicted {names[p.argmax()]} {p.max():.2f}"
+        f"given {captions[label]}\npredicted {captions[p.argmax()]} {p.max():.2f}"
         for label, p in zip(labels, predicted, strict=True)
     ]
     shown = [decoded_image(picture_bytes(path)) for path in paths]
@@ -277,7 +280,8 @@ def _pictures(training: TrainingSet, ids: np.ndarray) -> list[np.ndarray]:
 
 def _caption(row: pd.Series, names: tuple[str, ...]) -> str:
     """Writes given label and lambda of a sample; below them the clean label, if it differs."""
-    text = rf"{names[row['expression']]}, $\lambda$ {row['uncertainty']:.2f}"
+    names = plots.captioned(names)
+    text = f"{names[row['expression']]}, λ {row['uncertainty']:.2f}"
     clean = row.get("clean_expression")
     if clean is not None and clean != row["expression"]:
         text += f"\nclean: {names[int(clean)]}"

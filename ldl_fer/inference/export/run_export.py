@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,7 +202,7 @@ def temperature_of(run: Run) -> float | None:
         return value
     print(
         f"note: {file} was fitted for another epoch and is left out. Fit it again by "
-        f"ldl-fer temperature --run_dir={run.folder}",
+        f"ldl-fer temperature {shlex.quote(f'--run_dir={run.folder}')}",
         file=sys.stderr,
     )
     return None

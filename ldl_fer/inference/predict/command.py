@@ -25,6 +25,7 @@ from ldl_fer.config.help import subject
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE
 from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
+from ldl_fer.preparation.faces.detector_flags import define_detector_flags, given_detector
 
 UNREADABLE = 1
 
@@ -51,9 +52,7 @@ def _define_flags() -> None:
         flags.DEFINE_enum(
             "faces", DETECT, FACES, "Find faces, or take whole pictures as the faces they are."
         )
-        flags.DEFINE_string(
-            "detector", None, "YuNet's .onnx file, to find faces by. (default: OpenCV's cascade)"
-        )
+        define_detector_flags()
         flags.DEFINE_bool(
             "gray", False, "Make faces gray for the network; for one trained on gray pictures."
         )
@@ -106,9 +105,15 @@ def main(arguments: Sequence[str]) -> int:
     from ldl_fer.inference.predict.predictor import Predictor
 
     check_outputs(given.output, sources)
+    whole = given.faces == WHOLE
+    if whole and (
+        unread := [name for name in ("min_score", "longest_side") if given[name].present]
+    ):
+        raise InputError(f"--faces=whole looks for no faces: leave out --{' and --'.join(unread)}.")
+    detector = None if whole else given_detector()
     predictor = Predictor(
         given.model or model[0],
-        given.detector,
+        given.detector if whole else detector,
         faces=given.faces,
         affect=given.affect,
         temperature=given.temperature,
@@ -125,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
         given.output,
         given.draw,
         every=given.every,
-        whole=given.faces == WHOLE,
+        whole=whole,
         print_faces=not given.output,
     )
     print(
@@ -133,6 +138,8 @@ def main(arguments: Sequence[str]) -> int:
         f"pictures and frames, {counts['without_face']:,} of them without a face; "
         f"{counts['unreadable']:,} could not be read. Temperature {predictor.temperature:.3f}."
     )
+    if detector and counts["without_face"]:
+        print(f"note: no face in some pictures. {detector.advice}", file=sys.stderr)
     for written in [*given.output, *([given.draw] if given.draw else [])]:
         print(written)
     return UNREADABLE if counts["unreadable"] else 0

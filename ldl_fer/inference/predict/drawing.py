@@ -1,7 +1,8 @@
 """Draws predictions on a picture: a box around each face, beside it its distribution in bars."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from ldl_fer.inference.predict.face import FacePrediction
+from ldl_fer.plots import drawable, font_file
 
 # One color a class, distinct to most color-blind people (after Okabe and Ito 2008); RGB.
 COLORS = (
@@ -72,9 +74,15 @@ def draw_predictions(
     return _even(canvas)
 
 
-def verdict(face: FacePrediction) -> str:
-    """Names the leading class of a face, or both leading ones where it is ambiguous."""
-    return f"{face.leading} or {face.runner_up}?" if face.ambiguous else face.leading
+def verdict(face: FacePrediction, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Names the leading class of a face, or both leading ones where it is ambiguous.
+
+    Args:
+      face: the prediction.
+      names: class name -> the name to show in its place.
+    """
+    first, second = (names.get(name, name) for name in (face.leading, face.runner_up))
+    return f"{first} or {second}?" if face.ambiguous else first
 
 
 def _color(face: FacePrediction, name: str = "") -> tuple[int, int, int]:
@@ -84,16 +92,18 @@ def _color(face: FacePrediction, name: str = "") -> tuple[int, int, int]:
 def _chart(face: FacePrediction, text: int) -> np.ndarray:
     """Draws verdict, a bar for each class, entropy, valence, arousal; RGB, `_WIDTH` texts wide."""
     line, gap = round(1.35 * text), text // 2
+    classes = tuple(face.distribution)
+    names = dict(zip(classes, drawable(classes), strict=True))
     foot = [f"entropy {face.entropy:.2f} nats"]
     if face.valence is not None:
         foot.append(f"valence {face.valence:+.2f}  arousal {face.arousal:+.2f}")
     rows = 1 + len(face.distribution) + len(foot)
     chart = np.full([rows * line + 2 * gap, _WIDTH * text, 3], _PAPER, np.uint8)
-    _write(chart, verdict(face), gap, gap, text, DOUBT if face.ambiguous else _color(face))
+    _write(chart, verdict(face, names), gap, gap, text, DOUBT if face.ambiguous else _color(face))
     left, right = 6 * text, 14 * text
     for row, (name, probability) in enumerate(face.distribution.items(), start=1):
         y = gap + row * line
-        _write(chart, name, gap, y, text, _INK, left - 2 * gap)
+        _write(chart, names[name], gap, y, text, _INK, left - 2 * gap)
         chart[y + text // 4 : y + text, left:right] = _RAIL
         end = left + round(probability * (right - left))
         chart[y + text // 4 : y + text, left:end] = _color(face, name)
@@ -185,7 +195,7 @@ def _write(
 @functools.lru_cache(maxsize=1024)
 def _letters(words: str, text: int) -> np.ndarray:
     """Draws words: uint8 [h, w], 255 where ink is."""
-    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), text)
+    font = ImageFont.truetype(font_file(words) or font_manager.findfont("DejaVu Sans"), text)
     mask = Image.new("L", (max(1, int(font.getlength(words)) + 2), round(1.3 * text)))
     ImageDraw.Draw(mask).text((0, 0), words, 255, font)
     return np.asarray(mask)

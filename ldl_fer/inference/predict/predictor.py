@@ -12,6 +12,7 @@ for answer in predictor.stream(paths):  # many pictures: faces of several share 
 
 import functools
 import math
+import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ _UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that canno
 _END: Any = object()
 _HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
 _HELD_ANSWERS = 1024
+_NAME = 300  # characters of a picture's path in a message
 
 
 @dataclass
@@ -139,6 +141,9 @@ class Predictor:
             if detector is None or isinstance(detector, (str, Path)):
                 detector = FaceDetector(detector)
             self._detector = detector
+        if not (isinstance(model, (str, Path)) or hasattr(model, "probabilities")):
+            kind = type(model).__name__
+            raise InputError(f"the model is the folder of a run or export, not of type {kind}.")
         self._model = load_model(model) if isinstance(model, (str, Path)) else model
         self._affect = load_affect_model(affect) if isinstance(affect, (str, Path)) else affect
         self.class_names, self.image_size = self._model.class_names, self._model.image_size
@@ -147,10 +152,11 @@ class Predictor:
         if temperature is None and self._model.temperature is None:
             named = model if isinstance(model, (str, Path)) else "this model"
             is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
-            run = model if is_run else "RUN on the run it was exported from, and export again"
+            flag = shlex.quote(f"--run_dir={model if is_run else 'RUN'}")
+            where = "" if is_run else " on the run it was exported from, and export again"
             self.notes.append(
                 f"no temperature was fitted for {named}, its confidence is as it came out: run "
-                f"ldl-fer temperature --run_dir={run}"
+                f"ldl-fer temperature {flag}{where}"
             )
         self._judge = functools.partial(
             judge, class_names=self.class_names, margin=margin, min_confidence=min_confidence
@@ -168,14 +174,13 @@ class Predictor:
             process is a fork of the one that this was made in.
         """
         self._model.check_process()
-        name = ""
-        if isinstance(image, (str, Path)):
-            name = f"{image}: "
-            if Path(image).is_dir():
-                raise InputError(f"{name}a folder, not a picture. Use stream for many pictures.")
-            if Path(image).suffix.lower() in VIDEOS:
-                raise InputError(f"{name}a video, not a picture. Use ldl-fer predict.")
+        path = Path(image) if isinstance(image, (str, Path)) else None
+        name = f"{_shortened(str(path))}: " if path else ""
         try:
+            if path and path.is_dir():
+                raise ValueError("a folder, not a picture. Use stream for many pictures.")
+            if path and path.suffix.lower() in VIDEOS:
+                raise ValueError("a video, not a picture. Use ldl-fer predict.")
             detected = self._detect(image)
         except _UNREADABLE as error:
             raise InputError(name + _reason(error)) from error
@@ -325,7 +330,8 @@ def _pixels(item: Picture) -> np.ndarray:
         return item.load()
     image = decoded_picture(item) if isinstance(item, (str, Path)) else item
     if not isinstance(image, np.ndarray):
-        raise ValueError(f"not a picture, but {image!r}: give a path or RGB uint8 [H, W, 3]")
+        kind = "None" if image is None else type(image).__name__  # the value may be a picture
+        raise ValueError(f"not a picture, but {kind}: give a path or RGB uint8 [H, W, 3]")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
     return image
@@ -341,6 +347,11 @@ def _known(face: Face | None, width: int, height: int) -> dict[str, Any]:
 def _crop(image: np.ndarray, face: Face | None, size: int) -> np.ndarray:
     """Returns the aligned face; without one, the picture resized as in training."""
     return resized(image, size) if face is None else aligned(image, face, size)
+
+
+def _shortened(text: str) -> str:
+    """Returns a name for a message; a text as long as a picture's is none."""
+    return text if len(text) <= _NAME else f"{text[:_NAME]}..."
 
 
 def _reason(error: Exception) -> str:

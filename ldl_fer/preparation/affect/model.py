@@ -5,6 +5,7 @@ model.predict(images)                           # uint8 RGB [B, H, W, 3] -> floa
 """
 
 import dataclasses
+import shlex
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -203,7 +204,7 @@ def _refuse_classifier(path: Path) -> None:
         return
     raise InputError(
         f"{path} is {kind}, which tells classes, not valence and arousal; use "
-        f"`ldl-fer affect prototypes --classifier={path}`."
+        f"`ldl-fer affect prototypes {shlex.quote(f'--classifier={path}')}`."
     )
 
 

@@ -3,6 +3,7 @@
 raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders, expw   a layout each
 vote_rules     from FER+'s votes to a label
 source_files   files of a download
+label_orders   orders of classes, and whether published counts fit another than the given one
 reader         from the rows of a layout to a checked data set
 data_set       the data set: annotations by split, written as CSV files
 count_table    rows per class beside the published ones

@@ -68,23 +68,24 @@ def next_steps(data_set: "DataSet", files: dict[str, Path], images: Path, photos
             text.append(f"  {shlex.join(['ldl-fer', 'faces', *given])} --detector=YUNET.onnx")
             paths[split] = folder / file.name
         images = folder / "images"
-    if not data_set.has_valence_arousal:
+    training = next((s for s in ("train", ALL) if s in files), None)
+    if training is None:
+        text.append("Next: ldl-fer evaluate with a run's --run_dir.")
+        return "\n".join(text)
+    if data_set.has_valence_arousal(training):
+        text.append("Next:")
+    else:
         text.append("It has no valence and arousal, which training needs. Fill them by a model:")
-        for split, file in paths.items():
-            paths[split] = file.with_name(f"{file.stem}_va.csv")
-            given = [f"--annotations={file}", f"--image_dir={images}", f"--output={paths[split]}"]
-            command = ["ldl-fer", "affect", "predict", *given, *classes]
-            text.append(f"  {shlex.join(command)} --model=MODEL")
+        file = paths[training]
+        paths[training] = file.with_name(f"{file.stem}_va.csv")
+        given = [f"--annotations={file}", f"--image_dir={images}", f"--output={paths[training]}"]
+        command = ["ldl-fer", "affect", "predict", *given, *classes]
+        text.append(f"  {shlex.join(command)} --model=MODEL")
         text.append(
             "or, for want of one, by `prototypes --classifier=RUN` in the place of `predict "
             "--model=MODEL`; ldl-fer train --method=cross_entropy makes RUN from the CSV as it is. "
             "Then:"
         )
-    else:
-        text.append("Next:")
-    training = next((s for s in ("train", ALL) if s in files), None)
-    if training is None:
-        return "\n".join(text) + " ldl-fer evaluate with a run's --run_dir."
     given = [f"--train_data_path={paths[training]}", f"--train_image_dir={images}"]
     if "val" in files and "test" in files:
         given += [f"--val_data_path={paths['val']}", f"--val_image_dir={images}"]
@@ -106,17 +107,19 @@ def absent_classes(data_set: "DataSet") -> str:
         return ""
     return (
         f"No picture of {', '.join(absent)}. For a network without it, read the data set again by "
-        f"--class_names={','.join(left)}\n"
+        f"{shlex.quote('--class_names=' + ','.join(left))}\n"
     )
 
 
 def main(names: list[str]) -> None:
     given = flags.FLAGS
     if len(names) > 1 and names[0] in NAMES:
-        raise InputError(f"unexpected {names[1]!r}; did you mean --root={names[1]}? See --help.")
+        meant = shlex.quote(f"--root={names[1]}")
+        raise InputError(f"unexpected {names[1]!r}; did you mean {meant}? See --help.")
     if len(names) != 1 or names[0] not in NAMES:
         raise InputError(f"name one data set: {', '.join(NAMES)}. See --help.")
     from ldl_fer.preparation.datasets import READERS
+    from ldl_fer.preparation.datasets.class_folders import map_doubts
     from ldl_fer.preparation.datasets.count_table import count_table
 
     reader = READERS[names[0]]
@@ -128,6 +131,7 @@ def main(names: list[str]) -> None:
     options = ("pictures", "rule", "min_votes", "map", "leave_out")
     chosen = {name: getattr(given, name) for name in options if getattr(given, name) is not None}
     data_set = reader.read(given.root, given.split, given.class_names, given.skip_missing, **chosen)
+    doubts = map_doubts(data_set) if reader.name == "class_folders" else []
     if given.test_fraction is not None:
         data_set = data_set.with_test_part(given.test_fraction, given.seed)
     if given.image_dir and data_set.picture is None:
@@ -142,6 +146,8 @@ def main(names: list[str]) -> None:
         print(f"\n{absent}", end="")
     print(f"\nWritten: {', '.join(map(str, files.values()))}; image folder: {images}\n")
     print(next_steps(data_set, files, images, reader.photos))
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
 
 
 def _define_flags() -> None:
@@ -169,7 +175,7 @@ def _define_flags() -> None:
         )
         flags.DEFINE_integer("min_votes", None, "Of ferplus: fewest votes for --rule=votes.", 1)
         flags.DEFINE_list("map", None, "Of class_folders: FOLDER=Class,FOLDER=Class, ...")
-        flags.DEFINE_list("leave_out", None, "Of class_folders: class folders to leave out.")
+        flags.DEFINE_list("leave_out", None, "Of class_folders: folders to leave out.")
         flags.DEFINE_string(
             "image_dir",
             None,

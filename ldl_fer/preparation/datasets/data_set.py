@@ -43,11 +43,9 @@ class DataSet:
         classes = len(annotations.class_names)
         return tuple(np.bincount(annotations.labels, minlength=classes).tolist())
 
-    @property
-    def has_valence_arousal(self) -> bool:
-        """Whether every row has valence and arousal."""
-        tables = [annotations.table for annotations in self.splits.values()]
-        return not any(table[[VALENCE, AROUSAL]].isna().any(axis=None) for table in tables)
+    def has_valence_arousal(self, split: str) -> bool:
+        """Says whether every row of a split has valence and arousal."""
+        return not self.splits[split].table[[VALENCE, AROUSAL]].isna().any(axis=None)
 
     def with_test_part(self, fraction: float, seed: int) -> "DataSet":
         """Divides a data set without splits into train and test.

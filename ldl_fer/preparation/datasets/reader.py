@@ -22,7 +22,7 @@ from ldl_fer.data.annotation_checks import (
 )
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT, DataSet
+from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT, DataSet
 from ldl_fer.preparation.datasets.source_files import missing
 
 CLASS = "class_name"  # column of `Rows.table`
@@ -83,9 +83,15 @@ class Reader:
 
     def published(self, split: str, class_names: Sequence[str]) -> list[int | None]:
         """Returns published rows per class, in the order given; None where none is known."""
-        counts = self.published_counts.get(split, ())
+        counts = self.all_published(split)
         count_of = dict(zip(map(one_name, CLASS_NAMES), counts, strict=False))
         return [count_of.get(one_name(name)) for name in class_names]
+
+    def all_published(self, split: str) -> tuple[int, ...]:
+        """Returns published rows per class, as `published_counts` has them; of "all" the sums."""
+        if split == ALL and ALL not in self.published_counts:
+            return tuple(map(sum, zip(*self.published_counts.values(), strict=True)))
+        return self.published_counts.get(split, ())
 
     def read(
         self,
@@ -157,8 +163,10 @@ class Reader:
             raise InputError(f"--class_names={','.join(class_names)} names a class twice.")
         other = ~table[CLASS].isin(number_of)
         if self.only_known and other.any():
+            strange = set(zip(table[ORIGINAL][other], table[CLASS][other], strict=True))
+            shown = [o if one_name(o) == name else f"{o} ({name})" for o, name in sorted(strange)]
             raise InputError(
-                f"{root}: {', '.join(sorted(set(table[ORIGINAL][other])))}: no such class; there "
+                f"{root}: {', '.join(shown)}: no such class; there "
                 f"are {', '.join(class_names)}. Say what it is by --map=FOLDER=Class, leave it out "
                 "by --leave_out=FOLDER, or name all classes by --class_names."
             )

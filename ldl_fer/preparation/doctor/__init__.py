@@ -7,6 +7,7 @@ label_order      check: numbers that look like another data set's order
 plane            check: valence and arousal, and neighbors by them
 picture_checks   check: unreadable, tiny and blank pictures, duplicates
 duplicates       pairs of pictures that are the same or look the same
+photographs      whether pictures that look the same are versions of one photograph
 examination      all checks in order
 finding          the result of a check
 report           findings as text and JSON

@@ -1,10 +1,12 @@
 """Checks cells and rows per class, against published counts and what a training needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.label_orders import published_of, read_in
 from ldl_fer.preparation.datasets.reader import Reader
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.preparation.doctor.split import Split
@@ -80,37 +82,45 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
     return findings
 
 
-def check_published(splits: Sequence[Split], data_set: str | None = None) -> list[Finding]:
+def check_published(
+    splits: Sequence[Split],
+    data_set: str | None = None,
+    orders: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Finding]:
     """Compares counts with the published ones.
 
     Args:
       splits: of the data set.
       data_set: its name in `READERS`; None: all whose number of rows fits within 1 %.
+      orders: split -> classes that labels 0, 1, ... rather mean, where `check_label_order` found
+        another order to be meant; counts are compared in it.
     """
     findings = []
     for split in splits:
         for reader in [READERS[data_set]] if data_set else READERS.values():
-            published = published_of(reader, split)
+            published = published_of(reader, split.name, split.class_names)
             if published is None:
                 continue
             if data_set or abs(len(split) - published.sum()) <= _SIZE_FITS * published.sum():
-                findings.append(_compared(split, reader, published, bool(data_set)))
+                found = _compared(split, reader, published, bool(data_set), orders.get(split.name))
+                findings += [found] if found else []
     if data_set and not findings:
         text = f"no counts of {READERS[data_set].title} are known for these splits and classes."
         findings.append(Finding("published counts", FINE, text))
     return findings
 
 
-def published_of(reader: Reader, split: Split) -> np.ndarray | None:
-    """Returns published counts, int64 [C] in the split's order; None unless all are known."""
-    counts = reader.published(split.name, split.class_names)
-    if None in counts or len(counts) != len(reader.published_counts.get(split.name, ())):
-        return None
-    return np.array(counts, np.int64)
-
-
-def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) -> Finding:
-    names, counts = split.class_names, split.counts
+def _compared(
+    split: Split,
+    reader: Reader,
+    published: np.ndarray,
+    asked: bool,
+    read_as: Sequence[str] | None,
+) -> Finding | None:
+    names, counts, so_read = split.class_names, split.counts, ""
+    other = read_in([names.index(name) for name in read_as], counts) if read_as else counts
+    if abs(other - published).sum() < abs(counts - published).sum():
+        counts, so_read = other, ", if the numbers are read in the order found (see label order)"
     values = {
         "split": split.name,
         "data_set": reader.name,
@@ -118,7 +128,8 @@ def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) 
         "published": published.tolist(),
     }
     if (counts == published).all():
-        text = f"{split.name}: {len(split)} rows, class by class as published of {reader.title}."
+        text = f"{split.name}: {len(split)} rows, class by class as published of {reader.title}"
+        text += f"{so_read}."
         return Finding("published counts", FINE, text, values=values)
     differences = [
         f"{name} {count} instead of {wanted}"
@@ -126,9 +137,12 @@ def _compared(split: Split, reader: Reader, published: np.ndarray, asked: bool) 
         if count != wanted
     ]
     if asked:
-        text = f"{split.name} differs from {reader.title} as published: {', '.join(differences)}."
+        text = f"{split.name} differs from {reader.title} as published: {', '.join(differences)}"
+        text += f"{so_read}."
         cure = "Find the rows that are missing or too many, or the labels that were changed."
         return Finding("published counts", DOUBTFUL, text, cure, values=values)
+    if read_as:
+        return None  # The finding on the order says what there is to say.
     text = (
         f"{split.name} has the size of {reader.title} but not its classes, and is taken for "
         f"another data set. If it is this one, give --dataset={reader.name}."

@@ -8,7 +8,8 @@ what is doubtful and what is a mistake, with rows and cure:
     cells                  that training would refuse
     classes                absent, rare, strongly unbalanced
     published counts       rows per class beside those of the data set's paper (--dataset)
-    label order            numbers of `expression` that look like another data set's order
+    label order            numbers of `expression` that look like another data set's order, also
+                           by a wrong --map of class folders
     valence-arousal        absent; far from what its class usually has
     neighbors              how many have the same label, beside chance (training set)
     pictures               unreadable, tiny, blank, without a face

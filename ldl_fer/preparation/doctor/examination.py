@@ -44,7 +44,9 @@ def examine(
     if data_set and data_set not in READERS:
         raise InputError(f"there is no data set {data_set!r}; there are {', '.join(READERS)}.")
     findings = check_cells(splits) + check_classes(splits)
-    findings += check_published(splits, data_set) + check_label_order(splits, data_set)
+    order_findings = check_label_order(splits, data_set)
+    orders = {f.values["split"]: f.values["order"] for f in order_findings if "order" in f.values}
+    findings += check_published(splits, data_set, orders) + order_findings
     findings += check_plane(splits, num_neighbors, progress)
     pictures = look_at(splits, detector, progress)
     findings += check_pictures(pictures, min_side)

@@ -9,6 +9,7 @@ valence-arousal (12,271 rows) the right order had 0.84, with half of the labels 
 and no other order more than 0.51.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,40 +17,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ldl_fer.preparation.affect.prototypes import PROTOTYPES
-from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.class_folders import map_flag
+from ldl_fer.preparation.datasets.label_orders import known_orders, order_by_counts
 from ldl_fer.preparation.datasets.reader import one_name
-from ldl_fer.preparation.doctor.class_counts import published_of
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding
 from ldl_fer.preparation.doctor.split import Split
 
 _FITS, _BETTER = 0.6, 0.3  # correlation of another order, and what it has before the given one
 _GAIN = 0.15  # correlation that the best of all orders has before the given one, to be doubted
 _POOR = 0.5  # correlation, below which an order is doubted even without a better one
-_NEAR, _FAR = 0.05, 0.15  # part of the rows by which counts differ
 _FEWEST = 10  # rows with valence-arousal of a class
-
-
-def known_orders(class_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Returns the orders in which other data sets number the same classes.
-
-    Args:
-      class_names: C names.
-
-    Returns:
-      Name of the order -> C numbers of classes: the meaning of labels 0, 1, ... in it. Without the
-      order of `class_names` itself; of equal orders the first.
-    """
-    names = [one_name(name) for name in class_names]
-    orders = {reader.title: reader.label_order for reader in READERS.values()}
-    orders["the alphabet, as loaders number class folders"] = tuple(sorted(names))
-    found = {}
-    for title, order in orders.items():
-        first = [one_name(name) for name in order][: len(names)]
-        if sorted(first) == sorted(names) and first != names:
-            numbers = tuple(names.index(name) for name in first)
-            if numbers not in found.values():
-                found[title] = numbers
-    return found
 
 
 def check_label_order(splits: Sequence[Split], data_set: str | None = None) -> list[Finding]:
@@ -148,7 +125,8 @@ def _by_plane(split: Split) -> Finding | None:
             f"{split.name}: the classes lie in the valence-arousal plane as their names say with "
             f"correlation {fits[own]:.2f}, and with {found:.2f} if the numbers in `expression` are "
             f"read otherwise: {', '.join(moved)}.",
-            "Look at pictures of these classes: their numbers may be exchanged.",
+            "Look at pictures of these classes: their numbers may be exchanged. "
+            + _map_to_correct(split, any_order).rstrip(),
             values={**values, "order": [names[number] for number in any_order]},
         )
     if fits[own] < _POOR:
@@ -170,52 +148,51 @@ def _by_plane(split: Split) -> Finding | None:
 
 
 def _by_counts(split: Split, data_set: str | None) -> Finding | None:
-    counts = split.counts
-    for reader in [READERS[data_set]] if data_set else READERS.values():
-        published = published_of(reader, split)
-        if published is None:
-            continue
-        as_given = _difference(counts, published)
-        values = {"split": split.name, "data_set": reader.name, "difference_as_given": as_given}
-        distinct = len(set(published.tolist())) == len(published)
-        if distinct and as_given > 0 and sorted(counts) == sorted(published):
-            order = tuple(int(np.flatnonzero(published == count)[0]) for count in counts)
-            titles = [t for t, known in known_orders(split.class_names).items() if known == order]
-            evidence = f"the counts are exactly those published of {reader.title}, so read"
-            return _other_order(split, (*titles, "another")[0], order, evidence, values)
-        for title, order in known_orders(split.class_names).items():
-            read = counts[np.argsort(order)]  # rows per class if the numbers mean `order`
-            other = _difference(read, published)
-            if other < _NEAR and as_given > _FAR:
-                evidence = (
-                    f"so read, the classes have the shares published of {reader.title} but for "
-                    f"{other:.1%} of the rows, as given but for {as_given:.1%}"
-                )
-                return _other_order(split, title, order, evidence, values)
-    return None
-
-
-def _difference(counts: np.ndarray, published: np.ndarray) -> float:
-    """Returns half the sum of absolute differences of the shares, in [0, 1]."""
-    total = max(int(counts.sum()), 1)
-    return float(0.5 * np.abs(counts / total - published / published.sum()).sum())
+    found = order_by_counts(split.name, split.counts, split.class_names, data_set)
+    if found is None:
+        return None
+    values = {
+        "split": split.name,
+        "data_set": found.reader.name,
+        "difference_as_given": found.as_given,
+    }
+    return _other_order(split, found.title, found.order, found.evidence, values)
 
 
 def _other_order(
     split: Split, title: str, order: Sequence[int], evidence: str, values: Mapping
 ) -> Finding:
     read_as = [split.class_names[number] for number in order]
-    meaning = ", ".join(f"{number} {name}" for number, name in enumerate(read_as))
+    meaning, wanted = (
+        ", ".join(f"{number} {name}" for number, name in enumerate(names))
+        for names in (read_as, split.class_names)
+    )
     return Finding(
         "label order",
         MISTAKE,
         f"{split.name}: the numbers in `expression` rather look like the order of {title} "
         f"({meaning}): {evidence}.",
-        "Replace each number by that of its class in "
-        f"{', '.join(f'{n} {name}' for n, name in enumerate(split.class_names))}; "
-        "`ldl-fer datasets` does so from the original files.",
+        f"{_map_to_correct(split, order)}Else name the classes in the order of their numbers, here "
+        f"and for training: {shlex.quote('--class_names=' + ','.join(read_as))}; or replace each "
+        f"number by that of its class in {wanted}, as `ldl-fer datasets` does from the original "
+        "files.",
         values={**values, "order": read_as},
     )
+
+
+def _map_to_correct(split: Split, order: Sequence[int]) -> str:
+    """Returns the cure of a CSV that `ldl-fer datasets class_folders` wrote by a wrong --map."""
+    start = (
+        "If the CSV is from class folders, correct the --map of `ldl-fer datasets class_folders`"
+    )
+    classes = {}
+    for folder, label in zip(split.originals, split.labels.tolist(), strict=False):
+        if label < 0 or classes.setdefault(folder, order[label]) != order[label]:
+            return f"{start}. "  # Labels were changed since.
+    if not classes:
+        return f"{start}. "
+    right = {folder: split.class_names[c] for folder, c in classes.items()}
+    return f"{start}: give {map_flag(right)}. "
 
 
 def _best_other(fits: Mapping[str, float], own: str) -> str:

@@ -1,18 +1,20 @@
 """Finds pictures that cannot be read, are tiny or blank, show no face, or come twice."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ldl_fer.preparation.doctor import CORRELATION, TINY
 from ldl_fer.preparation.doctor.duplicates import identical_groups, near_pairs
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, NOT_LOOKED_AT, Finding, Row
+from ldl_fer.preparation.doctor.photographs import of_one_photograph
 from ldl_fer.preparation.doctor.pictures import UNKNOWN, Pictures
 from ldl_fer.preparation.faces import MIN_SCORE as TAKEN
 
 BLANK = 4.0  # standard deviation of the gray values
 _NONE_READ = "there is no picture that can be read and is not blank."
+_Pairs = Sequence[tuple[Sequence[int], str]]  # numbers of two pictures, and a note on them
 MIN_SCORE = 0.3  # of YuNet: misses 0.6 % of FER2013's crops (2.9 % with its own 0.6), no false ones
 
 
@@ -70,7 +72,8 @@ def check_pictures(pictures: Pictures, min_side: int = TINY) -> list[Finding]:
             looked & (pictures.faces == 0) & ~blank,
             f"show no face that YuNet finds with a score of {MIN_SCORE} or more (`ldl-fer faces` "
             f"takes faces from --min_score={TAKEN} on, and finds fewer)",
-            "Look at these: it may be no face, or one that is turned, covered or cut.",
+            "Look at these: it may be no face, or one that is turned, covered or cut, or so small "
+            "in a large picture that it is to be cut out first, by `ldl-fer faces`.",
         ),
     ]
 
@@ -80,6 +83,9 @@ def check_duplicates(
 ) -> list[Finding]:
     """Looks for pictures that come twice, within a split or in two.
 
+    Near duplicates are of two grades: versions of one photograph, as `photographs` has it, and
+    pictures that only look alike, such as two expressions of one person in one session.
+
     Args:
       pictures: of `look_at`.
       correlation: least correlation of near duplicates; see `near_pairs`.
@@ -87,7 +93,7 @@ def check_duplicates(
     """
     readable = np.flatnonzero(pictures.readable & (pictures.contrast >= BLANK))
     if not len(readable):
-        checks = ("identical pictures", "near duplicates")
+        checks = ("identical pictures", "near duplicates", "pictures alike")
         return [Finding(check, NOT_LOOKED_AT, _NONE_READ) for check in checks]
     groups = [readable[g] for g in identical_groups(pictures.digests[readable])]
     first = np.arange(len(pictures))  # of pictures that are identical
@@ -101,11 +107,16 @@ def check_duplicates(
         f"correlation {c:.3f}{', mirrored' if m else ''} with "
         for c, m in zip(found, mirrored, strict=True)
     ]
+    one = of_one_photograph(pictures, near, mirrored, progress)
+    grades = [
+        [(pair, note) for pair, note, o in zip(near.tolist(), notes, one, strict=True) if o == same]
+        for same in (True, False)
+    ]
+    same_pixels = [(pair, "the same as ") for pair in identical]
     return [
-        *_compared(
-            pictures, "identical pictures", identical, ["the same as "] * len(identical), MISTAKE
-        ),
-        *_compared(pictures, "near duplicates", near.tolist(), notes, DOUBTFUL),
+        *_compared(pictures, "identical pictures", same_pixels, MISTAKE),
+        *_compared(pictures, "near duplicates", grades[0], DOUBTFUL),
+        *_alike(pictures, grades[1]),
     ]
 
 
@@ -121,21 +132,14 @@ def _pairs_of(pictures: Pictures, group: np.ndarray) -> Iterator[tuple[int, int]
         yield from ((int(member), int(after[0])) for member in before)
 
 
-def _compared(
-    pictures: Pictures, check: str, pairs: list, notes: list[str], across: str
-) -> list[Finding]:
+def _compared(pictures: Pictures, check: str, pairs: _Pairs, across: str) -> list[Finding]:
     """Sorts pairs into findings: in two splits, in one with other labels, or with the same."""
     split, labels = pictures.split, pictures.labels
     kinds = {"across": [], "other label": [], "same label": []}
-    splits = set()
-    for (a, b), note in zip(pairs, notes, strict=True):
-        row = pictures.row_of(a, note + pictures.name_of(b))
-        if split[a] != split[b]:
-            kinds["across"].append(row)
-            splits.add((pictures.splits[split[a]].name, pictures.splits[split[b]].name))
-        else:
-            kinds["other label" if labels[a] != labels[b] else "same label"].append(row)
-    where = ", ".join(f"{a} and {b}" for a, b in sorted(splits))
+    for (a, b), note in pairs:
+        label = "other label" if labels[a] != labels[b] else "same label"
+        kinds["across" if split[a] != split[b] else label].append(((a, b), note))
+    where = _places(pictures, kinds["across"])
     texts = {
         "across": (
             across,
@@ -155,12 +159,55 @@ def _compared(
         ),
     }
     findings = []
-    for kind, rows in kinds.items():
+    for kind, some in kinds.items():
         level, place, cure = texts[kind]
-        if rows:
-            text, values = f"{len(rows)} pairs {place}.", {"pairs": len(rows)}
-            findings.append(Finding(check, level, text, cure, tuple(rows), values))
+        if some:
+            text, values = f"{_number_of(some)} {place}.", {"pairs": len(some)}
+            findings.append(Finding(check, level, text, cure, _rows(pictures, some), values))
     return findings or [Finding(check, FINE, "none.")]
+
+
+def _alike(pictures: Pictures, pairs: _Pairs) -> list[Finding]:
+    """Makes findings of pictures that look alike and differ in a detail."""
+    check, split = "pictures alike", pictures.split
+    kinds = "another expression of one person, or a watermark on one photograph"
+    across = [((a, b), note) for (a, b), note in pairs if split[a] != split[b]]
+    within = [((a, b), note) for (a, b), note in pairs if split[a] == split[b]]
+    findings = []
+    if across:
+        text = (
+            f"{_number_of(across)} in two splits ({_places(pictures, across)}) that look alike and "
+            f"differ in a detail: {kinds}."
+        )
+        cure = (
+            "Leave out of the CSV the rows listed: those of the earlier split. Better still, have "
+            "all pictures of a person in one split."
+        )
+        rows, values = _rows(pictures, across), {"pairs": len(across)}
+        findings.append(Finding(check, DOUBTFUL, text, cure, rows, values))
+    if within:
+        text = (
+            f"{_number_of(within)} of one split that look alike and differ in a detail: {kinds}. "
+            "Two labels can both be right. If you divide this split, divide it by persons."
+        )
+        rows, values = _rows(pictures, within), {"pairs": len(within)}
+        findings.append(Finding(check, FINE, text, "", rows, values))
+    return findings or [Finding(check, FINE, "none.")]
+
+
+def _rows(pictures: Pictures, pairs: _Pairs) -> tuple[Row, ...]:
+    return tuple(pictures.row_of(a, note + pictures.name_of(b)) for (a, b), note in pairs)
+
+
+def _places(pictures: Pictures, pairs: _Pairs) -> str:
+    """Names the splits of pairs that are in two: `train and test`."""
+    splits = {(int(pictures.split[a]), int(pictures.split[b])) for (a, b), _ in pairs}
+    names = [split.name for split in pictures.splits]
+    return ", ".join(f"{names[a]} and {names[b]}" for a, b in sorted(splits))
+
+
+def _number_of(pairs: _Pairs) -> str:
+    return f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'}"
 
 
 def _listed(

@@ -74,6 +74,11 @@ class Pictures:
             [self.splits[s].labels[r] for s, r in zip(self.split, self.row, strict=True)], int
         )
 
+    def file(self, picture: int) -> Path:
+        """Returns the path of a picture's file."""
+        split = self.splits[self.split[picture]]
+        return Path(split.image_dir) / split.paths[self.row[picture]]
+
     def row_of(self, picture: int, note: str = "") -> Row:
         """Returns the row of a picture, for a finding."""
         return self.splits[self.split[picture]].row(self.row[picture], note)

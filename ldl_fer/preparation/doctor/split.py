@@ -23,6 +23,7 @@ from ldl_fer.data.annotation_checks import (
 )
 from ldl_fer.data.annotations import parse_csv
 from ldl_fer.errors import InputError
+from ldl_fer.preparation.datasets.data_set import ORIGINAL
 from ldl_fer.preparation.doctor.finding import Row
 
 
@@ -38,6 +39,7 @@ class Split:
       labels: int32 [N] in [0, C); -1 where the cell is no class.
       valence_arousal: float64 [N, 2] in [-1, 1]; NaN where it is absent or no such number.
       problems: (row, text) of cells that training would refuse, absent valence-arousal apart.
+      originals: N labels as the data set itself has them; empty where the CSV has no such column.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Split:
     labels: np.ndarray
     valence_arousal: np.ndarray
     problems: list[Problem]
+    originals: Sequence[str] = ()
 
     def __len__(self) -> int:
         """N."""
@@ -105,4 +108,5 @@ def read_split(
         np.where(valid, labels, -1).astype(np.int32),
         plane,
         sorted(problems, key=lambda problem: -1 if problem[0] is None else problem[0]),
+        texts.get(ORIGINAL, ()),
     )

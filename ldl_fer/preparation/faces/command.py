@@ -23,6 +23,7 @@ face_detection_yunet. Without it, OpenCV's bundled cascade finds fewer faces, on
 they are cut out, not turned.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -35,13 +36,13 @@ from ldl_fer.preparation.faces import (
     AT_BOX,
     BOX_ITSELF,
     LARGEST,
-    LONGEST_SIDE,
-    MIN_SCORE,
+    NO_FACE,
     ON_NO_FACE,
     SEVERAL,
     SKIP,
     TEMPLATE_SIZE,
 )
+from ldl_fer.preparation.faces.detector_flags import define_detector_flags, given_detector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +96,9 @@ def _choices(pictures: "pd.DataFrame") -> list[str]:
 
 def main() -> None:
     from ldl_fer.preparation.faces.data_set import align_data_set
-    from ldl_fer.preparation.faces.detector import FaceDetector
 
     given = flags.FLAGS
-    detector = FaceDetector(given.detector, given.min_score, given.longest_side)
+    detector = given_detector()
     done = align_data_set(
         given.image_dir,
         given.output_dir,
@@ -110,6 +110,8 @@ def main() -> None:
         workers=given.workers,
     )
     print(_summary(done))
+    if (done.table["reason"] == NO_FACE).any():
+        print(f"note: {NO_FACE} in some pictures. {detector.advice}", file=sys.stderr)
 
 
 def _define_flags() -> None:
@@ -125,17 +127,7 @@ def _define_flags() -> None:
         flags.DEFINE_integer(
             "size", TEMPLATE_SIZE, "Height and width of the aligned faces, pixels.", lower_bound=1
         )
-        flags.DEFINE_string("detector", None, "YuNet's .onnx file; without it, OpenCV's cascade.")
-        flags.DEFINE_float(
-            "min_score", MIN_SCORE, "Least score, in [0, 1], of YuNet's faces.", 0.0, 1.0
-        )
-        flags.DEFINE_integer(
-            "longest_side",
-            LONGEST_SIDE,
-            "Pixels that larger pictures are shrunk to for finding faces. Faces that are then 40 "
-            "pixels wide are still found; raise it for smaller ones. Time grows with its square.",
-            224,
-        )
+        define_detector_flags()
         flags.DEFINE_enum(
             "several", LARGEST, SEVERAL, "Which face where there are several and no box says so."
         )

@@ -146,7 +146,7 @@ def align_data_set(
     if not written:
         raise InputError(
             f"{image_dir}: no face in any of {len(jobs)} pictures; {report_file} says why. Do "
-            "they show faces? YuNet (--detector) finds more of them than the cascade."
+            f"they show faces? {detector.advice}"
         )
     if annotations is None:
         return Alignment(report, report_file, images, None)

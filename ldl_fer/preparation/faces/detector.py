@@ -88,6 +88,20 @@ class FaceDetector:
                 "face_detection_yunet, or none for the cascade."
             ) from error
 
+    @property
+    def advice(self) -> str:
+        """What to do where it finds no face, in flags of the commands."""
+        small = f"raise --longest_side={self._longest_side}, to which pictures are shrunk"
+        if not self._content:
+            return (
+                "YuNet's file as --detector finds more faces than the cascade, and turned ones; "
+                f"for small faces in large photos {small}."
+            )
+        return (
+            f"For small faces in large photos {small}: of a face at least 40 pixels must be left. "
+            f"For turned or covered ones lower --min_score={self._min_score}."
+        )
+
     def detect(self, image: np.ndarray) -> list[Face]:
         """Finds the faces of a picture, the one with the largest box first.
 

@@ -30,7 +30,16 @@ from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.pictures import JPEG_QUALITY, decoded_image, picture_bytes, resized
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
-from ldl_fer.preparation.faces import ALL, AT_BOX, BOX_ITSELF, CENTRAL, LARGEST, ONLY, SKIP
+from ldl_fer.preparation.faces import (
+    ALL,
+    AT_BOX,
+    BOX_ITSELF,
+    CENTRAL,
+    LARGEST,
+    NO_FACE,
+    ONLY,
+    SKIP,
+)
 from ldl_fer.preparation.faces.alignment import aligned
 from ldl_fer.preparation.faces.boxes import Box, Job, face_at, overlap
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
@@ -164,7 +173,7 @@ class PictureAligner:
             return record | {"status": ALIGNED}
         if found:
             return record | {"reason": f"{len(found)} faces and no box that says which"}
-        record["reason"] = "no face found"
+        record["reason"] = NO_FACE
         if self.keep:
             self._write(self.target(path), resized(image, self.size))
             record |= {"status": KEPT, "aligned": [self.target(path)]}

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from helpers.probabilities import live_probabilities
 
+from ldl_fer.data.pictures import decoded_image
 from ldl_fer.errors import InputError
 from ldl_fer.inference import export
 
@@ -91,12 +92,14 @@ def _encoded_images(random):
 
     rgb, gray, rgba = draw(SIZE, SIZE, 3), draw(SIZE, SIZE), draw(SIZE, SIZE, 4)
     small, large = draw(7, 9, 3), draw(40, 31, 3)
+    transparent = png(rgba[..., [2, 1, 0, 3]])
     jpeg = tf.io.encode_jpeg(cv2.GaussianBlur(rgb, (5, 5), 2)).numpy()
     gray_jpeg = tf.io.encode_jpeg(gray[..., np.newaxis], format="grayscale").numpy()
     return {
         "png": (png(rgb[..., ::-1]), rgb),
         "gray png": (png(gray), np.repeat(gray[..., np.newaxis], 3, axis=-1)),
-        "png with alpha": (png(rgba[..., [2, 1, 0, 3]]), rgba[..., :3]),
+        "png with alpha": (transparent, decoded_image(transparent)),
+        "png of 16 bits": (png(gray.astype(np.uint16) * 257), np.dstack([gray] * 3)),
         "jpeg": (jpeg, read(jpeg)),
         "gray jpeg": (gray_jpeg, read(gray_jpeg)),
         "smaller png": (png(small[..., ::-1]), _resized(small)),

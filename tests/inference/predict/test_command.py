@@ -59,8 +59,18 @@ def test_command_names_mistakes(export, tmp_path):
         ([export, picture, f"--output={picture}/p.csv"], "is no folder that can be written to"),
         ([export, picture, "--output=p.csv", "--output=p.csv"], "p.csv is named twice"),
         ([export, picture, "--faces=whole", "--detector=no.onnx"], "leave out --detector"),
+        ([export, picture, "--faces=whole", "--longest_side=900"], "leave out --longest_side"),
+        ([export, picture, "--min_score=0.3"], "--min_score is of YuNet's faces"),
         ([export, tmp_path / "in", f"--draw={tmp_path / 'in' / 'drawn'}"], "lies in the input"),
     ):
         done = run(*arguments)
         assert done.returncode == 2 and message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_cure_of_no_face_is_named(export, tmp_path):
+    picture = write_picture(tmp_path / "a.png", (80, 90, 40), 400, 300)
+    done = run(export, picture, "--longest_side=300")
+    assert done.returncode == 0, done.stderr
+    assert "note: no face in some pictures." in done.stderr
+    assert "--detector" in done.stderr and "--longest_side=300" in done.stderr

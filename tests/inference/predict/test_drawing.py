@@ -93,3 +93,17 @@ def test_letters_beyond_ascii():
     letters = drawing._letters
     assert not np.array_equal(letters("Ü", 20), letters("U", 20))
     assert not np.array_equal(letters("Ü", 20), letters("?", 20))
+
+
+def test_a_class_whose_letters_no_font_has_is_drawn_by_its_number(monkeypatch):
+    written, real = [], drawing._letters
+    monkeypatch.setattr(drawing, "drawable", lambda names: (names[0], "class 1", names[2]))
+
+    def letters(words, text):
+        written.append(words)
+        return real(words, text)
+
+    monkeypatch.setattr(drawing, "_letters", letters)
+    drawing._chart(face((0, 0, 9, 9)), 12)
+    assert written[:4] == ["class 1", "Neutral", "10%", "class 1"]
+    assert "Happy" not in " ".join(written)

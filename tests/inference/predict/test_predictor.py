@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -179,6 +180,40 @@ def test_valence_and_arousal_see_their_own_crops():
 def test_mistakes_are_named(settings, match):
     with pytest.raises(InputError, match=match):
         Predictor(color_model(), **settings)
+
+
+PICTURE = np.arange(256, dtype=np.uint8).repeat(100)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (PICTURE.tobytes(), "but bytes: give a path"),
+        (bytearray(PICTURE), "but bytearray"),
+        (PICTURE.tolist(), "but list"),
+        ({"picture": PICTURE}, "but dict"),
+        (None, "but None"),
+        ("/9j/" + "4AAQSkZJRg" * 2000, r"\.\.\.: File name too long"),  # a picture in base64
+        ("a\0b", "null"),
+        (".", "a folder, not a picture"),
+        (Path("a.mp4"), "a video, not a picture"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:20],
+)
+def test_no_message_holds_a_picture(item, words):
+    model = Predictor(color_model(), faces="whole")
+    with pytest.raises(InputError, match=words) as caught:
+        model(item)
+    assert len(str(caught.value)) < 500
+    (answer,) = model.stream([item])
+    assert answer.error and len(answer.error) < 500
+
+
+def test_a_model_of_another_kind_is_refused():
+    for model in (PICTURE.tobytes(), None, 3):
+        with pytest.raises(InputError, match="not of type") as caught:
+            Predictor(model)
+        assert len(str(caught.value)) < 200
 
 
 def test_importing_the_package_loads_nothing():

@@ -22,7 +22,7 @@ def test_counts_from_neutral_and_leaves_out_contempt(tmp_path):
     table = data_set.splits["train"].table
     assert table["subDirectory_filePath"][3] == "Manually_Annotated_Images/3/3.jpg"
     assert table.loc[0, ["valence", "arousal", "face_height"]].tolist() == [0.5, -0.25, 40]
-    assert data_set.has_valence_arousal
+    assert data_set.has_valence_arousal("train")
     assert data_set.left_out == {
         ("train", f"{name}, not among the classes"): 1
         for name in ("Contempt", "none", "uncertain", "no-face")

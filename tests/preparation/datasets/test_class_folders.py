@@ -1,5 +1,6 @@
 """Any folder of classes: synonyms, splits, maps, mistakes."""
 
+import pytest
 from helpers.data_set_copies import (
     EIGHT,
     class_folders,
@@ -8,6 +9,7 @@ from helpers.data_set_copies import (
 )
 
 from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.class_folders import map_doubts
 
 
 def test_synonyms_and_splits_are_known(tmp_path):
@@ -49,8 +51,86 @@ def test_ambiguous_folders_are_refused(tmp_path):
     assert "test and testing, both test" in complaint("class_folders", tmp_path / "x")
 
 
+def test_a_folder_beside_the_splits_is_left_out(tmp_path):
+    class_folders(tmp_path, "Train/happy/a.png", "Val/happy/b.png", "my notes/x/c.png")
+    assert "'--leave_out=my notes'" in complaint("class_folders", tmp_path)
+    read = READERS["class_folders"].read
+    data_set = read(tmp_path, leave_out=("My Notes",))
+    assert list(data_set.splits) == ["train", "val"]
+    assert data_set.left_out == {("all", "--leave_out=my notes"): 1}
+    assert list(read(tmp_path, leave_out=("my notes", "val")).splits) == ["train"]
+    assert list(read(tmp_path, splits=("val",), leave_out=("my notes",)).splits) == ["val"]
+    text = complaint("class_folders", tmp_path, leave_out=("my notes", "nots"))
+    assert "no class folder nots" in text
+
+
 def test_a_root_that_is_one_folder_too_high_is_named(tmp_path):
     for inner in ("a/train/1/x.png", "b/happy/x.png", "c/1/x.png"):
         root = class_folders(tmp_path / inner[0], inner.replace(inner[0], "DATASET", 1))
         text = complaint("class_folders", root)
         assert f"has no class folders, but {root / 'DATASET'} has. Give --root=" in text
+
+
+RAF_DB = {"1": "Surprise", "2": "Fear", "3": "Disgust", "4": "Happy", "5": "Sad", "6": "Anger"}
+RAF_DB |= {"7": "Neutral"}
+
+
+@pytest.fixture(scope="module")
+def raf_db_test(tmp_path_factory):
+    """Numbered folders of empty pictures, as many of each class as RAF-DB's test set has."""
+    root = tmp_path_factory.mktemp("raf_db")
+    reader = READERS["raf_db"]
+    published = reader.published("test", list(RAF_DB.values()))
+    for folder, count in zip(RAF_DB, published, strict=True):
+        (root / "test" / folder).mkdir(parents=True)
+        for number in range(count):
+            (root / "test" / folder / f"{number}.png").touch()
+    return root
+
+
+def read_by(root, classes):
+    entries = [f"{folder}={name}" for folder, name in classes.items()]
+    return READERS["class_folders"].read(root, map=entries)
+
+
+def test_a_wrong_map_is_doubted_by_published_counts(raf_db_test):
+    assert map_doubts(read_by(raf_db_test, RAF_DB)) == []
+    right = ",".join(f"{folder}={name}" for folder, name in RAF_DB.items())
+    fer2013 = ("Anger", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
+    for wrong in (fer2013, tuple(RAF_DB.values())[::-1]):
+        (doubt,) = map_doubts(read_by(raf_db_test, dict(zip(RAF_DB, wrong, strict=True))))
+        assert "RAF-DB" in doubt and f"Give --map={right}." in doubt
+
+
+def test_one_folder_too_few_is_no_doubt(raf_db_test):
+    six = {folder: name for folder, name in RAF_DB.items() if folder != "7"}
+    entries = [f"{folder}={name}" for folder, name in six.items()]
+    read = READERS["class_folders"].read(raf_db_test, map=entries, leave_out=("7",))
+    assert map_doubts(read) == []
+
+
+def test_a_map_against_the_name_of_a_folder_is_doubted(tmp_path):
+    root = class_folders(tmp_path, "happy/a.png", "sadness/b.png", "wow/c.png")
+    read = READERS["class_folders"].read
+    (doubt,) = map_doubts(read(root, map=("happy=Sad", "sadness=sad", "wow=Surprise")))
+    assert "happy as Sad" in doubt and "sadness" not in doubt and "--map" in doubt
+    assert map_doubts(read(root, map=("wow=Surprise",))) == []
+
+
+def test_two_folders_of_a_class_are_doubted_where_a_class_is_absent(tmp_path):
+    paths = [f"{folder}/a.png" for folder in ("1", "2", "3", "angry", "anger", "rest")]
+    root, names = class_folders(tmp_path, *paths), ("Sad", "Happy", "Anger", "Neutral")
+    merged = ("1=Happy", "2=Happy", "3=Sad", "rest=anger")
+    read = READERS["class_folders"].read
+    (doubt,) = map_doubts(read(root, class_names=names, map=merged))
+    assert "1 and 2 as Happy" in doubt and "none as Neutral" in doubt
+    assert map_doubts(read(root, class_names=names[:3], map=merged)) == []
+
+
+def test_a_map_that_says_two_things_is_refused(tmp_path):
+    root = class_folders(tmp_path, "1/a.png", "2/b.png")
+    text = complaint("class_folders", root, map=("1=Happy", "1=Sad", "2=Fear"))
+    assert "name 1 more than once" in text
+    text = complaint("class_folders", root, map=("1=Happy", "2=Sad"), leave_out=("2",))
+    assert "name 2 more than once" in text
+    assert "1 (hapy): no such class" in complaint("class_folders", root, map=("1=Hapy", "2=Sad"))

@@ -16,7 +16,7 @@ def test_counts_from_surprise(tmp_path, home):
     assert table["original_label"].tolist() == [1, 2, 3, 4, 5, 6, 7]
     folder = f"{home}/Image/aligned".lstrip("/")
     assert table["subDirectory_filePath"][4] == f"{folder}/train_00005_aligned.jpg"
-    assert not data_set.has_valence_arousal and table["valence"].isna().all()
+    assert not data_set.has_valence_arousal("train") and table["valence"].isna().all()
     assert data_set.counts("train") == (1,) * 7
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.made_up_split import made_up_split
 
+from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.preparation.datasets import READERS
 from ldl_fer.preparation.doctor.class_counts import check_classes, check_published
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE
@@ -60,3 +61,19 @@ def test_no_counts_for_other_classes():
     split = made_up_split([0, 1], np.zeros([2, 2]), class_names=("Calm", "Glad"))
     (finding,) = check_published([split], "raf_db")
     assert "no counts" in finding.text
+
+
+def test_counts_are_compared_in_the_order_that_was_found():
+    published = np.array(RAF_DB["test"])
+    order = [3, 4, 5, 1, 2, 6, 0]  # of RAF-DB's own numbers
+    read_as = [CLASS_NAMES[number] for number in order]
+    split = of_counts(published[order], "test")
+    for name in (None, "raf_db"):
+        (finding,) = check_published([split], name, {"test": read_as})
+        assert finding.level == FINE and "as published" in finding.text
+        assert "in the order found" in finding.text
+    lacking = published - [0, 3, 0, 0, 0, 0, 0]
+    (finding,) = check_published([of_counts(lacking[order], "test")], "raf_db", {"test": read_as})
+    assert finding.text.count("instead of") == 1 and "Happy 1182" in finding.text
+    # Nothing is said of another data set, where the numbers are wrong.
+    assert check_published([of_counts(lacking[order], "test")], None, {"test": read_as}) == []

@@ -1,16 +1,18 @@
 """Labels numbered in another data set's order are found, by counts and by valence-arousal."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.made_up_split import made_up_split
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.preparation.datasets import READERS
+from ldl_fer.preparation.datasets.label_orders import known_orders
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE
 from ldl_fer.preparation.doctor.label_order import (
     best_order,
     check_label_order,
-    known_orders,
     plane_fits,
 )
 
@@ -85,6 +87,34 @@ def test_published_counts_in_an_order_that_nobody_uses():
     # What is numbered 0 has the count of the last class, 1 that of the first, ...
     assert finding.values["order"] == [CLASS_NAMES[k] for k in (6, 0, 1, 2, 3, 4, 5)]
     assert "another" in finding.text
+
+
+def test_the_cure_names_the_map_of_class_folders():
+    order = ORDERS[RAF_DB.title]
+    split = made_up_split(numbered_in(order, TRUE), made_up_split(TRUE).valence_arousal)
+    right = ",".join(f"{k + 1}={name}" for k, name in enumerate(RAF_DB.label_order))
+    classes = f"--class_names={','.join(RAF_DB.label_order)}"
+    folders = [str(label + 1) for label in split.labels]
+    (finding,) = check_label_order([dataclasses.replace(split, originals=folders)])
+    assert f"class_folders`: give --map={right}. " in finding.cure and classes in finding.cure
+    (finding,) = check_label_order([split])  # it may be from class folders, or from elsewhere
+    assert "--map" in finding.cure and "--map=" not in finding.cure and classes in finding.cure
+    named = [RAF_DB.label_order[label] for label in split.labels]
+    (finding,) = check_label_order([dataclasses.replace(split, originals=named)])
+    assert "give no --map" in finding.cure
+    noisy = np.random.default_rng(0).permutation(folders).tolist()
+    (finding,) = check_label_order([dataclasses.replace(split, originals=noisy)])
+    assert "--map=" not in finding.cure
+
+
+def test_exchanged_classes_name_the_map_as_well():
+    labels = TRUE.copy()
+    labels[TRUE == 2], labels[TRUE == 6] = 6, 2
+    split = made_up_split(labels, made_up_split(TRUE).valence_arousal)
+    folders = [f"folder {label}" for label in labels]
+    (finding,) = check_label_order([dataclasses.replace(split, originals=folders)])
+    assert "folder 2=Anger" in finding.cure and "folder 6=Sad" in finding.cure
+    assert "'--map=folder 0=Neutral" in finding.cure  # quoted for a shell
 
 
 def test_real_faces_have_their_own_order(ferplus):

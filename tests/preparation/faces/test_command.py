@@ -11,6 +11,7 @@ def test_the_command(photos):
     assert "several faces  in 1 pictures" in done.stdout
     assert "no box says which face is meant in 1 of them (the largest cut out):" in done.stdout
     assert "größe/two.bmp: 2 faces" in done.stdout
+    assert "note: no face found in some pictures. YuNet's file as --detector" in done.stderr
     wrong = call(*command, "--detector=absent.onnx")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("error: absent.onnx cannot be read")

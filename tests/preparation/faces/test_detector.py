@@ -55,6 +55,14 @@ def test_a_longer_side_finds_smaller_faces(yunet_file):
     assert FaceDetector(yunet_file, longest_side=640).detect(picture) == []
 
 
+def test_the_advice_is_of_the_detector_that_was_used(yunet_file):
+    cascade = FaceDetector(longest_side=900).advice
+    assert "--detector" in cascade and "--longest_side=900" in cascade
+    yunet = FaceDetector(yunet_file, 0.7, 1000).advice
+    assert "--longest_side=1000" in yunet and "--min_score=0.7" in yunet
+    assert "YuNet" not in yunet and "--detector" not in yunet
+
+
 def test_landmarks_are_left_to_right_as_seen(yunet_file):
     (face,) = FaceDetector(yunet_file).detect(scene((100, 60, 160)))
     left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
