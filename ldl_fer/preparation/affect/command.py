@@ -20,8 +20,9 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
     Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
     Pearson and RMSE come with 95 % bootstrap intervals, which are of the choice of faces, not of
     another training. An RMSE above the given values' standard deviation is warned of: their mean
-    would do better. It trains on one device from start to end and finds no neighbors: flags that
-    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
+    would do better. So is overfitting, with what helps. It trains on one device from start to end
+    and finds no neighbors: flags that would say otherwise (--strategy, --checkpoint_every,
+    --num_neighbors, ...) do not exist.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
     ldl-fer affect prototypes --annotations=mine.csv --image_dir=images \\
@@ -248,16 +249,18 @@ def _train(given: flags.FlagValues) -> None:
     check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
     check_files(config.network.pretrained)
 
-    from ldl_fer.preparation.affect.agreement import agreement_table, worse_than_constant
+    import pandas as pd
+
+    from ldl_fer.preparation.affect.agreement import agreement_table
+    from ldl_fer.preparation.affect.course import advice, course_of
     from ldl_fer.preparation.affect.regressor import train_regressor
+    from ldl_fer.training.run import Run
 
     found = train_regressor(config, given.test_data_path, given.test_image_dir)
     for name, measured in found.items():
         print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-        _warn(
-            f"{name}: {text}: train longer or on more faces."
-            for text in worse_than_constant(measured)
-        )
+    log = pd.read_csv(Run(config.run.run_dir).log)
+    _warn(advice(found, course_of(log["ccc"], log["val_ccc"])))
     print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
 
 

@@ -141,8 +141,9 @@ def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
     if share > MOST_SATURATED:
         found.append(
             f"the model saturates: {share:.0%} of the rows have a valence or arousal beyond "
-            f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it longer "
-            "or on more faces; of another's model, look at the scaling of the pixels and --tanh."
+            f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it anew, "
+            "longer or on more faces, as `ldl-fer affect train` says; of another's model, look at "
+            "the scaling of the pixels and --tanh."
         )
     valence_of = {}
     for label, name in enumerate(annotations.class_names):
