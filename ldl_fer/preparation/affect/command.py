@@ -180,13 +180,16 @@ def main(names: list[str]) -> None:
 
         _warn([WARNING])
         model, class_names = load_prototypes(given.classifier, given.from_csv)
+        flagged = False
     else:
-        from ldl_fer.preparation.affect.model import load_named_model
+        from ldl_fer.preparation.affect.model import load_named_model, spec_file_of
 
         settings = {name: given[name].value for name in SPEC_FLAGS}
         model = load_named_model(given.model, given.spec, settings, given.trust_model)
         class_names = given.class_names
-    _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size)
+        ours = Path(given.model).is_dir() and spec_file_of(given.model) is not None
+        flagged = not ours or any(value is not None for value in settings.values())
+    _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size, flagged)
 
 
 def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
@@ -211,8 +214,12 @@ def _fill_csv(
     class_names: Sequence[str],
     overwrite: bool,
     batch_size: int,
+    flagged: bool,
 ) -> None:
-    """Fills a CSV by a model; prints means by class, warnings and agreement."""
+    """Fills a CSV by a model; prints means by class, warnings and agreement.
+
+    `flagged`: flags say how the model is fed and read.
+    """
     import numpy as np
 
     from ldl_fer.data.annotation_checks import NEIGHBORS
@@ -226,14 +233,16 @@ def _fill_csv(
     print(class_table(partial, rows, values))
     given = partial.valence_arousal[rows]
     known = np.isfinite(given).all(axis=1)
-    warnings = warnings_of(partial, rows, values)
+    warnings = warnings_of(partial, rows, values, flagged)
     if known.sum() > 1:
         found = agreement(given[known], values[known].clip(-1.0, 1.0))
         print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
-        warnings += [
-            f"{text}. Are --columns, --channels and the scaling of the pixels right?"
-            for text in worse_than_constant(found)
-        ]
+        cure = (
+            "Are --columns, --channels and the scaling of the pixels right?"
+            if flagged
+            else "It was trained on other faces than these; train it on faces as these are."
+        )
+        warnings += [f"{text}. {cure}" for text in worse_than_constant(found)]
     _warn(warnings)
     stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
     dropped = "; knn dropped, it was of other values" if stale else ""
