@@ -1,5 +1,7 @@
 """Refuses a training that cannot go well, and warns of one that hardly can, before it begins."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -128,13 +130,30 @@ def doubts(config: Config, training: AnyRecords, validation: AnyRecords) -> list
             "them. Add some."
         )
     if data.val_data_path:
-        measured = validation.pictures(data.val_image_dir)
-        known = len(measured & training.pictures(data.train_image_dir))
+        cure = "" if data.select_on_test else ", or leave it out to have a part held out"
+        texts += known_pictures(
+            training.pictures(data.train_image_dir),
+            {kind: validation.pictures(data.val_image_dir)},
+            f" Give others as --val_data_path{cure}.",
+        )
+    return texts
+
+
+def known_pictures(training: set[str], others: Mapping[str, set[str]], cure: str = "") -> list[str]:
+    """Returns a sentence for each set that has training pictures.
+
+    Args:
+      training: places of the pictures that are trained on.
+      others: name of a set -> places of its pictures.
+      cure: ends the sentences.
+    """
+    texts = []
+    for name, pictures in others.items():
+        known, count = len(pictures & training), len(pictures)
         if known:
-            of = f"all {known:,}" if known == len(measured) else f"{known:,} of {len(measured):,}"
+            share = f"all {count:,}" if known == count else f"{known:,} of {count:,}"
             texts.append(
-                f"{of} {kind} pictures are training pictures: the accuracy on them says nothing of "
-                f"new faces. Give others as --val_data_path"
-                + ("." if data.select_on_test else ", or leave it out to have a part held out.")
+                f"{share} {name} pictures are training pictures: what is measured on them says "
+                f"nothing of new faces.{cure}"
             )
     return texts

@@ -11,6 +11,7 @@ regressor             a network trained for it
 regression_sets       the sets that it learns from and is measured on
 concordance           CCC as loss and metric of that training
 agreement             CCC, Pearson and RMSE with bootstrap intervals
+course                whether more epochs or more faces would have helped
 """
 
 BATCH_SIZE = 64  # pictures per call of a model

@@ -20,8 +20,9 @@ train: a regressor, on a CSV that has valence and arousal in some rows at least
     Loss 1 - CCC (Lin, 1989) over each batch; the epoch of the best validation CCC is kept. CCC,
     Pearson and RMSE come with 95 % bootstrap intervals, which are of the choice of faces, not of
     another training. An RMSE above the given values' standard deviation is warned of: their mean
-    would do better. It trains on one device from start to end and finds no neighbors: flags that
-    would say otherwise (--strategy, --checkpoint_every, --num_neighbors, ...) do not exist.
+    would do better. So is overfitting, with what helps. It trains on one device from start to end
+    and finds no neighbors: flags that would say otherwise (--strategy, --checkpoint_every,
+    --num_neighbors, ...) do not exist.
 
 prototypes: for want of better, out of a classifier's probabilities, sum_j p_j a_j
     ldl-fer affect prototypes --annotations=mine.csv --image_dir=images \\
@@ -179,13 +180,16 @@ def main(names: list[str]) -> None:
 
         _warn([WARNING])
         model, class_names = load_prototypes(given.classifier, given.from_csv)
+        flagged = False
     else:
-        from ldl_fer.preparation.affect.model import load_named_model
+        from ldl_fer.preparation.affect.model import load_named_model, spec_file_of
 
         settings = {name: given[name].value for name in SPEC_FLAGS}
         model = load_named_model(given.model, given.spec, settings, given.trust_model)
         class_names = given.class_names
-    _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size)
+        ours = Path(given.model).is_dir() and spec_file_of(given.model) is not None
+        flagged = not ours or any(value is not None for value in settings.values())
+    _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size, flagged)
 
 
 def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
@@ -213,8 +217,12 @@ def _fill_csv(
     class_names: Sequence[str],
     overwrite: bool,
     batch_size: int,
+    flagged: bool,
 ) -> None:
-    """Fills a CSV by a model; prints means by class, warnings and agreement."""
+    """Fills a CSV by a model; prints means by class, warnings and agreement.
+
+    `flagged`: flags say how the model is fed and read.
+    """
     import numpy as np
 
     from ldl_fer.data.annotation_checks import NEIGHBORS
@@ -228,14 +236,16 @@ def _fill_csv(
     print(class_table(partial, rows, values))
     given = partial.valence_arousal[rows]
     known = np.isfinite(given).all(axis=1)
-    warnings = warnings_of(partial, rows, values)
+    warnings = warnings_of(partial, rows, values, flagged)
     if known.sum() > 1:
         found = agreement(given[known], values[known].clip(-1.0, 1.0))
         print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
-        warnings += [
-            f"{text}. Are --columns, --channels and the scaling of the pixels right?"
-            for text in worse_than_constant(found)
-        ]
+        cure = (
+            "Are --columns, --channels and the scaling of the pixels right?"
+            if flagged
+            else "It was trained on other faces than these; train it on faces as these are."
+        )
+        warnings += [f"{text}. {cure}" for text in worse_than_constant(found)]
     _warn(warnings)
     stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
     dropped = "; knn dropped, it was of other values" if stale else ""
@@ -251,16 +261,18 @@ def _train(given: flags.FlagValues) -> None:
     check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
     check_files(config.network.pretrained)
 
-    from ldl_fer.preparation.affect.agreement import agreement_table, worse_than_constant
+    import pandas as pd
+
+    from ldl_fer.preparation.affect.agreement import agreement_table
+    from ldl_fer.preparation.affect.course import advice, course_of
     from ldl_fer.preparation.affect.regressor import train_regressor
+    from ldl_fer.training.run import Run
 
     found = train_regressor(config, given.test_data_path, given.test_image_dir)
     for name, measured in found.items():
         print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-        _warn(
-            f"{name}: {text}: train longer or on more faces."
-            for text in worse_than_constant(measured)
-        )
+    log = pd.read_csv(Run(config.run.run_dir).log)
+    _warn(advice(found, course_of(log["ccc"], log["val_ccc"])))
     print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
 
 

@@ -121,28 +121,42 @@ def saturated(values: np.ndarray) -> np.ndarray:
     return ((size > SATURATION) & (size <= 1.0)).any(axis=1)
 
 
-def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.ndarray) -> list[str]:
-    """Returns a sentence for each thing suspicious about unclipped values [M, 2] for M rows."""
+def warnings_of(
+    annotations: PartialAnnotations, rows: np.ndarray, values: np.ndarray, flagged: bool = True
+) -> list[str]:
+    """Returns a sentence for each thing suspicious about unclipped values [M, 2] for M rows.
+
+    Args:
+      annotations, rows, values: as filled.
+      flagged: whether flags say how the model is fed and read, so that they may be wrong.
+    """
     found = []
+
+    def add(text: str, flags: str) -> None:
+        found.append(f"{text} {flags}" if flagged else text)
+
     for name, x in zip(("valence", "arousal"), values.T, strict=True):
         outside = int((np.abs(x) > 1.0).sum())
         if outside:
-            found.append(
+            add(
                 f"{outside} of {len(x)} values of {name} lay outside of [-1, 1] (from "
-                f"{x.min():.2f} to {x.max():.2f}) and were clipped. If it is many, look at "
-                "--output_scale, --tanh, --columns and the scaling of the pixels."
+                f"{x.min():.2f} to {x.max():.2f}) and were clipped.",
+                "If it is many, look at --output_scale, --tanh, --columns and the scaling of the "
+                "pixels.",
             )
         if len(x) > 1 and x.std() < LEAST_DEVIATION:
-            found.append(
+            add(
                 f"{name} is nearly the same everywhere ({x.mean():.3f}, standard deviation "
-                f"{x.std():.3f}): are the scaling of the pixels, --channels and --columns right?"
+                f"{x.std():.3f}).",
+                "Are the scaling of the pixels, --channels and --columns right?",
             )
     share = saturated(values).mean() if len(values) else 0.0
     if share > MOST_SATURATED:
-        found.append(
+        add(
             f"the model saturates: {share:.0%} of the rows have a valence or arousal beyond "
-            f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it longer "
-            "or on more faces; of another's model, look at the scaling of the pixels and --tanh."
+            f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it anew, "
+            "longer or on more faces, as `ldl-fer affect train` says.",
+            "Of another's model, look at the scaling of the pixels and --tanh.",
         )
     valence_of = {}
     for label, name in enumerate(annotations.class_names):
@@ -151,10 +165,10 @@ def warnings_of(annotations: PartialAnnotations, rows: np.ndarray, values: np.nd
             valence_of[name] = float(chosen.mean())
     for sad in ("Sad", "Anger"):
         if {"Happy", sad} <= valence_of.keys() and valence_of["Happy"] <= valence_of[sad]:
-            found.append(
+            add(
                 f"Happy faces have a mean valence of {valence_of['Happy']:.2f}, {sad} ones of "
-                f"{valence_of[sad]:.2f}: this is no valence. Look at --columns, --channels and the "
-                "scaling of the pixels."
+                f"{valence_of[sad]:.2f}: this is no valence.",
+                "Look at --columns, --channels and the scaling of the pixels.",
             )
     return found
 

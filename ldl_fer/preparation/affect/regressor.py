@@ -13,6 +13,7 @@ saved_model/                    the best network, for `load_affect_model`
 
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,7 @@ from ldl_fer.preparation.affect.model import SPEC_FILE, load_affect_model
 from ldl_fer.preparation.affect.model_spec import ModelSpec
 from ldl_fer.preparation.affect.regression_sets import opened_set, training_and_validation
 from ldl_fer.training.callbacks import TQDMProgressBar
+from ldl_fer.training.checks import known_pictures
 from ldl_fer.training.run import Run
 
 OUTPUT = "valence_arousal"  # of the SavedModel
@@ -100,6 +102,13 @@ def train_regressor(
             f"{config.data.image_size} px, {config.network.backbone}, batches of "
             f"{config.optimizer.batch_size}\nRun folder: {run.folder}"
         )
+        measured = {}
+        if config.data.val_data_path:
+            measured["validation"] = validation.pictures(config.data.val_image_dir)
+        if test is not None:
+            measured["test"] = test.pictures(test_image_dir)
+        for text in known_pictures(training.pictures(config.data.train_image_dir), measured):
+            print(f"warning: {text}", file=sys.stderr)
     batch_size = config.optimizer.batch_size
     model.fit(
         _with_targets(training_dataset(training, config), training),

@@ -82,6 +82,10 @@ def test_warnings_and_their_absence():
     (upside_down,) = warnings_of(partial, rows, -good)
     # means of Happy -(0.5 + 0.7) / 2, of Sad (0.5 + 0.4) / 2
     assert "Happy faces have a mean valence of -0.60, Sad ones of 0.45" in upside_down
+    for values in (outside, good * [1, 0] + [0, 0.3], -good, np.sign(good)):
+        (with_flags,) = warnings_of(partial, rows, values)[-1:]
+        (without,) = warnings_of(partial, rows, values, flagged=False)[-1:]
+        assert "--" in with_flags and "--" not in without and with_flags.startswith(without)
     lines = class_table(partial, rows, good).splitlines()
     assert lines[2].split() == ["Happy", "2", "0.60", "[0.50,", "0.70]", "0.30", "[0.10,", "0.50]"]
     assert lines[1].split() == ["Neutral", "0"]
