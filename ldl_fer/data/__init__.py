@@ -2,6 +2,7 @@
 
 annotations, annotation_checks   the CSV, and what can be wrong in it
 neighbors                        the K nearest samples in the valence-arousal plane
+label_confusion                  how classes are labeled: by votes, or as a confusion matrix has it
 holdout, sets                    training and validation set of a run
 pictures                         files -> pixels
 record_writer, records, shards   TFRecord shards: written, opened, read by index

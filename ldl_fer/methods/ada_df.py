@@ -8,8 +8,8 @@
   alpha_1, alpha_2 = exp(-(1 - e/b)^2), 1  until epoch b, then 1, exp(-(1 - b/e)^2)
 
 D[c] is the mean p_1 of class c in the epoch before if its own entry reaches the threshold; else,
-and at first, the threshold on c and the rest spread over others. L_RR is SCN's. At test the target
-branch alone is left.
+and at first, the threshold on c and the rest spread over others. L_RR is SCN's, of floor(share B)
+samples. At test the target branch alone is left.
 
 Deviations: the authors have the network's last stage twice; here the target branch is the network
 and the auxiliary one a hidden layer, as wide as the features, on the features. D is made of the

@@ -11,7 +11,7 @@ Departures: the other view is the mirror image; the authors augment twice. Their
 c rises once an epoch; here T is as many steps as those have on RAF-DB, since the teacher's memory,
 1,000 steps, is counted in steps, too. In 5 epochs of a small set the teacher learns little, and at
 ten times the labels' weight the student stays at that: on seven clusters with 30 % of labels
-flipped, 80 epochs of 32 steps, 87 % were right with a T of 5 epochs, 93 % with one of 960 steps,
+flipped, 80 epochs of 32 steps, 86 % were right with a T of 5 epochs, 92 % with one of 960 steps,
 and 93 % by plain training. In fewer steps than its memory the teacher is the mean of all students
 so far, and behind them: 300 steps are too few for this method.
 """

@@ -90,6 +90,16 @@ def test_losses_and_distributions_are_those_written_by_hand():
     assert np.abs(distributions - threshold_distributions(0.05, CLASSES)).max() > 0.01
 
 
+def test_attention_is_regularized_over_whole_samples_of_the_high_share():
+    made, data = compiled("ada_df", ada_high_share=0.6, ada_margin=0.9), batch()
+    rows = made.losses(data, None)
+    hidden = made.hidden(rows.features, training=True)
+    attention = (made.auxiliary_attention(hidden) + made.attention(rows.features)).numpy() / 2
+    high = np.sort(attention[:, 0])[::-1]
+    expected = 0.9 - high[:3].mean() + high[3:].mean()  # floor(0.6 * 6) = 3
+    np.testing.assert_allclose(rows.rank_regularization, np.full(BATCH, expected), rtol=1e-5)
+
+
 def test_no_gradient_flows_into_the_target():
     made, data = compiled("ada_df"), batch()
     kernels = [layer.kernel for layer in (made.auxiliary, made.auxiliary_attention)]
