@@ -45,7 +45,8 @@ from ldl_fer.data.annotation_checks import (
     numbers,
     vote_columns,
 )
-from ldl_fer.files import csv_cells, state_of, with_points, write_whole
+from ldl_fer.data.csv_text import csv_cells, with_points
+from ldl_fer.files import state_of, write_whole
 
 SOURCE_ROW = "source_row"  # column of a part: the rows' numbers in the whole
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as some spreadsheets save it
@@ -168,7 +169,7 @@ def read_annotations(
     """Reads an annotation CSV (UTF-8, with or without BOM, any line ends) and checks all of it.
 
     Args:
-      csv_path: the file. See `files.csv_cells` for separators and blanks.
+      csv_path: the file. See `csv_text.csv_cells` for separators and blanks.
       image_dir: folder that the paths start from; paths are spelled as the files in it, see
         `picture_names`. None: paths stay as they are, and may lead anywhere.
       class_names: C names, in the order of `expression`.
@@ -216,7 +217,7 @@ def read_annotations(
 
 
 def parse_csv(path: str | Path) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    """Reads a CSV, as `files.csv_cells` does; its numbers get decimal points.
+    """Reads a CSV, as `csv_text.csv_cells` does; its numbers get decimal points.
 
     Returns:
       Cells as text by column, the line where each row starts, and rows of a wrong length.

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ldl_fer.data.annotation_checks import LABEL
 from ldl_fer.data.annotations import Annotations, parse_csv, read_annotations
+from ldl_fer.data.csv_text import csv_cells, with_points
 from ldl_fer.errors import InputError
-from ldl_fer.files import csv_cells, with_points
 
 
 def label_confusion(annotations: Annotations, path: str = "") -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +10,12 @@ from helpers.annotation_files import problems_of
 
 from ldl_fer.data.annotation_checks import AnnotationError
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.methods.pdls import read_prior
+from ldl_fer.data.label_confusion import label_confusion, read_confusion
 from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 from ldl_fer.preparation.doctor.class_counts import check_cells
 from ldl_fer.preparation.doctor.finding import FINE
 from ldl_fer.preparation.doctor.split import read_split
 from ldl_fer.preparation.faces.data_set import read_table
-from ldl_fer.preparation.noise.add import read_confusion
 
 FILES = ("train/0001.jpg", "train/0012.jpg", "b/Zoë 3.PNG", "b/x.png")
 VALUES = ((0, 0.25, -1.0), (6, 0.125, 0.5), (3, -0.5, 0.0), (1, 1e-3, 0.75))
@@ -181,7 +181,8 @@ def test_other_tables_are_read_by_the_same_reader(tmp_path):
     path.write_text("\ufeff;Calm ;TENSE\nCalm;0,75;0,25\nTense;0,5;0,5\n", encoding="utf-8")
     np.testing.assert_allclose(read_confusion(path, names), [[0.75, 0.25], [0.5, 0.5]])
     path.write_text("subDirectory_filePath;expression;Votes_Calm;votes_tense\na;0;1,5;0,5\nb;1;0;1")
-    np.testing.assert_allclose(read_prior(path, names), [[0.75, 0.25], [0, 1]])
+    found = label_confusion(SimpleNamespace(class_names=names), path)
+    np.testing.assert_allclose(found, [[0.75, 0.25], [0, 1]])
 
 
 def test_thousands_are_not_taken_for_decimals(tmp_path):

@@ -64,7 +64,7 @@ def test_datasets_says_what_comes_next_by_what_there_is(tmp_path):
     assert "Papers test on val here" in out
     one = ("raf_db", f"--root={raf_db(tmp_path / 'raf')}", "--split=test", f"--output={tmp_path}/b")
     code, out, _ = command("datasets", *one)
-    assert code == 0 and out.endswith("Then: ldl-fer evaluate with a run's --run_dir.\n")
+    assert code == 0 and out.endswith("Next: ldl-fer evaluate with a run's --run_dir.\n")
 
 
 def test_datasets_divides_what_has_no_splits(tmp_path):
@@ -146,7 +146,7 @@ def test_affect_prototypes_of_classes_or_of_a_csv(tmp_path):
         (["--image_dir={0}/empty"], "empty: no pictures in this folder. Check --image_dir."),
         (["--output_dir={0}", "--image_dir={0}/images"], "the pictures would be overwritten"),
         (["--output_dir={0}", "--annotations={0}/in.csv"], "in.csv would be overwritten"),
-        (["--annotations={0}/no.csv"], "no.csv cannot be read as CSV"),
+        (["--annotations={0}/no.csv"], "no.csv: 1 problem\n  cannot be read: No such file"),
         (
             ["--annotations={0}/nameless.csv"],
             "column subDirectory_filePath is missing (there are: a",

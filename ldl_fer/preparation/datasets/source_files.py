@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ldl_fer.data.csv_text import csv_separator
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
-from ldl_fer.files import csv_separator
 
 
 def found(root: Path, places: Sequence[str]) -> Path | None:

@@ -22,7 +22,7 @@ from ldl_fer.evaluation.figures.figures import (
     predictions,
     with_neighbors,
 )
-from ldl_fer.networks.network import build_network
+from ldl_fer.methods import network_of_method
 
 HIGH, LOW = 1.0, 0.0
 
@@ -155,7 +155,7 @@ def test_figure_5_and_what_another_method_lacks(tmp_path):
     run.begin(run.config().replace(method="scn", backbone="small_cnn", image_size=32))
     with pytest.raises(InputError, match="trained by scn.*give --test_data_path"):
         draw_figures(run.folder)
-    network = build_network(run.config().network, 32, 7, seed=1)
+    network = network_of_method(run.config().replace(seed=1))
     network.save_weights(run.weights("best"))
     data, images = str(tmp_path / "made" / "train.csv"), str(tmp_path / "made" / "images")
     files, notes = draw_figures(run.folder, count=3, test=(data, images))
