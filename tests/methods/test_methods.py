@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.tiny_networks import (
+    CLASSES,
     SAMPLES,
     assert_equal_variables,
     batch,
@@ -328,3 +329,22 @@ def test_every_precision_trains(method, precision):
     images = np.random.default_rng(0).integers(0, 256, [4, 32, 32, 3]).astype(np.uint8)
     logs = made.train_step(data | {"image": tf.constant(images)})
     assert all(np.isfinite(value) for value in logs.values())
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_step_that_loss_scaling_leaves_out_moves_nothing(method):
+    sgd = tf.keras.optimizers.SGD(0.1)
+    scaled = tf.keras.mixed_precision.LossScaleOptimizer(sgd, initial_scale=2.0**120)
+    # gradients of 1e9 * 2^120 overflow
+    settings = dict(optimizer=scaled, class_weights=[1e9] * CLASSES, **AT_ONCE)
+    made = compiled(method, tiny_network(batch_norm=False), **settings)
+    if made.looks_up_outputs(made.config):
+        made.visit(batch(size=SAMPLES))
+    # The statistics of batch normalization are those of the passes, a step taken or not.
+    own = [variable for variable in own_variables(made) if "moving_" not in variable.name]
+    variables = [*made.network.trainable_variables, *own]
+    before = [variable.numpy() for variable in variables]
+    made.train_step(batch())
+    assert scaled.loss_scale.numpy() == 2.0**119  # the step was left out
+    for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.name)
