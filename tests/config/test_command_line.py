@@ -21,7 +21,7 @@ def main(*names):
     if flags.FLAGS.do.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, flags.FLAGS.do))
     if flags.FLAGS.do == "much":
-        for number in range(99_999):
+        for number in range(9_999):
             print("Zo\\u00eb \\U0001f600", number)
         print(command_line.unread(), file=sys.stderr)
         return 3
