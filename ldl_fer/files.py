@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +17,8 @@ from ldl_fer.errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
 _FULL = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)]
+_PATTERN = re.compile(r"[][*?\\]")  # TensorFlow looks for files by such names as by a glob
+_LINKS: dict[str, tempfile.TemporaryDirectory] = {}
 _CHECKSUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -161,6 +164,41 @@ def allocate(file: int) -> None:
     size = os.fstat(file).st_size
     if size and hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
+
+
+def plain_path(path: str | Path) -> Path:
+    """Returns `path`, or where TensorFlow would take it for a pattern, a link that leads to it.
+
+    The link is to the path, or to its folder where it is not there yet; it lasts as the process.
+    """
+    path = Path(path)
+    if not _PATTERN.search(os.path.abspath(path)):
+        return path
+    if not path.exists():
+        return plain_path(path.parent) / path.name
+    target = os.path.abspath(path)
+    if target not in _LINKS:
+        _LINKS[target] = tempfile.TemporaryDirectory(prefix="ldl_fer-")
+        os.symlink(target, Path(_LINKS[target].name, "link"))
+    return Path(_LINKS[target].name, "link")
+
+
+def check_utf8(path: str | Path, named: str = "") -> None:
+    """Checks that a path is the same to Python as to TensorFlow and OpenCV, which take UTF-8.
+
+    Args:
+      path: of what is to be made.
+      named: begins the message; empty: the path.
+
+    Raises:
+      InputError: it is not.
+    """
+    given = os.fsencode(path)
+    if given != str(path).encode("utf-8", "replace"):
+        raise InputError(
+            f"{named or ascii(str(path))}: the name is no UTF-8 text, or Python does not use UTF-8 "
+            "for names. Rename it (convmv), or start Python by python -X utf8."
+        )
 
 
 def state_of(path: Path) -> tuple[int, int]:

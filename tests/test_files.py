@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from ldl_fer.errors import InputError
 from ldl_fer.files import (
@@ -16,9 +17,11 @@ from ldl_fer.files import (
     check_checksums,
     check_place,
     check_replaceable,
+    check_utf8,
     claimed,
     full_disk,
     made_folder,
+    plain_path,
     same_file,
     sha256,
     told_when_full,
@@ -244,3 +247,35 @@ def test_a_memory_map_has_its_space_before_it_is_filled(tmp_path):
         assert os.fstat(file.fileno()).st_blocks == 0
         allocate(file.fileno())
         assert os.fstat(file.fileno()).st_blocks * 512 >= 1 << 20
+
+
+@pytest.mark.parametrize("name", ["lr=[1e-3]", "a\\b", "a*b?", "]["])
+def test_paths_that_tensorflow_takes_for_patterns_get_a_link(tmp_path, name):
+    plain = tmp_path / "plain {a,b} é"
+    assert plain_path(plain) == plain
+    folder = tmp_path / name
+    folder.mkdir()
+    checkpoint = tf.train.Checkpoint(x=tf.Variable(3.0))
+    checkpoint.write(str(plain_path(folder) / "a"))
+    assert (folder / "a.index").is_file()
+    assert tf.train.load_checkpoint(str(plain_path(folder) / "a")).get_variable_to_shape_map()
+    inner = plain_path(folder / "new" / "newer")  # not there yet
+    inner.mkdir(parents=True)
+    assert (folder / "new" / "newer").is_dir()
+    assert plain_path(folder) == plain_path(folder)
+
+
+def test_a_link_ends_with_its_process(tmp_path):
+    (tmp_path / "[1]").mkdir()
+    code = f"from ldl_fer.files import plain_path; print(plain_path({str(tmp_path / '[1]')!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout and not os.path.lexists(done.stdout.strip())
+
+
+def test_names_that_are_no_utf8_are_refused():
+    check_utf8("a/Zoë 😀 [1]")
+    odd = os.fsdecode(b"a/Zo\xeb")
+    with pytest.raises(InputError, match=r"'a/Zo\\udceb': the name is no UTF-8 text"):
+        check_utf8(odd)
+    with pytest.raises(InputError, match="--run_dir: the name is no UTF-8"):
+        check_utf8(odd, "--run_dir")

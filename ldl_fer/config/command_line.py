@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from ldl_fer.errors import InputError, Stopped
-from ldl_fer.files import check_place, full_disk, with_home
+from ldl_fer.files import check_place, check_utf8, full_disk, with_home
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -73,6 +73,7 @@ def start(
             words = _OPERATION.sub("", str(error)).partition(" [Op:")[0]
             fail(f"{words}. Make room, and run the command again.")
 
+    _use_utf8()
     others = set(flags.FLAGS)
     define_flags()
     if wants_help(sys.argv[1:]):
@@ -153,6 +154,19 @@ class _Stream:
                 )
 
 
+def _use_utf8() -> None:
+    """Starts the command anew where Python has another encoding for names of files.
+
+    TensorFlow and OpenCV take UTF-8 for them in any locale: one name would be two folders. What is
+    printed stays in the locale's encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    printed = getattr(sys.stdout, "encoding", "utf-8")
+    environment = {"PYTHONIOENCODING": printed} | os.environ | {"PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
 @contextlib.contextmanager
 def _streams_that_may_end() -> Iterator[None]:
     """Has standard output and errors outlive their readers, or be none from the start."""
@@ -182,11 +196,14 @@ def _check_outputs() -> None:
     """Raises InputError where an output that was named cannot be made: before the work."""
     from absl import flags
 
+    if "run_dir" in flags.FLAGS:
+        check_utf8(flags.FLAGS.run_dir or "", "--run_dir")
     for name in OUTPUTS:
         if name not in flags.FLAGS or not flags.FLAGS[name].present:
             continue
         given = flags.FLAGS[name].value or ()
         for path in map(Path, [given] if isinstance(given, str) else given):
+            check_utf8(path, f"--{name}={ascii(str(path))}")
             check_place(path, f"--{name}={path}")
             if name != "output" and os.path.exists(path):
                 check_place(path / "new", f"--{name}={path}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
-from ldl_fer.files import check_checksums
+from ldl_fer.files import check_checksums, check_utf8
 from ldl_fer.networks.model_files import load_saved_model
 from ldl_fer.networks.saved_model import EXTRA, probabilities
 
@@ -88,6 +88,7 @@ def load_model(folder: str | Path) -> TrainedModel:
         whose graph does more than compute.
     """
     folder = Path(folder)
+    check_utf8(folder)
     if (folder / "saved_model.pb").exists():
         return _load_export(folder)
     if (folder / "config.json").exists():

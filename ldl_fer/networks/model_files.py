@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ldl_fer.errors import InputError, extra_package
+from ldl_fer.files import plain_path
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -87,7 +88,7 @@ def load_keras_model(path: str | Path, trust: bool = False) -> "tf.keras.Model":
     import tensorflow as tf
 
     try:
-        return tf.keras.models.load_model(path, compile=False, safe_mode=not trust)
+        return tf.keras.models.load_model(plain_path(path), compile=False, safe_mode=not trust)
     except Exception as error:  # Keras raises about anything for a damaged file
         raise InputError(f"{path} cannot be loaded as a Keras model: {error}") from error
 
@@ -215,7 +216,7 @@ def load_saved_model(folder: str | Path, trust: bool = False) -> Any:
     import tensorflow as tf
 
     try:
-        return tf.saved_model.load(str(folder))
+        return tf.saved_model.load(str(plain_path(folder)))
     except Exception as error:  # of many kinds, as the damage
         raise InputError(f"{folder} is damaged and cannot be loaded: {error}") from error
 

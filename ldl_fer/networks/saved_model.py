@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ldl_fer.files import plain_path
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -66,7 +68,7 @@ def save_serving(
         "serving_images": of_images,
         "serving_bytes": module.of_bytes.get_concrete_function(),
     }
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    tf.saved_model.save(module, str(plain_path(folder)), signatures=signatures)
 
 
 def _module(

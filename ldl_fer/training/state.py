@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
-from ldl_fer.files import damage, write_checksums
+from ldl_fer.files import damage, plain_path, write_checksums
 from ldl_fer.methods.classifier import Classifier
 
 KEPT = 2
@@ -102,8 +102,9 @@ class Checkpoints:
         try:
             self._clear_partial()
             partial.mkdir(parents=True)
-            self.objects.write(str(partial / _FILES))
-            _check_numbers(partial / _FILES)
+            files = plain_path(partial) / _FILES
+            self.objects.write(str(files))
+            _check_numbers(files)
             write_checksums(partial)
             _flush(partial)
             final = self.folder / f"step-{step:09d}"
@@ -163,7 +164,9 @@ class Checkpoints:
 
     def _read(self, files: Path) -> None:
         try:
-            self.objects.read(str(files)).assert_existing_objects_matched()
+            self.objects.read(
+                str(plain_path(files.parent) / _FILES)
+            ).assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
             raise InputError(
                 f"{files.parent} does not fit these settings: {_reason(error)} Resume with the "

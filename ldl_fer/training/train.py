@@ -12,7 +12,7 @@ from ldl_fer.data.pipeline import steps_per_epoch
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener, training_records
 from ldl_fer.errors import InputError
-from ldl_fer.files import claimed, whole_file
+from ldl_fer.files import check_utf8, claimed, whole_file
 from ldl_fer.methods import METHODS, network_of_method, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
@@ -59,6 +59,8 @@ def train(
         that cannot be saved, or a loss that is no finite number any more.
       Stopped: SIGTERM, SIGHUP or ^C came, and what was done until then is saved.
     """
+    for name in ("run_dir", "records_dir"):
+        check_utf8(getattr(config.run if name == "run_dir" else config.data, name), f"--{name}")
     strategy = devices.choose_strategy(config.run.strategy)
     check_settings(config, strategy)
     run = Run(config.run.run_dir)

@@ -21,8 +21,8 @@ def main(*names):
     if flags.FLAGS.do.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, flags.FLAGS.do))
     if flags.FLAGS.do == "much":
-        for number in range(99_999):
-            print("Zoë 😀", number)
+        for number in range(9_999):
+            print("Zo\\u00eb \\U0001f600", number)
         print(command_line.unread(), file=sys.stderr)
         return 3
     print(names)
@@ -159,3 +159,22 @@ def test_outputs_that_can_be_made_are_not_made_yet(tmp_path):
     given = [f"--output={tmp_path}/a/b.csv", f"--output={tmp_path}/c.csv"]
     assert ended("writes", *given, f"--output_dir={tmp_path}/d/e")[0] == 0
     assert list(tmp_path.iterdir()) == []
+
+
+LATIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_names_are_utf8_in_every_locale(tmp_path):
+    """TensorFlow and OpenCV make of a name what they make of it in UTF-8."""
+    code = ROOT_COMMAND.replace("print(names)", "print(ascii(names), sys.stdout.encoding)")
+    command = [sys.executable, "-c", code, "names", "Zoë"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | LATIN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "(['Zo\\xeb'],) ascii\n"  # names in UTF-8, output as the locale wants it
+
+
+def test_outputs_whose_names_are_no_utf8_are_refused(tmp_path):
+    given = os.fsencode(f"--output={tmp_path}/") + b"Zo\xeb.csv"
+    code, _, told = ended("writes", given)
+    assert code == 2 and "Zo\\udceb.csv': the name is no UTF-8" in told
+    assert "Traceback" not in told

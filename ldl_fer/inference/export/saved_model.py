@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.files import plain_path
 from ldl_fer.inference.export.formats import Format, Tolerance, Trained, in_batches, write_export
 from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, probabilities, save_serving
 
@@ -56,7 +57,7 @@ def _write(trained: Trained, folder: Path) -> None:
 
 
 def _answers(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
-    signatures = tf.saved_model.load(str(folder)).signatures
+    signatures = tf.saved_model.load(str(plain_path(folder))).signatures
     found = {"serving_images": [], "serving_bytes": []}
     for part in in_batches(images):
         encoded = tf.stack([tf.io.encode_png(image) for image in part])

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ldl_fer.errors import InputError
+from ldl_fer.files import plain_path
 from ldl_fer.inference.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
 from ldl_fer.networks.head import read_out, trained_part
 from ldl_fer.networks.saved_model import TOLERANCE
@@ -99,6 +100,7 @@ def _convert(
 ) -> None:
     module = fixed_size(trained, dtype)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        temporary = str(plain_path(temporary))
         signatures = {"serving_default": module.of_images.get_concrete_function()}
         tf.saved_model.save(module, temporary, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(temporary)

@@ -10,6 +10,7 @@ import pandas as pd
 from ldl_fer.data.csv_text import csv_separator
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
+from ldl_fer.files import check_utf8
 
 
 def found(root: Path, places: Sequence[str]) -> Path | None:
@@ -101,12 +102,16 @@ def pictures_under(folder: Path) -> tuple[list[str], int]:
     """Returns sorted paths, with /, of a folder's pictures at any depth; counts other files.
 
     Names that start with a dot, Thumbs.db and __MACOSX do not count at all.
+
+    Raises:
+      InputError: a picture's name is no UTF-8 text.
     """
     pictures, others = [], 0
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
         for name in files:
             if name.lower().endswith(PICTURE_ENDINGS) and name[0] != ".":
+                check_utf8(Path(place) / name)  # a CSV cannot hold other names
                 pictures.append((Path(place) / name).relative_to(folder).as_posix())
             elif name[0] != "." and name != "Thumbs.db":
                 others += 1

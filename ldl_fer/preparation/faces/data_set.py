@@ -29,7 +29,7 @@ from ldl_fer.data.annotation_checks import (
 from ldl_fer.data.annotations import parse_csv
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.errors import InputError
-from ldl_fer.files import same_file, write_whole
+from ldl_fer.files import check_utf8, claimed, same_file, write_whole
 from ldl_fer.preparation.faces import (
     ALL,
     FAIL,
@@ -44,7 +44,7 @@ from ldl_fer.preparation.faces.boxes import Job, jobs_of
 from ldl_fer.preparation.faces.detector import FaceDetector
 from ldl_fer.preparation.faces.picture import SKIPPED, PictureAligner, journaled
 
-IMAGES, JOURNAL = "images", "faces.jsonl"
+IMAGES, JOURNAL, _LOCK = "images", "faces.jsonl", ".lock"
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as in TEMPLATE
 _FACE_COLUMNS = ["x", "y", "width", "height", "score"]
 _FACE_COLUMNS += [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
@@ -106,9 +106,9 @@ def align_data_set(
       progress: show a bar.
 
     Raises:
-      InputError: a folder or CSV is not as it should be, the output would overwrite what is read,
-        other settings were used in output_dir before, no picture has a face, or on_no_face is fail
-        and one has none.
+      InputError: a folder or CSV is not as it should be, the output would overwrite what is read or
+        is another run's, other settings were used in output_dir before, no picture has a face, or
+        on_no_face is fail and one has none.
     """
     image_dir, output_dir = Path(image_dir), Path(output_dir)
     _check_settings(annotations, size, several, on_no_face, workers)
@@ -128,7 +128,9 @@ def align_data_set(
     settings |= {"size": size, "several": several}
     records: list[dict] = []
     work = journaled(aligner, jobs, output_dir / JOURNAL, settings, workers, progress)
-    with contextlib.closing(work):
+    with claimed(output_dir / _LOCK) as mine, contextlib.closing(work):
+        if not mine:
+            raise InputError(f"another run is at work in {output_dir}. Name another --output_dir.")
         for job, record in zip(jobs, work, strict=True):
             left_out = record["status"] == SKIPPED and record["by"] != SKIP
             if on_no_face == FAIL and left_out:
@@ -264,7 +266,9 @@ def _pictures(image_dir: Path, output_dir: Path) -> list[str]:
         below = [(name, Path(folder, name)) for name in folders]
         folders[:] = [n for n, p in below if p.resolve() != own and not (p / JOURNAL).exists()]
         files = [Path(folder, n) for n in names if Path(n).suffix.lower() in PICTURE_ENDINGS]
-        found += [file.relative_to(image_dir).as_posix() for file in files]
+        for file in files:
+            check_utf8(file)  # a CSV cannot hold other names
+            found.append(file.relative_to(image_dir).as_posix())
     if not found:
         raise InputError(f"{image_dir}: no pictures in this folder. Check --image_dir.")
     return sorted(found)

@@ -1,6 +1,7 @@
 """A data set is aligned, resumed and never overwritten; its tables have every picture and face."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -8,6 +9,8 @@ from helpers.drawn_scenes import is_at
 from PIL import Image
 
 from ldl_fer.errors import InputError
+from ldl_fer.files import claimed
+from ldl_fer.preparation.datasets.source_files import pictures_under
 from ldl_fer.preparation.faces.data_set import align_data_set, face_table, read_table, rewritten
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
 
@@ -154,6 +157,25 @@ def test_a_run_goes_on_where_it_was_interrupted(photos):
         json.loads(line)
     with pytest.raises(InputError, match="made with another size"):
         run(photos, size=48)
+
+
+def test_two_runs_do_not_share_a_folder(photos):
+    with (
+        claimed(photos / "out" / ".lock"),
+        pytest.raises(InputError, match="another run is at work in .*out"),
+    ):
+        run(photos)
+    run(photos)
+
+
+def test_names_that_no_csv_can_hold_are_told_before_the_work(photos):
+    odd = photos / "photos" / os.fsdecode(b"Zo\xeb.png")
+    odd.write_bytes((photos / "photos" / "none.png").read_bytes())
+    with pytest.raises(InputError, match=r"Zo\\udceb.png': the name is no UTF-8 text"):
+        run(photos, annotations=None)
+    assert not (photos / "out" / "faces.jsonl").exists()
+    with pytest.raises(InputError, match=r"Zo\\udceb.png': the name is no UTF-8 text"):
+        pictures_under(photos / "photos")
 
 
 def test_the_input_is_never_overwritten(photos):
