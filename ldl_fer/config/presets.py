@@ -65,6 +65,7 @@ PRESETS = {
         backbone="mobilefacenet",
         rectifier="relu6",
         frozen=True,
+        head_units=128,
         image_size=112,
         pad=0,
         dropout=0.5,

@@ -141,7 +141,7 @@ class NetworkConfig:
     head_units: int = setting(512, "Features of the head that --frozen trains.", positive)
     dropout: float = setting(
         0.0,
-        "Dropout between the features and the logits; with --frozen, before the features.",
+        "Dropout between the features and the logits.",
         share,
     )
     precision: str = setting(

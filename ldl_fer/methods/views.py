@@ -42,13 +42,16 @@ class TwoViews(Classifier):
         return [(features[:, tf.newaxis, tf.newaxis], features, z) for features, z in passed]
 
     def _pass_head(self, views):
+        features = []
         for layer in self.trained.layers[1:]:
             if layer.name == "logits":
-                return [(view, layer(view)) for view in views]
+                return [(v, layer(view)) for v, view in zip(features, views, strict=True)]
             if layer.name == "dropout":
                 kept = layer(tf.ones_like(views[0]), training=True)
                 views = [view * kept for view in views]
             else:
                 training = layer.name != "standardization"
                 views = [layer(view, training=training) for view in views]
+            if layer.name == "features":
+                features = views
         raise ValueError("the network has no layer 'logits'")

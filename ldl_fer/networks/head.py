@@ -1,7 +1,7 @@
 """The head on a backbone, and the parts of a network of `network.build_network`.
 
-Without a frozen backbone, dropout and "logits" stand on the features. A frozen one has a model
-"head" instead, which is trained alone: from pooled maps to features and logits.
+Dropout and "logits" stand on the features. A frozen backbone has a model "head", which is trained
+alone: from pooled maps to features and logits.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ldl_fer.config.settings import NetworkConfig
 def head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.keras.Model:
     """Builds the head of a frozen backbone: maps [B, size] -> (features [B, head_units], logits).
 
-    Layers: "standardization" (see `standardize`), dropout, "hidden", "normalization", "features"
+    Layers: "standardization" (see `standardize`), "hidden", "normalization", "features", dropout
     and "logits" [B, C].
     """
     pooled = tf.keras.Input([size], name="pooled")
@@ -27,12 +27,12 @@ def head(config: NetworkConfig, size: int, num_classes: int, seed: int) -> tf.ke
         use_bias=False,
         kernel_initializer=tf.keras.initializers.HeNormal(seed),
         name="hidden",
-    )(dropout(standard, config, seed))
+    )(standard)
     hidden = tf.keras.layers.BatchNormalization(
         momentum=0.9, synchronized=config.sync_batch_norm, name="normalization"
     )(hidden)
     features = tf.keras.layers.ReLU(name="features")(hidden)
-    outputs = features, logits(features, num_classes, seed)
+    outputs = features, logits(dropout(features, config, seed), num_classes, seed)
     return tf.keras.Model(pooled, outputs, name="head")
 
 

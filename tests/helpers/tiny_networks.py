@@ -49,6 +49,16 @@ def head_network(size):
     return tf.keras.Model(pooled, head(config, size, CLASSES, seed=0)(pooled), name="network")
 
 
+def early_dropout_network(size):
+    """A head with dropout before its features, as a backbone of a user's may have."""
+    inputs, whole = tf.keras.Input([size]), tf.keras.Input([size])
+    hidden = layers.Dropout(0.5, seed=0, name="dropout")(inputs)
+    features = layers.Dense(UNITS, "relu", name="features")(hidden)
+    logits = layers.Dense(CLASSES, name="logits")(features)
+    head = tf.keras.Model(inputs, [features, logits], name="head")
+    return tf.keras.Model(whole, head(whole), name="network")
+
+
 def compiled(
     method,
     network=None,

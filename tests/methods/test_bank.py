@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.small_model import BATCH, NEIGHBORS, SAMPLES, batch, model, state
-from helpers.tiny_networks import CLASSES, compiled, tiny_network
 from helpers.tiny_networks import batch as tiny_batch
+from helpers.tiny_networks import compiled, early_dropout_network, tiny_network
 
 from ldl_fer.methods.bank import NeighborBank
 
@@ -87,18 +87,12 @@ def test_the_bank_is_without_dropout_between_features_and_logits():
 
 @pytest.mark.parametrize("method", ["ldlva", "ldl_alsg"])
 def test_the_bank_is_without_dropout_before_the_features(method):
-    inputs = tf.keras.Input([10])
-    hidden = tf.keras.layers.Dropout(0.5, seed=0, name="dropout")(inputs)
-    features = tf.keras.layers.Dense(8, "relu", name="features")(hidden)
-    logits = tf.keras.layers.Dense(CLASSES, name="logits")(features)
-    head = tf.keras.Model(inputs, [features, logits], name="head")
-    whole = tf.keras.Input([10])
     settings = dict(neighbors="bank", alsg_graph="training_set")
-    made = compiled(method, tf.keras.Model(whole, head(whole)), **settings)
+    made = compiled(method, early_dropout_network(10), **settings)
     data = tiny_batch()
     data["image"] = tf.random.stateless_normal([len(data["label"]), 10], [0, 0])
     made.train_step(data)
-    features, logits = head(data["image"], training=False)
+    features, logits = made(data["image"], training=False)
     ids = data["sample_id"].numpy()
     kept = made.bank.probabilities if method == "ldlva" else made.probabilities
     np.testing.assert_allclose(kept.numpy()[ids], tf.nn.softmax(logits), rtol=1e-5)

@@ -14,6 +14,7 @@ from helpers.tiny_networks import (
     assert_equal_variables,
     batch,
     compiled,
+    early_dropout_network,
     head_network,
     softmax,
     step_by_hand,
@@ -322,7 +323,7 @@ def test_labels_are_decided_without_dropout(kind):
     network = tiny_network(batch_norm=False, dropout=0.9)
     data = dict(batch())
     if kind == "before the features":
-        network = head_network(8)
+        network = early_dropout_network(8)
         data["image"] = tf.constant(np.random.default_rng(0).normal(size=[BATCH, 8]), tf.float32)
     settings = dict(scn_relabel_epoch=1, scn_relabel_margin=0.0)
     made = compiled("scn", network, optimizer=tf.keras.optimizers.SGD(0.0), **settings)

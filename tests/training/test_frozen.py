@@ -85,7 +85,7 @@ def test_the_parts_make_up_the_whole(network):
     head, body = trained_part(network), frozen_part(network)
     assert head.name == "head" and head is not network
     assert [layer.name for layer in head.layers][1:] == [
-        *("standardization", "dropout", "hidden", "normalization", "features", "logits")
+        *("standardization", "hidden", "normalization", "features", "dropout", "logits")
     ]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, [5, SIDE, SIDE, 3]).astype(np.uint8)
