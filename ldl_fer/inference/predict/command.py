@@ -25,7 +25,7 @@ from ldl_fer.config.help import subject
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE
 from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
-from ldl_fer.preparation.faces.detector_flags import define_detector_flags, given_detector
+from ldl_fer.preparation.faces.detector_flags import define_detector_flags, detector_of
 
 UNREADABLE = 1
 
@@ -106,11 +106,10 @@ def main(arguments: Sequence[str]) -> int:
 
     check_outputs(given.output, sources)
     whole = given.faces == WHOLE
-    if whole and (
-        unread := [name for name in ("min_score", "longest_side") if given[name].present]
-    ):
-        raise InputError(f"--faces=whole looks for no faces: leave out --{' and --'.join(unread)}.")
-    detector = None if whole else given_detector()
+    unread = [f"--{name}" for name in ("min_score", "longest_side") if given[name].present]
+    if whole and unread:
+        raise InputError(f"--faces=whole looks for no faces: leave out {' and '.join(unread)}.")
+    detector = None if whole else detector_of(given.detector, given.min_score, given.longest_side)
     predictor = Predictor(
         given.model or model[0],
         given.detector if whole else detector,

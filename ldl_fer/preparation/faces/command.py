@@ -42,7 +42,7 @@ from ldl_fer.preparation.faces import (
     SKIP,
     TEMPLATE_SIZE,
 )
-from ldl_fer.preparation.faces.detector_flags import define_detector_flags, given_detector
+from ldl_fer.preparation.faces.detector_flags import define_detector_flags, detector_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ def main() -> None:
     from ldl_fer.preparation.faces.data_set import align_data_set
 
     given = flags.FLAGS
-    detector = given_detector()
+    detector = detector_of(given.detector, given.min_score, given.longest_side)
     done = align_data_set(
         given.image_dir,
         given.output_dir,

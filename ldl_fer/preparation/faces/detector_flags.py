@@ -17,7 +17,11 @@ def define_detector_flags() -> None:
         "detector", None, "YuNet's .onnx file, to find faces by. (default: OpenCV's cascade)"
     )
     flags.DEFINE_float(
-        "min_score", MIN_SCORE, "Least score, in [0, 1], of YuNet's faces.", 0.0, 1.0
+        "min_score",
+        None,
+        f"Least score, in [0, 1], of YuNet's faces. (default: {MIN_SCORE})",
+        0.0,
+        1.0,
     )
     flags.DEFINE_integer(
         "longest_side",
@@ -28,7 +32,7 @@ def define_detector_flags() -> None:
     )
 
 
-def given_detector() -> "FaceDetector":
+def detector_of(model: str | None, min_score: float | None, longest_side: int) -> "FaceDetector":
     """Returns the detector that the flags describe.
 
     Raises:
@@ -36,10 +40,9 @@ def given_detector() -> "FaceDetector":
     """
     from ldl_fer.preparation.faces.detector import FaceDetector
 
-    given = flags.FLAGS
-    if given["min_score"].present and not given.detector:
+    if min_score is not None and not model:
         raise InputError(
             "--min_score is of YuNet's faces, the cascade has no scores: give YuNet's file as "
             "--detector, or leave --min_score out."
         )
-    return FaceDetector(given.detector, given.min_score, given.longest_side)
+    return FaceDetector(model, MIN_SCORE if min_score is None else min_score, longest_side)
