@@ -49,7 +49,7 @@ def course_of(training: Sequence[float], validation: Sequence[float]) -> Course:
         text = f"the network overfits: {flat}, while that of the training faces is {seen[-1]:.2f}."
         cure = (
             "Train on more faces, not longer; or from a pretrained network (--preset=frozen), with "
-            "more --dropout or --weight_decay, or for fewer epochs."
+            "more --dropout or --erase_probability, or for fewer epochs."
         )
         return Course(OVERFITTED, text, cure)
     text = f"{flat}, and that of the training faces hardly: {seen[-1]:.2f}."
