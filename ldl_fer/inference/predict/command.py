@@ -106,10 +106,9 @@ def main(arguments: Sequence[str]) -> int:
 
     check_outputs(given.output, sources)
     whole = given.faces == WHOLE
-    if whole and (
-        unread := [name for name in ("min_score", "longest_side") if given[name].present]
-    ):
-        raise InputError(f"--faces=whole looks for no faces: leave out --{' and --'.join(unread)}.")
+    unread = [f"--{name}" for name in ("min_score", "longest_side") if given[name].present]
+    if whole and unread:
+        raise InputError(f"--faces=whole looks for no faces: leave out {' and '.join(unread)}.")
     detector = None if whole else detector_of(given.detector, given.min_score, given.longest_side)
     predictor = Predictor(
         given.model or model[0],

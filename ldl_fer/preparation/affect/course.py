@@ -12,14 +12,15 @@ _WIDTH = 3  # epochs that are averaged, for a validation set is small
 _NEAR = 0.03  # CCC below its best that still counts as the same
 _LASTS = 0.25  # part of the epochs, after which what does not rise is flat
 _ROSE, _APART = 0.1, 0.15  # CCC: of training since, and between training and validation
+_FAR_APART = 0.25  # CCC between the two that needs no rise
 
 
 class Course(NamedTuple):
     """How a training went.
 
     Attributes:
-      kind: RISING: validation rose until the end; OVERFITTED: it was flat while training rose;
-        STALLED: both were flat.
+      kind: RISING: validation rose until the end; OVERFITTED: it was flat while training rose, or
+        far below it; STALLED: both were flat.
       text: what was seen, a sentence; empty of a rising one.
       cure: what to do for a better regressor, a sentence.
     """
@@ -44,14 +45,11 @@ def course_of(training: Sequence[float], validation: Sequence[float]) -> Course:
     rose, apart = seen[-1] - seen[since], seen[-1] - measured[-1]
     flat = f"the validation CCC has not risen since epoch {since + 1} (there {measured[since]:.2f}"
     flat += f", at the end {measured[-1]:.2f})"
-    if rose >= _ROSE and apart >= _APART:
-        text = (
-            f"the network overfits: {flat}, while that of the training faces rose from "
-            f"{seen[since]:.2f} to {seen[-1]:.2f}."
-        )
+    if apart >= _FAR_APART or (rose >= _ROSE and apart >= _APART):
+        text = f"the network overfits: {flat}, while that of the training faces is {seen[-1]:.2f}."
         cure = (
             "Train on more faces, not longer; or from a pretrained network (--preset=frozen), with "
-            "more --dropout or --weight_decay, or for fewer epochs."
+            "more --dropout or --erase_probability, or for fewer epochs."
         )
         return Course(OVERFITTED, text, cure)
     text = f"{flat}, and that of the training faces hardly: {seen[-1]:.2f}."
