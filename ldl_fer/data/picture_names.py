@@ -44,7 +44,7 @@ def found_names(paths: Sequence[str], folder: str | Path) -> tuple[list[str], di
     """
     names = _Names(Path(folder))
     found, problems = list(paths), {}
-    if not os.path.isdir(folder):
+    if not names.folder.is_dir():
         return found, problems
     for place, path in enumerate(paths):
         fits = names.fitting(path)

@@ -113,6 +113,15 @@ def test_absolute_paths_inside_the_folder_are_read(tmp_path, images, linked):
     assert read_annotations(path).paths[0] == f"../images/{FILES[0]}"
 
 
+def test_no_folder_is_the_current_one(tmp_path, images, monkeypatch):
+    monkeypatch.chdir(images)
+    path = tmp_path / "a.csv"
+    path.write_text(FORMS["backslashes"], encoding="utf-8")
+    assert tuple(read_annotations(path, "", decode=False).paths) == FILES
+    path.write_text(form([f"{images}/{name}" for name in FILES]), encoding="utf-8")
+    assert tuple(read_annotations(path, "", decode=False).paths) == FILES
+
+
 def same_problem_everywhere(path, images):
     found = problems_of(path, image_dir=images, decode=False)
     assert read_split("train", path, images).problems == found
