@@ -15,6 +15,7 @@ Sections:
                   K 8, 16, 32, and forward K 8; reading, decoding and augmentation included
   steps_resnet50  the same for ResNet-50, 112 px
   steps_head      the same for a frozen backbone's head, inputs in memory
+  steps_methods   the same for every --method, small_cnn, 48 px, K 8
   pipeline        the input pipeline alone beside decoding alone, 48 px and 112 px
   inference       evaluation and the exported model beside a bare forward pass of the network
   size            a made-up AffectNet (--rows) from CSV through neighbors and shards to training,
@@ -34,7 +35,15 @@ from absl import flags
 
 from ldl_fer.config import command_line
 
-NAMES = ("steps_small", "steps_resnet50", "steps_head", "pipeline", "inference", "size")
+NAMES = (
+    "steps_small",
+    "steps_resnet50",
+    "steps_head",
+    "steps_methods",
+    "pipeline",
+    "inference",
+    "size",
+)
 
 
 def run() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.inference import inference
 from benchmarks.input_rate import pipeline
 from benchmarks.size import size
-from benchmarks.steps import steps_head, steps_resnet50, steps_small
+from benchmarks.steps import steps_head, steps_methods, steps_resnet50, steps_small
 from benchmarks.timing import GIGABYTES, Row
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
@@ -137,7 +137,15 @@ def _cpu() -> str:
 
 SECTIONS: dict[str, Callable[..., list[Row]]] = {
     section.__name__: section
-    for section in (steps_small, steps_resnet50, steps_head, pipeline, inference, size)
+    for section in (
+        steps_small,
+        steps_resnet50,
+        steps_head,
+        steps_methods,
+        pipeline,
+        inference,
+        size,
+    )
 }
 
 

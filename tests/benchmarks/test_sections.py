@@ -7,7 +7,7 @@ import tensorflow as tf
 from benchmarks import made_up_set, size
 from benchmarks.inference import FromSecond, inference
 from benchmarks.input_rate import pipeline
-from benchmarks.steps import steps_head, steps_resnet50, steps_small
+from benchmarks.steps import steps_head, steps_methods, steps_resnet50, steps_small
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
 
@@ -88,6 +88,17 @@ def test_steps_head(folder, config):
     assert pairs(rows) == [
         ("plain", "plain", None),
         ("bank K 8", "plain", 2.5),
+    ]
+
+
+def test_steps_methods(folder, config):
+    few = {"rows": 40, "methods": ("gce", "ldlva")}
+    rows = steps_methods(folder, steps=1, config=config, **few, **TINY)
+    assert sound(rows, "steps_methods", "step")
+    assert pairs(rows) == [
+        ("plain", "plain", None),
+        ("gce", "plain", None),
+        ("ldlva", "plain", None),
     ]
 
 
