@@ -78,7 +78,7 @@ def add_neighbors(annotations: Annotations, k: int, progress: bool = True) -> An
     Raises:
       InputError: K is below 1, or there are not K rows of other pictures.
     """
-    pictures, _ = pd.factorize(annotations.table[PATH].map(posixpath.normpath))
+    pictures = _pictures(annotations)
     plane = plane_of(annotations)
     return with_neighbors(annotations, nearest_neighbors(plane, k, progress, pictures))
 
@@ -95,6 +95,8 @@ def with_neighbors(annotations: Annotations, neighbors: np.ndarray) -> Annotatio
 def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
     """Returns the first K neighbors of the knn column if it has so many, else the nearest rows.
 
+    The latter are of other pictures than the row itself.
+
     Args:
       annotations: N rows.
       num_neighbors: K; 0 reads nothing.
@@ -103,14 +105,20 @@ def neighbors_of(annotations: Annotations, num_neighbors: int) -> np.ndarray:
       [N, K] sample_ids, int32, nearest first.
 
     Raises:
-      InputError: if there are not more than K rows.
+      InputError: there are not K rows of other pictures.
     """
     if not num_neighbors:
         return np.zeros([len(annotations), 0], np.int32)
     given = annotations.neighbors
     if given is not None and given.shape[1] >= num_neighbors:
         return given[:, :num_neighbors]
-    return nearest_neighbors(plane_of(annotations), num_neighbors)
+    plane = plane_of(annotations)
+    return nearest_neighbors(plane, num_neighbors, pictures=_pictures(annotations))
+
+
+def _pictures(annotations):
+    """Says which picture each row is of, [N]."""
+    return pd.factorize(annotations.table[PATH].map(posixpath.normpath))[0]
 
 
 def plane_of(annotations: Annotations) -> np.ndarray:

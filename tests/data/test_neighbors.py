@@ -155,6 +155,8 @@ def test_neighbors_of_a_table_of_two_annotators_are_other_pictures():
     names = ("Neutral", "Happy", "Sad")
     found = add_neighbors(Annotations(table, names), 2).neighbors
     assert found.tolist() == [[1, 4], [0, 3], [1, 4]] * 2
+    # What training takes where the CSV has no column knn.
+    np.testing.assert_array_equal(neighbors_of(Annotations(table, names), 2), found)
     with pytest.raises(InputError, match="5 neighbors asked of 6 rows, and one picture has 2"):
         add_neighbors(Annotations(table, names), 5)
 
