@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from ldl_fer.config import Config, fields
+from ldl_fer.data.class_sampling import most_of_each_class
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
 from ldl_fer.methods import METHODS
@@ -36,6 +37,11 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
         raise InputError(
             f"--pad={config.augmentation.pad} moves pictures by more than their size of "
             f"{config.data.image_size} pixels. Lower it."
+        )
+    if config.data.sampling != "natural" and config.class_weights != "none":
+        raise InputError(
+            f"--sampling={config.data.sampling} and --class_weights={config.class_weights} would "
+            "both make up for rare classes, and together for too much. Leave one of the two out."
         )
     method = METHODS[config.method]
     if method.looks_inside and config.run.jit and not config.network.frozen:
@@ -88,6 +94,21 @@ def check_size(config: Config, strategy: tf.distribute.Strategy, training: AnyRe
             )
 
 
+def check_sampling(config: Config, training: AnyRecords) -> None:
+    """Raises InputError where a batch would hold more samples of a class than there are."""
+    if config.data.sampling == "natural":
+        return
+    counts = training.class_counts
+    needed = most_of_each_class(config, counts)
+    for name, count, most in zip(config.data.class_names, counts, needed, strict=True):
+        if most > count:
+            raise InputError(
+                f"--sampling={config.data.sampling} puts up to {most} images of {name} into a "
+                f"batch, and the training set has {count}. Lower --batch_size, which is "
+                f"{config.optimizer.batch_size}, or leave --sampling out."
+            )
+
+
 def check_machines(
     config: Config, strategy: tf.distribute.Strategy, training: AnyRecords, state: TrainingState
 ) -> None:
@@ -95,7 +116,7 @@ def check_machines(
     if strategy.cluster_resolver is None:
         return
     settings = config.method, config.class_weights, config.method_settings
-    settings = *settings, config.data.num_neighbors, config.network
+    settings = *settings, config.data.num_neighbors, config.data.sampling, config.network
     settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
     devices.check_agreement(
         strategy,

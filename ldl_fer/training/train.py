@@ -26,6 +26,7 @@ from ldl_fer.training.checks import (
     check_epochs,
     check_machines,
     check_new,
+    check_sampling,
     check_settings,
     check_size,
     left_behind,
@@ -83,6 +84,7 @@ def _train(
     open_set = opener(network, config.network.frozen)
     training, validation = training_records(training_data(config), config.run.seed, open_set)
     check_size(config, strategy, training)
+    check_sampling(config, training)
     if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments)
     with claimed(run.lock) as mine:

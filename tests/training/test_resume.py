@@ -28,6 +28,7 @@ from ldl_fer.training.train import train
 METHODS = [
     dict(neighbors="bank"),
     dict(neighbors="forward"),
+    *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
     *(dict(method=name) for name in METHOD_SETTINGS if name not in ("ldlva", "label_smoothing")),
 ]
 
