@@ -61,7 +61,7 @@ class ClassSampler:
           steps: of an epoch.
         """
         counts = np.bincount(labels, minlength=classes)
-        shares = class_shares(counts, config.data.sampling, config.optimizer.epochs)
+        shares = class_shares(counts.tolist(), config.data.sampling, config.optimizer.epochs)
         self.steps, self.size, self.seed = steps, config.optimizer.batch_size, config.run.seed
         self.total = int(shares[0].sum())
         self.ends = np.cumsum(shares, axis=1) * self.size

@@ -44,6 +44,17 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
             "both make up for rare classes, and together for too much. Leave one of the two out."
         )
     method = METHODS[config.method]
+    settings = config.method_settings
+    if settings.taught_by and not settings.teacher:
+        raise InputError(
+            f"--method={config.method} learns from a trained network: give its run folder by "
+            f"--{settings.taught_by}. One is trained by plain training on the same pictures."
+        )
+    if settings.needs_pictures and config.network.frozen:
+        raise InputError(
+            f"--method={config.method} runs the backbone on parts of pictures, and --frozen keeps "
+            "its maps of whole ones alone. Take --preset=fine_tuned or --preset=small."
+        )
     if method.looks_inside and config.run.jit and not config.network.frozen:
         raise InputError(
             f"--method={config.method} looks into the network, which --jit closes. Leave it out."
@@ -53,6 +64,13 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
             f"--method={config.method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."
         )
+    if least := method.least_of_each_class:
+        size = least * len(config.data.class_names)
+        if config.data.sampling != "balanced" or config.optimizer.batch_size < size:
+            raise InputError(
+                f"--method={config.method} needs {least} samples of each class in a batch: give "
+                f"--sampling=balanced and a --batch_size of {size} or more."
+            )
 
 
 def left_behind(config: Config) -> str:
