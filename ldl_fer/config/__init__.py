@@ -72,11 +72,15 @@ class Config:
     elr: noisy_labels.ELRSettings = noisy_labels.ELRSettings()
     mixup: noisy_labels.MixupSettings = noisy_labels.MixupSettings()
     nal: noisy_labels.NALSettings = noisy_labels.NALSettings()
+    resup: noisy_labels.ReSupSettings = noisy_labels.ReSupSettings()
     island_loss: expressions.IslandLossSettings = expressions.IslandLossSettings()
     air: noisy_labels.AIRSettings = noisy_labels.AIRSettings()
     pdls: expressions.PDLSSettings = expressions.PDLSSettings()
     ltnet: expressions.LTNetSettings = expressions.LTNetSettings()
+    ldt: expressions.LDTSettings = expressions.LDTSettings()
     dacl: expressions.DACLSettings = expressions.DACLSettings()
+    ran: expressions.RANSettings = expressions.RANSettings()
+    dmue: expressions.DMUESettings = expressions.DMUESettings()
     soft: expressions.SOFTSettings = expressions.SOFTSettings()
     mek: expressions.MEKSettings = expressions.MEKSettings()
     nla: expressions.NLASettings = expressions.NLASettings()
@@ -104,6 +108,8 @@ class Config:
             group = _group_of(name)
             rules = fields(group)[name].metadata
             check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
+            if isinstance(value, tuple):
+                value = tuple(with_home(one) if isinstance(one, str) else one for one in value)
             value = with_home(value) if isinstance(value, str) else value
             changed.setdefault(group, {})[name] = value
         top = changed.pop(TOP, {})

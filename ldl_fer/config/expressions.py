@@ -44,12 +44,40 @@ class PDLSSettings(MethodSettings):
 
 
 @dataclasses.dataclass(frozen=True)
+class LDTSettings(MethodSettings):
+    """Label distribution training."""
+
+    title = "LDT"
+    summary = "a teacher's distributions in place of labels"
+    paper = "Zhao et al., AAAI 2021"
+    taught_by = "ldt_teacher"
+
+    ldt_teacher: str = setting(
+        "", "ldt: folder of a finished run, whose network says what each face is."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class LTNetSettings(MethodSettings):
-    """A transition matrix per annotator has none: its constants stand in its file."""
+    """A transition matrix per annotator."""
 
     title = "LTNet"
     summary = "a transition matrix per annotator"
     paper = "Zeng et al., ECCV 2018"
+
+    ltnet_machine_runs: tuple[str, ...] = setting(
+        (),
+        "ltnet: folders of finished runs, comma separated, whose networks label each face, too "
+        "(IPA2LT).",
+    )
+    ltnet_machine_weight: float = setting(
+        1 / 6, "ltnet: weight of each such label; that of a person's is 1."
+    )
+
+    def check(self) -> None:
+        """Raises InputError where a folder has no name."""
+        if "" in self.ltnet_machine_runs:
+            raise InputError("ltnet_machine_runs has an empty name: give folders, as RUN,RUN")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +98,44 @@ class DACLSettings(MethodSettings):
         """Raises InputError unless there are three layers."""
         if len(self.dacl_units) != 3:
             raise InputError(f"dacl_units is three numbers, not {self.dacl_units}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RANSettings(MethodSettings):
+    """The region attention network."""
+
+    title = "RAN"
+    summary = "attention to a face and five crops of it"
+    paper = "Wang et al., TIP 2020"
+    needs_pictures = True
+
+    ran_margin: float = setting(
+        0.1, "ran: how much more than the whole face the best crop should count."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DMUESettings(MethodSettings):
+    """Dive into ambiguity: latent distributions mined by branches."""
+
+    title = "DMUE"
+    summary = "a branch per class that mines what else its faces could be"
+    paper = "She et al., CVPR 2021"
+    beside = MappingProxyType({"sampling": "balanced"})
+
+    dmue_turn: float = setting(
+        9.0,
+        "dmue: epoch until which the branches learn and the network's losses rise, counted from 0.",
+        positive,
+    )
+    dmue_soft_weight: float = setting(0.5, "dmue: weight of the mined distributions.")
+    dmue_similarity_weight: float = setting(
+        1000.0, "dmue: weight of the distance of branches and network in pairs of faces."
+    )
+    dmue_units: int = setting(512, "dmue: units of each branch's hidden layer.", positive)
+    dmue_train_confidence: bool = setting(
+        True, "dmue: whether the confidence learns; off, as in the authors' released code."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

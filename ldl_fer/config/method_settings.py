@@ -15,6 +15,8 @@ class MethodSettings:
       summary: what it is, in --help.
       paper: authors, conference and year; empty: none.
       tuned_at: name of a setting -> batch size that its default was chosen for.
+      taught_by: name of the setting that takes the run of a teacher; empty: it has none.
+      needs_pictures: whether it cannot do with the maps that a frozen backbone keeps.
       beside: name -> value of other groups' settings that the method's paper sets.
     """
 
@@ -22,7 +24,14 @@ class MethodSettings:
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     tuned_at: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    taught_by: ClassVar[str] = ""
+    needs_pictures: ClassVar[bool] = False
     beside: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    @property
+    def teacher(self) -> str:
+        """The run folder of the teacher; empty: none is named."""
+        return getattr(self, self.taught_by) if self.taught_by else ""
 
     def check(self) -> None:
         """Raises InputError for values that do not go together."""

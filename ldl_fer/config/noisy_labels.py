@@ -85,6 +85,17 @@ class NALSettings(MethodSettings):
 
 
 @dataclasses.dataclass(frozen=True)
+class ReSupSettings(MethodSettings):
+    """Reliable supervision by two networks."""
+
+    title = "ReSup"
+    summary = "two networks that weigh each other's samples"
+    paper = "TAFFC 2025"
+
+    resup_weight: float = setting(5.0, "resup: weight of the distance of both predictions.")
+
+
+@dataclasses.dataclass(frozen=True)
 class AIRSettings(MethodSettings):
     """Auxiliary image regularization."""
 

@@ -75,6 +75,12 @@ class DataConfig:
     num_neighbors: int = setting(
         8, "K, the number of valence-arousal neighbors of a sample (Eq. 2).", positive
     )
+    sampling: str = setting(
+        "natural",
+        "How often training shows each class. natural: each picture once an epoch; balanced: all "
+        "classes alike, in as many steps; progressive: from the one to the other, over the epochs.",
+        choices=("natural", "balanced", "progressive"),
+    )
     class_names: tuple[str, ...] = setting(
         CLASS_NAMES,
         "Names of the classes, comma separated, in the order of `expression`.",

@@ -1,10 +1,12 @@
 """Makes batches from shards, in order, for training and evaluation.
 
 Nothing is kept between batches: the order of an epoch is a seeded permutation evaluated where it is
-needed (`index_shuffle`), and all images of a batch, neighbors included, are read in one call
-through the shards' offset index. So memory does not grow with the data set, and a batch is a pure
-function of (seed, step): a run can go on from any step.
+needed (`index_shuffle`), or a draw by class (`class_sampling`), and all images of a batch,
+neighbors included, are read in one call through the shards' offset index. So memory does not grow
+with the data set, and a batch is a pure function of (seed, step): a run can go on from any step.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ import tensorflow as tf
 from ldl_fer.config import Config
 from ldl_fer.config.processors import processors
 from ldl_fer.data.batches import augment_batch, ensure_spec, is_pooled, read_batch
+from ldl_fer.data.class_sampling import ClassSampler
 from ldl_fer.data.pooled_records import VIEWS, PooledRecords
 from ldl_fer.data.records import Records
 
@@ -54,15 +57,15 @@ def training_dataset(
     Returns:
       A dataset of `batches.batch_spec` dicts.
     """
-    count, batch_size = len(records), config.optimizer.batch_size
-    steps = steps_per_epoch(count, batch_size, replicas)
+    steps = steps_per_epoch(len(records), config.optimizer.batch_size, replicas)
+    ids_of_step = order_of_samples(records, config, steps)
     erased = None
     if config.augmentation.erase_probability and isinstance(records, PooledRecords):
         erased = records.pooled.moments[0].astype(np.float32)
 
     def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         step, part = _step_and_part(number, own_replicas)
-        ids = sample_ids_of_step(step, steps, count, batch_size, config.run.seed)
+        ids = ids_of_step(step)
         total = tf.shape(ids)[0]
         first, last = _bounds(total, part, replicas)
         mine = ids[first:last]
@@ -118,6 +121,23 @@ def batch_of_samples(records: Records, sample_ids: list[int], config: Config) ->
     """Reads the named samples (no name twice) with their K neighbors' images, not augmented."""
     ids = tf.constant(sample_ids, tf.int32)
     return read_batch(records, ids, config, config.data.num_neighbors, neighbor_images=True)
+
+
+def order_of_samples(
+    records: Records | PooledRecords, config: Config, steps: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from a step, int64, to its sample_ids [B] int32, by --sampling.
+
+    Args:
+      records: the training set.
+      config: sampling, batch size, epochs and seed are read from it.
+      steps: of an epoch.
+    """
+    if config.data.sampling != "natural":
+        labels = records.annotations().labels
+        return ClassSampler(labels, len(records.class_counts), config, steps)
+    count, batch_size = len(records), config.optimizer.batch_size
+    return lambda step: sample_ids_of_step(step, steps, count, batch_size, config.run.seed)
 
 
 def sample_ids_of_step(

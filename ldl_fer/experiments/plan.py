@@ -64,6 +64,9 @@ def plan(
 ) -> list[Planned]:
     """Plans every training of an experiment, seed by seed, and makes its data.
 
+    A method that needs pictures is left out where the backbone is frozen. A teacher that is not
+    named is the network of plain training on the same data, by the same seed.
+
     Args:
       experiment: to be trained.
       sets: the data.
@@ -76,11 +79,19 @@ def plan(
         for noise in experiment.noises:
             data = sets.training_csv(noise, seed, experiment.union)
             tests = sets.test_sets(experiment.union, seed)
-            for variant in experiment.variants:
-                settings = {**variant.settings, "train_data_path": str(data), "seed": seed}
+
+            def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
+                settings = {**settings, "train_data_path": str(data), "seed": seed}
                 made = replaced(config, settings)
-                folder = runs_dir / _folder_name(noise, seed, made, tests)
-                made = made.replace(run_dir=str(folder))
+                return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
+
+            teacher = in_its_folder({"method": "cross_entropy"}).run.run_dir
+            for variant in experiment.variants:
+                made = in_its_folder(variant.settings)
+                if made.network.frozen and made.method_settings.needs_pictures:
+                    continue
+                if made.method_settings.taught_by and not made.method_settings.teacher:
+                    made = made.replace(**{made.method_settings.taught_by: teacher})
                 planned.append(Planned(variant, noise, seed, made, tests, sets.test_image_dir))
     return planned
 

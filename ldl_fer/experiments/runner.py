@@ -68,10 +68,15 @@ def run_all(planned: list[Planned], name: str, progress: bool = True) -> None:
         else:
             waiting.append(one)
     epochs = sum(one.config.optimizer.epochs for one in waiting)
+    records = {one.config.run.run_dir: one.record for one in planned}
     with tqdm(total=epochs, desc=name, unit="epoch", disable=not progress) as bar:
         while waiting:
             postponed = []
             for one in waiting:
+                teacher = records.get(one.config.method_settings.teacher)
+                if teacher is not None and not teacher.exists():  # another process is at it
+                    postponed.append(one)
+                    continue
                 with claimed(one.lock) as mine:
                     if not mine:
                         postponed.append(one)

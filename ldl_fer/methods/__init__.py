@@ -19,6 +19,7 @@ from ldl_fer.methods.air import AIR
 from ldl_fer.methods.baselines import CrossEntropy, LabelSmoothing
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.methods.dacl import DACL
+from ldl_fer.methods.dmue import DMUE
 from ldl_fer.methods.eac import EAC
 from ldl_fer.methods.elr import ELR
 from ldl_fer.methods.gce import GCE
@@ -26,12 +27,15 @@ from ldl_fer.methods.island_loss import IslandLoss
 from ldl_fer.methods.la_net import LANet
 from ldl_fer.methods.ldl_alsg import LDLALSG
 from ldl_fer.methods.ldlva import LDLVA
+from ldl_fer.methods.ldt import LDT
 from ldl_fer.methods.ltnet import LTNet
 from ldl_fer.methods.mek import MEK
 from ldl_fer.methods.mixup import Mixup
 from ldl_fer.methods.nal import NAL
 from ldl_fer.methods.nla import NLA
 from ldl_fer.methods.pdls import PDLS
+from ldl_fer.methods.ran import RAN
+from ldl_fer.methods.resup import ReSup
 from ldl_fer.methods.rul import RUL
 from ldl_fer.methods.sce import SCE
 from ldl_fer.methods.scn import SCN
@@ -51,11 +55,15 @@ METHODS: Mapping[str, type[Classifier]] = MappingProxyType(
         "elr": ELR,
         "mixup": Mixup,
         "nal": NAL,
+        "resup": ReSup,
         "island_loss": IslandLoss,
         "air": AIR,
         "pdls": PDLS,
         "ltnet": LTNet,
+        "ldt": LDT,
         "dacl": DACL,
+        "ran": RAN,
+        "dmue": DMUE,
         "soft": SOFT,
         "mek": MEK,
         "nla": NLA,

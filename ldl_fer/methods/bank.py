@@ -17,8 +17,9 @@ class NeighborBank(tf.keras.layers.Layer):
 
     A step reads the rows of its neighbors and writes its own, so a row is as old as the sample's
     last visit: less than two epochs, as a sample may come first in one and last in the next, and
-    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`). Before
-    the first step every row is written once (`Classifier.visit`).
+    an epoch more for each that leaves the sample's batch out (`pipeline.steps_per_epoch`); more of
+    frequent classes where --sampling shows them less. Before the first step every row is written
+    once (`Classifier.visit`).
 
     Attributes:
       features: [N, V] float16; rounding to 11 bits halves the memory.

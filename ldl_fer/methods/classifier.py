@@ -25,7 +25,7 @@ from ldl_fer.methods.gradients import (
 )
 from ldl_fer.methods.replicas import is_alone, sum_over_replicas
 from ldl_fer.methods.targets import Construction
-from ldl_fer.networks.head import read_out, trained_part
+from ldl_fer.networks.head import backbone_variables, read_out, trained_part
 
 Batch = dict[str, tf.Tensor]  # of `batches.batch_spec`
 
@@ -54,6 +54,7 @@ class Classifier(tf.keras.Model):
 
     LOSSES: ClassVar[tuple[str, ...]] = ("loss", "classification_loss")  # Means are reported.
     compares_samples: ClassVar[bool] = False  # A loss depends on the rest of the batch.
+    least_of_each_class: ClassVar[int] = 0  # Samples of each class that a batch must have.
     looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
     reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
     constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
@@ -77,6 +78,11 @@ class Classifier(tf.keras.Model):
         return None
 
     @classmethod
+    def teacher_runs(cls, config: Config) -> tuple[str, ...]:
+        """Names the folders of finished runs whose networks it learns from; none here."""
+        return ()
+
+    @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
         """Says whether training batches hold the samples' neighbors."""
         return False
@@ -90,6 +96,11 @@ class Classifier(tf.keras.Model):
     def looks_up_outputs(cls, config: Config) -> bool:
         """Whether steps look up what the network said of other samples at their last visits."""
         return False
+
+    @classmethod
+    def visits_first(cls, config: Config) -> bool:
+        """Says whether every training sample is to pass `visit` before the first step."""
+        return cls.looks_up_outputs(config)
 
     @classmethod
     def host_bank(
@@ -118,6 +129,7 @@ class Classifier(tf.keras.Model):
         class_counts: Sequence[int] | None = None,
         annotators: Sequence[int] | np.ndarray | None = None,
         label_confusion: np.ndarray | None = None,
+        teachers: Sequence[tf.keras.Model] = (),
     ) -> None:
         """Makes the model.
 
@@ -130,6 +142,8 @@ class Classifier(tf.keras.Model):
           class_counts: [C], samples by given label; None: as many of each.
           annotators: [N], who gave each sample's label, from 0 on; None: one for all.
           label_confusion: [C, C], how often a class (row) is given each label; None: not known.
+          teachers: networks of `teacher_runs`, each from what `trained` takes to (features, logits
+            [B, C]).
         """
         super().__init__(name=config.method)
         self.network = network
@@ -143,6 +157,8 @@ class Classifier(tf.keras.Model):
         given = np.zeros(num_samples) if annotators is None else annotators
         self.annotators = np.asarray(given, np.int32)
         self.label_confusion = label_confusion
+        # Within a function, Keras does not count their variables among the model's.
+        self.run_teacher = lambda number, images: teachers[number](images, training=False)
         self.class_weights = tf.constant(class_weights or [1.0] * self.num_classes, tf.float32)
         self.means = {loss: tf.keras.metrics.Mean(loss) for loss in self.LOSSES}
         self.accuracy = tf.keras.metrics.SparseCategoricalAccuracy("accuracy")
@@ -186,6 +202,11 @@ class Classifier(tf.keras.Model):
     def optimized_variables(self) -> list[tf.Variable]:
         """Returns the variables of the optimizer: the network's, and the method's own."""
         return list(self.learner.trainable_variables)
+
+    @property
+    def slow_variables(self) -> list[tf.Variable]:
+        """Returns those of them that lie in a backbone; they may learn at a lower rate."""
+        return list(backbone_variables(self.learner))
 
     @property
     def row_variables(self) -> list[tf.Variable]:

@@ -19,7 +19,7 @@ since a network that knows nothing but p already prefers the neighborhood to a r
 Where the authors' released code computes something else, a setting chooses it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +44,23 @@ class LDLVARows(NamedTuple):
     classification_loss: tf.Tensor  # [B]
     discriminative_loss: tf.Tensor  # [B]
     center_rows: CenterRows | tuple[()]  # Empty without the discriminative loss.
+
+
+def shown_frequencies(counts: Sequence[int], sampling: str) -> tf.Tensor:
+    """Returns how often training shows each class: N_c / N, by --sampling made alike.
+
+    Args:
+      counts: [C], N_c.
+      sampling: as the setting; progressive: the mean over the epochs, half of each.
+
+    Returns:
+      [C], sum to 1; a class without a sample counts as if it had one.
+    """
+    natural = tf.maximum(tf.constant(counts, tf.float32), 1.0)
+    natural /= tf.reduce_sum(natural)
+    alike = 1.0 / len(counts)
+    alike_part = {"natural": 0.0, "balanced": 1.0, "progressive": 0.5}[sampling]
+    return (1.0 - alike_part) * natural + alike_part * alike
 
 
 class LDLVA(Classifier):
@@ -83,8 +100,9 @@ class LDLVA(Classifier):
 
     def add_parts(self) -> None:
         settings = self.settings = self.config.ldlva
-        counts = tf.maximum(tf.constant(self.class_counts, tf.float32), 1.0)
-        self.log_frequencies = tf.math.log(counts / tf.reduce_sum(counts))
+        self.log_frequencies = tf.math.log(
+            shown_frequencies(self.class_counts, self.config.data.sampling)
+        )
         self.uncertainty = SampleUncertainty(
             self.num_samples,
             settings.uncertainty_form,
@@ -227,7 +245,7 @@ class LDLVA(Classifier):
     def beyond_frequencies(self, batch: Batch, made: Construction) -> tf.Tensor:
         """Takes off lambda's gradient what class frequencies p alone would give it.  Eq. 9.
 
-          -rho (CE(d~, p) - CE(l, p)) (lambda - stop(lambda)),  p_c = N_c / N
+          -rho (CE(d~, p) - CE(l, p)) (lambda - stop(lambda)),  p of `shown_frequencies`
 
         Args:
           batch: `label` [B] is read.

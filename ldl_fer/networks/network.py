@@ -74,6 +74,11 @@ def build_network(
     return tf.keras.Model(images, outputs, name="network")
 
 
+def starts_learned(config: NetworkConfig) -> bool:
+    """Says whether the backbone's first weights were learned elsewhere, not drawn."""
+    return bool(config.pretrained) or config.weights != "none" or config.backbone not in BACKBONES
+
+
 def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> tf.keras.Model:
     name = config.backbone
     if config.weights == "imagenet" and name not in WITH_IMAGENET_WEIGHTS:

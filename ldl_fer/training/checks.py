@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config, fields
+from ldl_fer.data.class_sampling import most_of_each_class
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
 from ldl_fer.methods import METHODS
@@ -40,7 +41,23 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
             f"--pad={config.augmentation.pad} moves pictures by more than their size of "
             f"{config.data.image_size} pixels. Lower it."
         )
+    if config.data.sampling != "natural" and config.class_weights != "none":
+        raise InputError(
+            f"--sampling={config.data.sampling} and --class_weights={config.class_weights} would "
+            "both make up for rare classes, and together for too much. Leave one of the two out."
+        )
     method = METHODS[config.method]
+    settings = config.method_settings
+    if settings.taught_by and not settings.teacher:
+        raise InputError(
+            f"--method={config.method} learns from a trained network: give its run folder by "
+            f"--{settings.taught_by}. One is trained by plain training on the same pictures."
+        )
+    if settings.needs_pictures and config.network.frozen:
+        raise InputError(
+            f"--method={config.method} runs the backbone on parts of pictures, and --frozen keeps "
+            "its maps of whole ones alone. Take --preset=fine_tuned or --preset=small."
+        )
     if method.looks_inside and config.run.jit and not config.network.frozen:
         raise InputError(
             f"--method={config.method} looks into the network, which --jit closes. Leave it out."
@@ -50,6 +67,13 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
             f"--method={config.method} compares the samples of a batch with each other, which "
             "--micro_batch_size would take apart. Leave it out."
         )
+    if least := method.least_of_each_class:
+        size = least * len(config.data.class_names)
+        if config.data.sampling != "balanced" or config.optimizer.batch_size < size:
+            raise InputError(
+                f"--method={config.method} needs {least} samples of each class in a batch: give "
+                f"--sampling=balanced and a --batch_size of {size} or more."
+            )
 
 
 def left_behind(config: Config) -> str:
@@ -91,6 +115,21 @@ def check_size(config: Config, strategy: tf.distribute.Strategy, training: AnyRe
             )
 
 
+def check_sampling(config: Config, training: AnyRecords) -> None:
+    """Raises InputError where a batch would hold more samples of a class than there are."""
+    if config.data.sampling == "natural":
+        return
+    counts = training.class_counts
+    needed = most_of_each_class(config, counts)
+    for name, count, most in zip(config.data.class_names, counts, needed, strict=True):
+        if most > count:
+            raise InputError(
+                f"--sampling={config.data.sampling} puts up to {most} images of {name} into a "
+                f"batch, and the training set has {count}. Lower --batch_size, which is "
+                f"{config.optimizer.batch_size}, or leave --sampling out."
+            )
+
+
 def check_machines(
     config: Config, strategy: tf.distribute.Strategy, training: AnyRecords, state: TrainingState
 ) -> None:
@@ -98,7 +137,7 @@ def check_machines(
     if strategy.cluster_resolver is None:
         return
     settings = config.method, config.class_weights, config.method_settings
-    settings = *settings, config.data.num_neighbors, config.network
+    settings = *settings, config.data.num_neighbors, config.data.sampling, config.network
     settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
     devices.check_agreement(
         strategy,

@@ -25,7 +25,7 @@ def fit(
     """Trains from where `state` stands, in the middle of an epoch too, to the end.
 
     Before the first step, a method that looks up outputs visits every training sample once: one
-    pass of the network over the training set, in evaluation mode.
+    pass over the training set, in evaluation mode, of the network or of those it learns from.
 
     Args:
       config: of the run.
@@ -36,7 +36,7 @@ def fit(
       callbacks: for Keras, a `SaveState` last.
       progress: whether to show a bar for that pass, if it takes longer than two seconds.
     """
-    if not state.step and METHODS[config.method].looks_up_outputs(config):
+    if not state.step and METHODS[config.method].visits_first(config):
         _visit_all(config, model, training, strategy, progress)
     validated = {
         "validation_data": devices.distribute(

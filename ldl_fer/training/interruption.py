@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
-from ldl_fer.data.pipeline import sample_ids_of_step
+from ldl_fer.data.pipeline import order_of_samples
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.training.state import TrainingState
@@ -156,13 +156,8 @@ class SaveState(tf.keras.callbacks.Callback):
 
     def _gone_wrong(self, what, step):
         """Returns an InputError with the samples of a step, counted from 1."""
-        ids = sample_ids_of_step(
-            tf.constant(step - 1, tf.int64),
-            self.state.steps_per_epoch,
-            len(self.records),
-            self.config.optimizer.batch_size,
-            self.config.run.seed,
-        ).numpy()
+        order = order_of_samples(self.records, self.config, self.state.steps_per_epoch)
+        ids = order(tf.constant(step - 1, tf.int64)).numpy()
         paths = self.records.annotations().paths
         named = ", ".join(f"{i} ({paths[i]})" for i in ids[:_NAMED_SAMPLES])
         more = f" and {len(ids) - _NAMED_SAMPLES} more" if len(ids) > _NAMED_SAMPLES else ""

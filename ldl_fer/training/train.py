@@ -17,7 +17,7 @@ from ldl_fer.methods import METHODS, network_of_method, training_data
 from ldl_fer.methods.optimizers import learning_rate
 from ldl_fer.networks.head import standardize
 from ldl_fer.training import devices
-from ldl_fer.training.build import build_model, facts_of_labels
+from ldl_fer.training.build import build_model, facts_of_labels, load_teachers
 from ldl_fer.training.callbacks import (
     BestNetwork,
     NumberSummary,
@@ -28,6 +28,7 @@ from ldl_fer.training.checks import (
     check_epochs,
     check_machines,
     check_new,
+    check_sampling,
     check_settings,
     check_size,
     doubts,
@@ -85,9 +86,11 @@ def _train(
     chief = devices.is_chief(strategy)
     with strategy.scope():
         network = network_of_method(config)
+        teachers = load_teachers(config, network)
     open_set = opener(network, config.network.frozen)
     training, validation = training_records(training_data(config), config.run.seed, open_set)
     check_size(config, strategy, training)
+    check_sampling(config, training)
     if isinstance(training, PooledRecords):
         standardize(network, *training.pooled.moments)
     with claimed(run.lock) as mine:
@@ -98,7 +101,7 @@ def _train(
             )
         check_new(run, resume)
         tf.keras.utils.set_random_seed(config.run.seed)
-        model = build_model(config, training, strategy, network)
+        model = build_model(config, training, strategy, network, teachers)
         batch_size = config.optimizer.batch_size
         steps = steps_per_epoch(len(training), batch_size, strategy.num_replicas_in_sync)
         state = TrainingState(model, steps, batch_size, run.state)

@@ -97,10 +97,16 @@ def test_content_is_that_of_the_records(records, pictures):
             )
 
 
-def test_a_run_goes_on_from_any_step(records):
-    whole = list(training_dataset(records, CONFIG, **FORWARD))
-    for start in (1, 4, 5, 7):
-        rest = list(training_dataset(records, CONFIG, start_step=start, **FORWARD))
+@pytest.mark.parametrize(
+    ("sampling", "wanted", "starts"),
+    [("natural", FORWARD, (1, 4, 5, 7)), ("balanced", {}, (4,)), ("progressive", {}, (7,))],
+    ids=["natural", "balanced", "progressive"],
+)
+def test_a_run_goes_on_from_any_step(records, sampling, wanted, starts):
+    config = CONFIG.replace(sampling=sampling)
+    whole = list(training_dataset(records, config, **wanted))
+    for start in starts:
+        rest = list(training_dataset(records, config, start_step=start, **wanted))
         assert len(rest) == len(whole) - start
         for first, second in zip(whole[start:], rest, strict=True):
             equal(first, second)
@@ -191,18 +197,22 @@ def test_batch_of_samples(records, pictures):
     np.testing.assert_array_equal(batch["neighbor_image"], expected)
 
 
-@pytest.mark.parametrize("neighbors", ["forward", "bank"])
-def test_the_replicas_parts_joined_are_the_whole_batches(records, neighbors):
+@pytest.mark.parametrize(
+    ("neighbors", "sampling"),
+    [("forward", "natural"), ("bank", "natural"), ("bank", "balanced"), ("bank", "progressive")],
+)
+def test_the_replicas_parts_joined_are_the_whole_batches(records, neighbors, sampling):
+    config = CONFIG.replace(sampling=sampling)
     wanted = FORWARD if neighbors == "forward" else dict(neighbors=NEIGHBORS)
     # two machines, of one and of two replicas; a batch of 3 gives each one sample
     parts = [
-        training_dataset(records, CONFIG, 1, replicas=3, own_replicas=own, **wanted)
+        training_dataset(records, config, 1, replicas=3, own_replicas=own, **wanted)
         for own in (range(1), range(1, 3))
     ]
-    assert parts[0].element_spec == training_dataset(records, CONFIG, **wanted).element_spec
+    assert parts[0].element_spec == training_dataset(records, config, **wanted).element_spec
     machines = [iter(part) for part in parts]
     steps = 0
-    for whole in training_dataset(records, CONFIG, 1, **wanted):
+    for whole in training_dataset(records, config, 1, **wanted):
         three = [next(machines[0]), next(machines[1]), next(machines[1])]
         sizes = [len(part["label"]) for part in three]
         assert max(sizes) - min(sizes) <= 1

@@ -85,6 +85,29 @@ def test_every_variant_noise_and_seed_once(sets, tmp_path):
     assert not any(path.exists() for path in folders(planned))
 
 
+def test_a_teacher_is_the_plain_network_of_the_same_data_and_seed(sets, tmp_path):
+    noises = (CLEAN, FLIPPED)
+    config = CONFIG.replace(image_size=48)
+    taught = experiment_of(compared("cross_entropy", "ldt"), noises)
+    planned = plan(taught, sets, config, (0, 1), tmp_path / "runs")
+    plain = {(str(p.noise), p.seed): p for p in planned if p.config.method == "cross_entropy"}
+    for one in planned:
+        if one.config.method == "ldt":
+            teacher = plain[str(one.noise), one.seed]
+            assert one.config.ldt.ldt_teacher == teacher.config.run.run_dir
+            assert one.config.data == teacher.config.data
+    mine = plan(taught, sets, config.replace(ldt_teacher="mine"), (0,), tmp_path / "runs")
+    assert {p.config.ldt.ldt_teacher for p in mine} == {"mine"}
+    assert len(planned) == 8
+
+
+def test_a_method_that_needs_pictures_is_left_out_of_frozen_trainings(sets, tmp_path):
+    both = experiment_of(compared("cross_entropy", "ran"))
+    for frozen, expected in ((False, ["cross_entropy", "ran"]), (True, ["cross_entropy"])):
+        planned = plan(both, sets, CONFIG.replace(frozen=frozen), (0,), tmp_path / "runs")
+        assert [one.config.method for one in planned] == expected
+
+
 def test_a_union_has_two_test_sets(sets, tmp_path):
     planned = plan(experiment_of(compared("ldlva"), (CLEAN,), True), sets, CONFIG, (1,), tmp_path)
     assert list(planned[0].tests) == ["mine", "mine (one vote)"]
@@ -144,7 +167,8 @@ def another(setting, value):
     if setting.name == "class_names":
         return (*value[:-1], "Fury")
     if isinstance(value, tuple):
-        return {"decay_epochs": (1, 2), "dacl_units": (8, 4, 2)}.get(setting.name, (0.5, 0.75))
+        others = {"decay_epochs": (1, 2), "dacl_units": (8, 4, 2), "ltnet_machine_runs": ("a", "b")}
+        return others.get(setting.name, (0.5, 0.75))
     return {str: "other", int: 7, float: 0.4321, type(None): 0.5}[type(value)]
 
 
@@ -264,6 +288,22 @@ def test_a_run_that_another_process_is_at_is_left_and_taken_later(
         run_all(planned, "mine", progress=False)
     assert trained == [second, first]
     assert all(one.record.exists() for one in planned)
+
+
+def test_a_run_waits_for_its_teacher_that_another_process_trains(
+    sets, tmp_path, trained, monkeypatch
+):
+    taught = experiment_of(compared("cross_entropy", "ldt"))
+    planned = plan(taught, sets, CONFIG, (0,), tmp_path / "runs")
+    with claimed(planned[0].run.folder) as lock:
+
+        def other_ends(seconds):
+            assert trained == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(runner.time, "sleep", other_ends)
+        run_all(planned, "mine", progress=False)
+    assert trained == [str(path) for path in folders(planned)]
 
 
 def test_a_run_that_another_process_has_finished_is_not_done_again(

@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from helpers.tiny_networks import SAMPLES, batch, state, tiny_network  # noqa: E402
+from helpers.tiny_networks import SAMPLES, batch, state, teachers_of, tiny_network  # noqa: E402
 
 from ldl_fer.config import Config  # noqa: E402
 from ldl_fer.methods import METHODS  # noqa: E402
@@ -36,7 +36,9 @@ def build(method, strategy):
     with strategy.scope():
         network = METHODS[method].complete(tiny_network(batch_norm=False), seed=0)
         annotators = np.arange(SAMPLES) % 2
-        made = METHODS[method](network, config_of(method), SAMPLES, 2, annotators=annotators)
+        config = config_of(method)
+        facts = dict(annotators=annotators, teachers=teachers_of(config))
+        made = METHODS[method](network, config, SAMPLES, 2, **facts)
         made.compile(tf.keras.optimizers.SGD(0.1))
     return made
 

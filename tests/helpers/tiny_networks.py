@@ -66,16 +66,25 @@ def compiled(
     steps_per_epoch=2,
     samples=SAMPLES,
     class_weights=None,
+    teachers=None,
     **settings,
 ):
-    """A compiled model of a method, of a tiny network."""
+    """A compiled model of a method, of a tiny network; with teachers, if it has any."""
     config = Config().replace(method=method, **settings)
     network = METHODS[method].complete(tiny_network() if network is None else network, seed=0)
-    made = METHODS[method](network, config, samples, steps_per_epoch, class_weights)
+    teachers = teachers_of(config) if teachers is None else teachers
+    made = METHODS[method](
+        network, config, samples, steps_per_epoch, class_weights, teachers=teachers
+    )
     # SGD, since Adam would magnify the rounding of gradients that are exactly zero (a bias before
     # a batch normalization).
     made.compile(optimizer or tf.keras.optimizers.SGD(0.1))
     return made
+
+
+def teachers_of(config, make=tiny_network):
+    """Networks for the runs that a method learns from."""
+    return [make(90 + place) for place, _ in enumerate(METHODS[config.method].teacher_runs(config))]
 
 
 def batch(seed=0, size=BATCH):
@@ -145,7 +154,8 @@ def state(made):
 
 
 def without_chance(made):
-    """The same with RUL's dropout off, so that two runs can be compared."""
-    if made.name == "rul":
-        made.uncertainty.get_layer("dropout").rate = 0.0
+    """The same with its dropout off, so that two runs can be compared."""
+    for layer in made.submodules:
+        if isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
     return made

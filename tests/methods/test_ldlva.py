@@ -17,6 +17,7 @@ from helpers.small_model import (
 )
 
 from ldl_fer import equations
+from ldl_fer.methods.ldlva import shown_frequencies
 
 SWITCHES = (
     "label_distribution",
@@ -282,6 +283,17 @@ def test_a_step_that_loss_scaling_leaves_out_moves_nothing(compiled):
         steps += 1
         assert same(before, values())
     assert 0 < steps < 40 and not any(map(np.array_equal, before, values()))
+
+
+def test_frequencies_are_those_that_training_shows():
+    natural = np.array([9, 1, 1, 5]) / 16
+    for sampling, expected in (
+        ("natural", natural),
+        ("balanced", np.full(4, 0.25)),
+        ("progressive", (natural + 0.25) / 2),
+    ):
+        found = shown_frequencies((9, 1, 0, 5), sampling)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_class_frequencies_are_taken_off_the_uncertainty_step():

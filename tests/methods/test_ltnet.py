@@ -1,5 +1,6 @@
 """LTNet's transition matrices: its numbers, its projection, whose label moves which matrix."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from helpers.tiny_networks import (
     CLASSES,
     LABELS,
     SAMPLES,
+    assert_equal_variables,
     batch,
     compiled,
     softmax,
@@ -18,8 +20,10 @@ from helpers.tiny_networks import (
 )
 from helpers.toy_batch import LOGITS, ONE_HOT, PROBABILITIES, assert_differentiates
 
+from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
-from ldl_fer.methods.ltnet import LTNet, annotated_log_probability, projected
+from ldl_fer.errors import InputError
+from ldl_fer.methods.ltnet import NOT_LABELED, LTNet, annotated_log_probability, projected
 from ldl_fer.training.build import build_model
 
 FIRST = np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.05, 0.15, 0.8]], np.float32)
@@ -130,3 +134,69 @@ def test_the_loss_is_that_of_what_annotators_would_say():
     p = softmax(rows.logits.numpy())
     # about the identity
     np.testing.assert_allclose(rows.loss, -np.log(p[np.arange(BATCH), label]), rtol=1e-3)
+
+
+def labeled_by_machines(teachers):
+    runs = tuple(f"run {number}" for number, _ in enumerate(teachers))
+    settings = dict(ltnet_machine_runs=runs, ltnet_machine_weight=0.25)
+    return compiled("ltnet", teachers=teachers, **settings)
+
+
+def test_machines_label_every_face_in_evaluation_mode_and_stay():
+    teachers = [tiny_network(5, dropout=0.5), tiny_network(6)]
+    before = [teacher.get_weights() for teacher in teachers]
+    made = labeled_by_machines(teachers)
+    assert LTNet.visits_first(made.config) and not LTNet.visits_first(Config())
+    assert made.transitions.shape == (3, CLASSES, CLASSES)
+    assert (made.machine_labels.numpy() == NOT_LABELED).all()
+    data = batch(3, 7)
+    made.visit(data)
+    labels, ids = made.machine_labels.numpy(), data["sample_id"].numpy()
+    for number, teacher in enumerate(teachers):
+        said = teacher(data["image"], training=False)[1].numpy().argmax(axis=1)
+        np.testing.assert_array_equal(labels[ids, number], said)
+    assert (np.delete(labels, ids, axis=0) == NOT_LABELED).all()
+    made.train_step(data)
+    np.testing.assert_array_equal(made.machine_labels, labels)
+    for weights, teacher in zip(before, teachers, strict=True):
+        for old, new in zip(weights, teacher.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+def test_machines_labels_count_by_their_weight_and_only_where_there_are_any():
+    made = labeled_by_machines([tiny_network(5), tiny_network(6)])
+    made.visit(batch(3, 7))
+    rng = np.random.default_rng(0)
+    made.transitions.assign(projected(tf.constant(rng.random([3, CLASSES, CLASSES]), tf.float32)))
+    matrices, labels = made.transitions.numpy(), made.machine_labels.numpy()
+    data = batch(4, SAMPLES)
+    rows = made.losses(data, None)
+    p = softmax(rows.logits.numpy())
+    for i, sample in enumerate(data["sample_id"].numpy()):
+        human = -np.log(p[i] @ matrices[0][:, LABELS[sample]])
+        machines = [
+            -np.log(p[i] @ matrices[1 + m][:, y])
+            for m, y in enumerate(labels[sample])
+            if y != NOT_LABELED
+        ]
+        np.testing.assert_allclose(rows.classification_loss[i], human, rtol=1e-4)
+        np.testing.assert_allclose(rows.loss[i], human + 0.25 * sum(machines), rtol=1e-4)
+    assert 0 < (labels != NOT_LABELED).sum() < labels.size
+
+
+def test_machines_without_weight_are_none():
+    weightless = compiled("ltnet", ltnet_machine_runs=("run",), ltnet_machine_weight=0.0)
+    made = compiled("ltnet")
+    for seed in range(3):
+        weightless.visit(batch(seed))
+        weightless.train_step(batch(seed))
+        made.train_step(batch(seed))
+    assert_equal_variables(made.network.variables, weightless.network.variables)
+    np.testing.assert_allclose(made.transitions[0], weightless.transitions[0], atol=1e-6)
+
+
+def test_a_machine_without_a_name_is_refused_and_home_folders_are_found():
+    with pytest.raises(InputError, match="ltnet_machine_runs has an empty name"):
+        Config().replace(ltnet_machine_runs=("a", ""))
+    config = Config().replace(ltnet_machine_runs=("~/a", "b"))
+    assert config.ltnet.ltnet_machine_runs == (os.path.expanduser("~/a"), "b")

@@ -16,6 +16,7 @@ from helpers.tiny_networks import (
     own_variables,
     softmax,
     state,
+    teachers_of,
     tiny_network,
     without_chance,
 )
@@ -24,14 +25,14 @@ from ldl_fer.config import Config, fields
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
-from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods import METHODS, neighbors_read, network_of_method
 from ldl_fer.training.build import build_model
 from ldl_fer.training.train import train
 
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
 AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
-COMPARING = {"scn", "rul", "ldl_alsg", "mixup", "dacl", "la_net", "ada_df"}
+COMPARING = {"scn", "rul", "ldl_alsg", "mixup", "dacl", "la_net", "ada_df", "dmue"}
 
 
 def compares(method):
@@ -81,6 +82,13 @@ def test_defaults_are_the_papers():
     ada = settings.ada_df
     assert (ada.ada_threshold, ada.ada_turn, ada.ada_high_share) == (0.7, 3.0, 0.7)
     assert ada.ada_margin == 0.07
+    assert settings.resup.resup_weight == 5.0
+    dmue = settings.dmue
+    assert (dmue.dmue_soft_weight, dmue.dmue_similarity_weight) == (0.5, 1000.0)
+    assert settings.ran.ran_margin == 0.1
+    ltnet = settings.ltnet
+    assert (ltnet.ltnet_machine_runs, ltnet.ltnet_machine_weight) == ((), 1 / 6)
+    assert (dmue.dmue_turn, dmue.dmue_train_confidence) == (9.0, True)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -115,7 +123,7 @@ for method in ("ldlva", "cross_entropy", "label_smoothing", "scn", "rul", "ldl_a
 
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match="cross_entropy.*scn"):
-        Config().replace(method="dmue")
+        Config().replace(method="mvit")
 
 
 class Records:
@@ -138,7 +146,7 @@ class Records:
     [
         *(("smoothing", 1.5), ("scn_high_share", 1.1), ("scn_rank_weight", 2.0)),
         *(("scn_margin", -0.1), ("scn_relabel_epoch", -1), ("scn_relabel_margin", -0.1)),
-        *(("eac_weight", -1.0), ("alsg_weight", -1.0)),
+        *(("eac_weight", -1.0), ("alsg_weight", -1.0), ("resup_weight", -1.0)),
     ],
 )
 def test_settings_out_of_range_are_refused(name, value):
@@ -153,6 +161,7 @@ def test_methods_that_compare_a_batchs_samples_refuse_parts_of_it(tmp_path):
         config = Config().replace(method=method, image_size=32, **settings)
         # Another comes as far as to miss its data.
         words = f"--method={method}.*--micro_batch_size" if compares(method) else "training data"
+        words = f"--{method}_teacher" if METHODS[method].teacher_runs(config) else words
         with pytest.raises(InputError, match=words):
             train(config)
     assert not (tmp_path / "run").exists()
@@ -170,7 +179,7 @@ def test_batches_tell_of_neighbors_only_where_they_are_used():
 def test_build_model_makes_the_method_of_the_settings(method):
     config = PRESETS["small"].replace(method=method, batch_size=5, smoothing=0.25)
     network = METHODS[method].complete(tiny_network(), seed=0)
-    made = build_model(config, Records(SAMPLES), network=network)
+    made = build_model(config, Records(SAMPLES), network=network, teachers=teachers_of(config))
     assert type(made) is METHODS[method] and made.name == method
     assert made.config == config
     # 12 samples in batches of 5: 5 + 5 + 2
@@ -233,10 +242,11 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     plain = tiny_network()
     network = METHODS[method].complete(plain, seed=0)
     expected = [id(variable) for variable in network.variables]
-    # SCN's output has its importance: kernel, bias.
-    assert len(expected) == len(plain.variables) + 2 * (method == "scn")
+    # SCN's output has its importance: kernel, bias; RAN's two attentions.
+    added = {"scn": 2, "ran": 4}
+    assert len(expected) == len(plain.variables) + added.get(method, 0)
     config = Config().replace(method=method)
-    made = METHODS[method](network, config, SAMPLES, 2)
+    made = METHODS[method](network, config, SAMPLES, 2, teachers=teachers_of(config))
     made.compile(tf.keras.optimizers.SGD(0.1))
     made.train_step(batch())
     assert [id(variable) for variable in made.network.variables] == expected
@@ -249,6 +259,9 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # Ada-DF: four dense layers, one of them without a bias, a normalization, two of classes.
     # DACL: four dense layers, four of each of three normalizations, centers.
     counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10, "ada_df": 13}
+    # ReSup: the second network, similarities, what they say. DMUE: kernels and normalization of the
+    # branches, two dense layers and a rectifier of the confidence.
+    counts |= {"resup": len(network.variables) + 2, "dmue": 6 + 5}
     assert len(own_variables(made)) == counts.get(method, 0)
     data = batch(3)
     for a, b in zip(made(data["image"]), network(data["image"], training=False), strict=True):
@@ -324,7 +337,8 @@ def test_a_batch_of_one_sample_passes(method):
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_every_precision_trains(method, precision):
     config = PRESETS["small"].replace(method=method, precision=precision, image_size=32)
-    made = build_model(config, Records(SAMPLES))
+    teachers = teachers_of(config, lambda seed: network_of_method(config.replace(seed=seed)))
+    made = build_model(config, Records(SAMPLES), teachers=teachers)
     data = batch(size=4)
     images = np.random.default_rng(0).integers(0, 256, [4, 32, 32, 3]).astype(np.uint8)
     logs = made.train_step(data | {"image": tf.constant(images)})

@@ -9,13 +9,15 @@ import pytest
 import tensorflow as tf
 from helpers.frozen_faces import COUNT, SIDE, TESTED, make_frozen_faces
 
+from ldl_fer.config.methods import METHOD_SETTINGS
+from ldl_fer.config.presets import replaced
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.pipeline import ordered_dataset, training_dataset
 from ldl_fer.data.sets import open_pooled, open_records, opener, training_records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
 from ldl_fer.inference.export import export_run
-from ldl_fer.methods import METHODS, neighbors_read, network_of_method
+from ldl_fer.methods import neighbors_read, network_of_method
 from ldl_fer.networks.head import (
     backbone_variables,
     feature_map,
@@ -26,9 +28,17 @@ from ldl_fer.networks.head import (
 from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
 from ldl_fer.networks.network import build_network
 from ldl_fer.networks.pooled_maps import SIZE
-from ldl_fer.training.build import build_model
+from ldl_fer.training.build import build_model, load_teachers
 from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
+
+HEADS = [name for name, settings in METHOD_SETTINGS.items() if not settings.needs_pictures]
+
+
+def taught_by(method, run):
+    """The setting that names a run as the teacher of a method that has one."""
+    name = METHOD_SETTINGS[method].taught_by
+    return {name: str(run.folder)} if name else {}
 
 
 @pytest.fixture(scope="module")
@@ -312,9 +322,10 @@ def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_trains_a_head(faces, network, method):
+@pytest.mark.parametrize("method", HEADS)
+def test_every_method_trains_a_head(faces, network, run, method):
     settings = dict(learning_rate=0.01, erase_probability=0.5, erase_apart=True)
+    settings |= taught_by(method, run)
     config = faces.config("unused", method=method, **settings)
     paths = config.data.train_data_path, config.data.train_image_dir
     records = open_pooled(network, config.data, *paths, 3)
@@ -322,7 +333,8 @@ def test_every_method_trains_a_head(faces, network, method):
     standardize(fresh, *records.pooled.moments)
     fresh.get_layer("backbone").set_weights(network.get_layer("backbone").get_weights())
     backbone = fresh.get_layer("backbone").get_weights()
-    model = build_model(config, records, network=fresh)
+    teachers = load_teachers(config, fresh)
+    model = build_model(config, records, network=fresh, teachers=teachers)
     assert model.network is fresh and model.trained is trained_part(fresh)
     before = [variable.numpy() for variable in fresh.trainable_variables]
     batches = training_dataset(records, config, neighbors=neighbors_read(config))
@@ -337,9 +349,10 @@ def test_every_method_trains_a_head(faces, network, method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "ldlva"])
-def test_every_baseline_leaves_a_run(faces, tmp_path, method):
-    run = train(faces.config(tmp_path / "run", method=method))
+@pytest.mark.parametrize("method", [name for name in HEADS if name != "ldlva"])
+def test_every_baseline_leaves_a_run(faces, tmp_path, run, method):
+    settings = {"method": method} | taught_by(method, run)
+    run = train(replaced(faces.config(tmp_path / "run"), settings))
     network, config = load_network(run.folder)
     said = pd.read_csv(run.samples)[
         [f"probability_{name.lower()}" for name in config.data.class_names]

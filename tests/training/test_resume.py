@@ -28,7 +28,15 @@ from ldl_fer.training.train import train
 METHODS = [
     dict(neighbors="bank"),
     dict(neighbors="forward"),
-    *(dict(method=name) for name in METHOD_SETTINGS if name not in ("ldlva", "label_smoothing")),
+    *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
+    *(
+        dict(method=name)
+        for name in METHOD_SETTINGS
+        if name not in ("ldlva", "label_smoothing", "ldt", "dmue")
+    ),
+    dict(method="dmue", sampling="balanced", batch_size=14),
+    dict(method="ldt", ldt_teacher="whole"),
+    dict(method="ltnet", ltnet_machine_runs="whole"),
 ]
 
 
@@ -112,7 +120,12 @@ def test_a_signal_loses_no_step(folder, whole, tmp_path, number, code, count, va
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", METHODS[1:], ids=str)
-def test_every_method_goes_on_within_an_epoch(folder, tmp_path, settings):
+def test_every_method_goes_on_within_an_epoch(folder, tmp_path, settings, request):
+    if "whole" in settings.values():
+        run = str(request.getfixturevalue("whole"))
+        runs = {"ldt_teacher": run, "ltnet_machine_runs": (run,)}
+        settings = {name: runs.get(name, value) for name, value in settings.items()}
+
     def config(name):
         return config_of(folder, "unused", run_dir=str(tmp_path / name), **settings)
 

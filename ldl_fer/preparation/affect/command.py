@@ -67,7 +67,7 @@ SPEC_FLAGS = (
 )
 _UNUSED = (  # settings that `train_regressor` ignores
     *("num_neighbors", "select_on_test", "micro_batch_size", "strategy", "checkpoint_every"),
-    *("jit", "pictures", "sync_batch_norm"),
+    *("jit", "pictures", "sync_batch_norm", "sampling"),
 )
 
 

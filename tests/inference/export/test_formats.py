@@ -241,6 +241,22 @@ def test_scn_answers_by_its_own_output(trained, tmp_path, kind):
     assert checks["real pictures"].images == 40
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [TFLITE, SAVED_MODEL, ONNX], ids=lambda kind: kind.name)
+def test_ran_answers_with_its_crops(tmp_path, kind):
+    if kind is ONNX:
+        pytest.importorskip("tf2onnx", reason="needs the optional package tf2onnx")
+    config = PRESETS["small"].replace(method="ran", image_size=32, class_names=NAMES)
+    network = network_of_method(config)
+    network.get_layer("logits").kernel.assign(50.0 * network.get_layer("logits").kernel)
+    pictures = np.random.default_rng(0).integers(0, 256, [12, 32, 32, 3]).astype(np.uint8)
+    ran = Trained(network, NAMES, 32, {}, pictures)
+    write_export(kind, ran, tmp_path / kind.name)
+    expected = live_probabilities(network, pictures)
+    found = next(iter(kind.answers(tmp_path / kind.name, pictures).values()))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("method", ["ldlva", pytest.param("scn", marks=pytest.mark.slow)])
 def test_frozen_network_rearranged_computes_the_same(method):
     config = PRESETS["frozen"].replace(pretrained="not_read.onnx", head_units=8, image_size=32)
