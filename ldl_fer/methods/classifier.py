@@ -3,7 +3,8 @@
 A method is a subclass of `Classifier`: `losses` gives each sample's loss. Where it has any,
 `add_parts` makes layers and variables, `look_up` reads what no gradient flows into,
 `optimized_variables` and `row_variables` are trained, and `after_step` keeps what later steps need.
-The rest of the class answers the modules around it, which never ask for a method by name.
+The rest of the class answers the modules around it, which never ask for a method by name;
+`Demands` does so before there is a model.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from ldl_fer import equations
 from ldl_fer.config import Config
 from ldl_fer.methods.bank import NeighborBank
 from ldl_fer.methods.confusion import Confusion
+from ldl_fer.methods.demands import Demands
 from ldl_fer.methods.gradients import (
     pass_in_parts,
     row_sums,
@@ -42,7 +44,7 @@ class Rows(NamedTuple):
     classification_loss: tf.Tensor  # [B]
 
 
-class Classifier(tf.keras.Model):
+class Classifier(Demands, tf.keras.Model):
     """Trains a network by per-sample losses; subclasses say which.
 
     Attributes:
@@ -53,71 +55,6 @@ class Classifier(tf.keras.Model):
     """
 
     LOSSES: ClassVar[tuple[str, ...]] = ("loss", "classification_loss")  # Means are reported.
-    compares_samples: ClassVar[bool] = False  # A loss depends on the rest of the batch.
-    least_of_each_class: ClassVar[int] = 0  # Samples of each class that a batch must have.
-    looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
-    reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
-    constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
-
-    @classmethod
-    def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
-        """Returns what a network of `build_network` becomes, to be trained and exported: itself.
-
-        A method that adds layers to it draws their first weights by the seed.
-        """
-        return network
-
-    @classmethod
-    def compares_batch(cls, config: Config) -> bool:
-        """Says whether a loss depends on the rest of the batch."""
-        return cls.compares_samples
-
-    @classmethod
-    def confusion_file(cls, config: Config) -> str | None:
-        """Names the file of `label_confusion`; empty: the training votes; None: it is not read."""
-        return None
-
-    @classmethod
-    def teacher_runs(cls, config: Config) -> tuple[str, ...]:
-        """Names the folders of finished runs whose networks it learns from; none here."""
-        return ()
-
-    @classmethod
-    def reads_neighbors(cls, config: Config) -> bool:
-        """Says whether training batches hold the samples' neighbors."""
-        return False
-
-    @classmethod
-    def runs_neighbors(cls, config: Config) -> bool:
-        """Says whether they also hold the neighbors' images, for the network to be run on."""
-        return False
-
-    @classmethod
-    def looks_up_outputs(cls, config: Config) -> bool:
-        """Whether steps look up what the network said of other samples at their last visits."""
-        return False
-
-    @classmethod
-    def visits_first(cls, config: Config) -> bool:
-        """Says whether every training sample is to pass `visit` before the first step."""
-        return cls.looks_up_outputs(config)
-
-    @classmethod
-    def host_bank(
-        cls, config: Config, num_samples: int, size: int, fits: Callable[[int, float], bool]
-    ) -> NeighborBank | None:
-        """Makes the bank that `compile` takes, outside of the strategy's scope.
-
-        Args:
-          config: all settings.
-          num_samples: N.
-          size: V.
-          fits: (bytes, share) -> whether so many are at most that share of a device's memory.
-
-        Returns:
-          A bank in the host's memory; None: it fits on the devices, or the method has none.
-        """
-        return None
 
     def __init__(
         self,
