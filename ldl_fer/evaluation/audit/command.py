@@ -163,5 +163,5 @@ def _define_flags() -> None:
     )
     flags.DEFINE_string("annotations", None, "The CSV trained on, if it was moved.")
     flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
-    flags.DEFINE_integer("count", 20_000, "How many pictures are listed; 0: all, as --export has it.", 0)
+    flags.DEFINE_integer("count", 20_000, "How many pictures; 0: all, as for --export.", 0)
     flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)

@@ -1,6 +1,6 @@
 """Hands an audit over to other tools: labels, probabilities and scores as each of them reads them.
 
-cleanlab       labels.npy, pred_probs.npy, label_quality.npy, and rows.csv, which says whose they are
+cleanlab       labels.npy, pred_probs.npy, label_quality.npy, and rows.csv: whose they are
 label_studio   tasks.json with predictions, label_config.xml, pictures/
 fiftyone       samples.json and metadata.json of a `FiftyOneDataset`, data/
 imagefolder    train/metadata.csv beside the pictures, as Hugging Face's datasets reads it
