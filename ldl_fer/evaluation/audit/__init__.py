@@ -3,5 +3,7 @@
 training_set   reads the training set of a run: every row, every picture
 page           ranks the labels and writes the page and its columns; page/ has its HTML, CSS and
                JavaScript
+hand_over      writes it for cleanlab, Label Studio, FiftyOne, Hugging Face
+corrections    reads labels corrected in Label Studio and FiftyOne back
 command        `ldl-fer audit`
 """

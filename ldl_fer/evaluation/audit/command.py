@@ -10,6 +10,11 @@ contribute. Keep, relabel or drop by keys, then download the corrected CSV and t
     ldl-fer train --train_data_path=train_corrected.csv --train_image_dir=images
 
 Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
+
+Other tools take the audit over, and Label Studio and FiftyOne give it back:
+
+    ldl-fer audit checkpoints/mine --export=label_studio --output=review
+    ldl-fer audit checkpoints/mine --import=project.json --output=train_corrected.csv
 """
 
 from pathlib import Path
@@ -24,6 +29,16 @@ from ldl_fer.files import check_replaceable
 if TYPE_CHECKING:
     from ldl_fer.evaluation.audit.training_set import TrainingSet
 
+_NEXT = {  # how each tool loads what was written
+    "cleanlab": "find_label_issues(np.load('labels.npy'), np.load('pred_probs.npy')).",
+    "label_studio": (
+        "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={parent}, paste label_config.xml as the labeling "
+        "interface, add the local storage {folder}/pictures without a sync, import tasks.json."
+    ),
+    "fiftyone": "fo.Dataset.from_dir('{folder}', dataset_type=fo.types.FiftyOneDataset).",
+    "imagefolder": "load_dataset('imagefolder', data_dir='{folder}').",
+}
 _TOP = 500  # samples, at most, that the rankings are judged by
 
 
@@ -40,21 +55,68 @@ def main(arguments: list[str]) -> None:
         raise InputError("give the run folder: ldl-fer audit RUN")
     run_dir = Path(arguments[0])
     Run(run_dir).check_samples()
+    given = settings["import"].value
+    if given and settings.export:
+        raise InputError("--export and --import are two steps: give one of them.")
+    if given:
+        _read_back(run_dir, given)
+    elif settings.export:
+        _hand_over(run_dir, settings.export)
+    else:
+        _write_page(run_dir)
 
+
+def _write_page(run_dir: Path) -> None:
     from ldl_fer.evaluation.audit.page import write_page
     from ldl_fer.evaluation.audit.training_set import training_set
 
+    settings = flags.FLAGS
     output = Path(settings.output or run_dir / "audit.html")
     check_replaceable(output, "<title>Label audit")
     training = training_set(run_dir, settings.annotations, settings.image_dir)
     title = f"Label audit of {training.name}"
     problems = write_page(output, training, title, settings.count, settings.picture_size)
+    _print_problems(problems)
+    _summarize(training)
+    print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
+
+
+def _hand_over(run_dir: Path, form: str) -> None:
+    """Writes what another tool reads, and prints how it is loaded there."""
+    from ldl_fer.evaluation.audit.hand_over import hand_over
+    from ldl_fer.evaluation.audit.training_set import training_set
+
+    settings = flags.FLAGS
+    folder = Path(settings.output or run_dir / f"audit_{form}")
+    training = training_set(run_dir, settings.annotations, settings.image_dir)
+    count = settings.count if settings["count"].present else 0
+    _print_problems(hand_over(folder, training, form, count))
+    _summarize(training)
+    print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
+
+
+def _read_back(run_dir: Path, given: str) -> None:
+    """Writes the CSV with the labels that were corrected elsewhere."""
+    from ldl_fer.evaluation.audit.corrections import corrected, read_corrections
+    from ldl_fer.evaluation.audit.page import REVIEW
+    from ldl_fer.evaluation.audit.training_set import training_set
+    from ldl_fer.files import write_whole
+
+    settings = flags.FLAGS
+    training = training_set(run_dir, settings.annotations, settings.image_dir)
+    output = Path(settings.output or run_dir / f"{training.name}_corrected.csv")
+    check_replaceable(output, ",".join(REVIEW))
+    table, counts = corrected(training.annotations, read_corrections(given, training.annotations))
+    write_whole(output, table.to_csv(index=False, lineterminator="\n"))
+    told = ", ".join(f"{n:,} {word}" for word, n in sorted(counts.items()))
+    print(f"{output}: {len(table):,} rows; {told}. Train on it by --train_data_path.")
+
+
+def _print_problems(problems: list[str]) -> None:
     for problem in problems[:10]:
         print(f"no picture: {problem}")
     if len(problems) > 10:
         print(f"no picture: {len(problems) - 10} more")
-    _summarize(training)
-    print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
 def _summarize(training: "TrainingSet") -> None:
@@ -90,8 +152,16 @@ def _summarize(training: "TrainingSet") -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", None, "The page. (default: audit.html in the run folder)")
+    flags.DEFINE_string(
+        "output",
+        None,
+        "The page, the folder of --export, or the CSV of --import. (default: in the run folder)",
+    )
+    flags.DEFINE_enum("export", None, [*_NEXT], "Write a folder for this tool, not the page.")
+    flags.DEFINE_string(
+        "import", None, "JSON of Label Studio or FiftyOne: write the CSV with its labels."
+    )
     flags.DEFINE_string("annotations", None, "The CSV trained on, if it was moved.")
     flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
-    flags.DEFINE_integer("count", 20_000, "How many pictures are listed; 0: all.", 0)
+    flags.DEFINE_integer("count", 20_000, "How many pictures; 0: all, as for --export.", 0)
     flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)
