@@ -10,7 +10,7 @@ from helpers.documents import blocks, command_lines, documents, own_command, pro
 
 from ldl_fer.config import GROUPS, fields
 
-SUBCOMMANDS = {"affect": ("train", "predict", "prototypes")}
+SUBCOMMANDS = {"affect": ("train", "predict", "prototypes", "evaluate")}
 FOREIGN = {"logdir", "help"}  # flags of other programs, and what every command has
 _FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)(?:=([\w.,|-]*))?")
 _CODE = re.compile(r"(`+)(.+?)\1", re.S)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
-MEASURES = ("ccc", "pearson", "rmse")
+TITLES = {"ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE", "sign_agreement": "same sign"}
+MEASURES = tuple(TITLES)
 AXES = ("valence", "arousal", "mean")
 SPREAD = "standard_deviation"  # of the given values
 RESAMPLES = 1000
@@ -52,10 +53,18 @@ def rmse(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.sqrt(((x - y) ** 2).mean(axis))
 
 
+def sign_agreement(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Returns the share of values with the same sign, in [0, 1]; zero agrees with zero alone.
+
+    Arguments and shapes are those of `concordance`.
+    """
+    return (np.sign(x) == np.sign(y)).mean(axis)
+
+
 def agreement(
     given: np.ndarray, predicted: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict:
-    """Measures CCC, Pearson and RMSE, each for valence, arousal and as the mean of the two.
+    """Measures CCC, Pearson, RMSE and equal signs, for valence, arousal and as their mean.
 
     Args:
       given, predicted: [N, 2], valence and arousal.
@@ -122,10 +131,10 @@ def worse_than_constant(found: dict) -> list[str]:
 
 def agreement_table(found: dict) -> str:
     """Formats `agreement`'s result for a terminal: a line per measure, under 90 columns."""
-    lines = [f"{found['rows']:,} rows" + "".join(f"{axis:>24}" for axis in AXES)]
-    width = len(lines[0]) - len(AXES) * 24
-    for measure in MEASURES:
-        title = measure.upper() if measure != "pearson" else "Pearson"
+    rows = f"{found['rows']:,} rows"
+    width = max(map(len, (rows, *TITLES.values())))
+    lines = [f"{rows:<{width}}" + "".join(f"{axis:>24}" for axis in AXES)]
+    for measure, title in TITLES.items():
         lines.append(f"{title:<{width}}" + "".join(f"{_cell(found[measure][a]):>24}" for a in AXES))
     title, (first, *others) = "standard deviation", (f"{found[SPREAD][a]:.3f}" for a in AXES)
     lines.append(f"{title}{first:>{width + 24 - len(title)}}" + "".join(f"{x:>24}" for x in others))
@@ -133,9 +142,9 @@ def agreement_table(found: dict) -> str:
 
 
 def _measures(valence, arousal, predicted_valence, predicted_arousal, axis=-1):
-    """Returns [9, ...]: measures one after the other, each for valence, arousal and their mean."""
+    """Returns [12, ...]: measures one after the other, each for valence, arousal and their mean."""
     made = []
-    for measure in (concordance, pearson, rmse):
+    for measure in (concordance, pearson, rmse, sign_agreement):
         of_valence = measure(valence, predicted_valence, axis)
         of_arousal = measure(arousal, predicted_arousal, axis)
         made += [of_valence, of_arousal, (of_valence + of_arousal) / 2]

@@ -10,7 +10,15 @@ predict: by any model
     A model of `train` needs no further flags. Of any other .onnx (package onnxruntime), .h5, .keras
     or SavedModel say how its pixels are scaled, and what the file does not say: its input becomes
     (scale * pixel + offset - mean) / std, pixels from 0 to 255. --spec=FILE.json holds the same;
-    x.json beside x.onnx is found by itself.
+    x.json beside x.onnx is found by itself. --spec=hsemotion_enet_b0, hsemotion_enet_b2,
+    hsemotion_mbf or emonet has it for these models. It warns where class means lie far from where
+    people put such faces (AffectNet's validation set).
+
+evaluate: how well any such model agrees with the valence and arousal of a CSV, best people's own
+    ldl-fer affect evaluate --annotations=val.csv --image_dir=images --model=checkpoints/affect
+
+    CCC, Pearson, RMSE and the share of equal signs, for each axis, with 95 % bootstrap intervals
+    of the choice of faces. Rows without values are left out.
 
 train: a regressor, on a CSV that has valence and arousal in some rows at least
     ldl-fer affect train --preset=frozen --pretrained=MobileFaceNet.onnx \\
@@ -37,10 +45,11 @@ missing (empty, -2, or no such columns), and where each row's are from in
 valence_arousal_source; --overwrite replaces values that are there as well, and prints how the new
 ones agree with them. A column knn is dropped where values changed.
 
-    ldl-fer affect predict --help      the flags of one of the three
+    ldl-fer affect predict --help      the flags of one of the four
 """
 
 import functools
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -53,14 +62,15 @@ from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
 from ldl_fer.config.help import subject
 from ldl_fer.config.settings import CLASS_NAMES, TRUST_HELP
 from ldl_fer.errors import InputError
-from ldl_fer.files import check_replaceable, same_file
+from ldl_fer.files import check_replaceable, same_file, write_whole
 from ldl_fer.preparation.affect import BATCH_SIZE
-from ldl_fer.preparation.affect.model_spec import CHANNELS, LAYOUTS
+from ldl_fer.preparation.affect.model_spec import CHANNELS, LAYOUTS, NAMED_SPECS
 
 if TYPE_CHECKING:
     from ldl_fer.preparation.affect.filling import Affect
+    from ldl_fer.preparation.affect.model import AffectModel
 
-COMMANDS = ("predict", "train", "prototypes")
+COMMANDS = ("predict", "train", "prototypes", "evaluate")
 SPEC_FLAGS = (
     *("image_size", "channels", "layout", "scale", "offset", "mean", "std"),
     *("outputs", "columns", "tanh", "output_scale"),
@@ -72,7 +82,7 @@ _UNUSED = (  # settings that `train_regressor` ignores
 
 
 def define_command_flags(command: str | None) -> None:
-    """Defines the flags of predict, train or prototypes; none without a command."""
+    """Defines the flags of one of COMMANDS; none without one."""
     if command == "train":
         define_flags("data", "augmentation", "network", "optimizer", "run", without=_UNUSED)
         with subject("data"):
@@ -84,8 +94,11 @@ def define_command_flags(command: str | None) -> None:
     with subject("files"):
         flags.DEFINE_string("annotations", None, "Annotation CSV to read.", required=True)
         flags.DEFINE_string("image_dir", None, "Folder that its paths start from.", required=True)
-        flags.DEFINE_string("output", None, "CSV to write.", required=True)
-        flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
+        if command == "evaluate":
+            flags.DEFINE_string("output", None, "JSON to write. Left out: only printed.")
+        else:
+            flags.DEFINE_string("output", None, "CSV to write.", required=True)
+            flags.DEFINE_bool("overwrite", False, "Replace values that are there, too.")
     if command == "prototypes":
         _define_prototype_flags()
     else:
@@ -113,7 +126,12 @@ def _define_model_flags() -> None:
             "model", None, "Run of `affect train`, .onnx, .h5, .keras or SavedModel.", required=True
         )
         flags.DEFINE_bool("trust_model", False, TRUST_HELP)
-        flags.DEFINE_string("spec", None, "JSON with what the flags below say; they override it.")
+        flags.DEFINE_string(
+            "spec",
+            None,
+            "JSON with what the flags below say, or the name of a model that is known: "
+            f"{', '.join(NAMED_SPECS)}. The flags override it.",
+        )
         flags.DEFINE_integer("batch_size", BATCH_SIZE, "Pictures per call of the model.", 1)
     with subject("what goes into the model"):
         flags.DEFINE_integer(
@@ -160,7 +178,7 @@ def run() -> None:
         main,
         functools.partial(define_command_flags, named),
         __doc__,
-        positional="predict, train or prototypes",
+        positional="predict, train, prototypes or evaluate",
         closing=preset_table if named == "train" else None,
     )
 
@@ -173,6 +191,9 @@ def main(names: list[str]) -> None:
         _train(given)
         return
 
+    if names[0] == "evaluate":
+        _evaluate(given)
+        return
     paths = given.annotations, given.image_dir, given.output
     check_paths(*paths)
     if names[0] == "prototypes":
@@ -182,18 +203,28 @@ def main(names: list[str]) -> None:
         model, class_names = load_prototypes(given.classifier, given.from_csv)
         flagged = False
     else:
-        from ldl_fer.preparation.affect.model import load_named_model, spec_file_of
-
-        settings = {name: given[name].value for name in SPEC_FLAGS}
-        model = load_named_model(given.model, given.spec, settings, given.trust_model)
+        model, flagged = _model(given)
         class_names = given.class_names
-        ours = Path(given.model).is_dir() and spec_file_of(given.model) is not None
-        flagged = not ours or any(value is not None for value in settings.values())
     _fill_csv(*paths, model, class_names, given.overwrite, given.batch_size, flagged)
 
 
-def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
+def _model(given: flags.FlagValues) -> "tuple[AffectModel, bool]":
+    """Loads --model; says also whether flags say how it is fed and read."""
+    from ldl_fer.preparation.affect.model import load_named_model, spec_file_of
+
+    settings = {name: given[name].value for name in SPEC_FLAGS}
+    model = load_named_model(given.model, given.spec, settings, given.trust_model)
+    ours = Path(given.model).is_dir() and spec_file_of(given.model) is not None
+    return model, not ours or any(value is not None for value in settings.values())
+
+
+def check_paths(annotations_path: str, image_dir: str, output: str | None, *marks: str) -> None:
     """Checks the paths, before anything is loaded.
+
+    Args:
+      annotations_path, image_dir: have to be there.
+      output: file to be written; None: none.
+      *marks: of an output that may be replaced, see `check_replaceable`.
 
     Raises:
       InputError: no such CSV or folder, or the output is the input, or of another command.
@@ -204,9 +235,11 @@ def check_paths(annotations_path: str, image_dir: str, output: str) -> None:
         raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
     if not Path(image_dir).is_dir():
         raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+    if output is None:
+        return
     if same_file(annotations_path, output):
         raise InputError(f"{output} is the input itself. Name another --output.")
-    check_replaceable(output, SOURCE)
+    check_replaceable(output, *(marks or (SOURCE,)))
 
 
 def _fill_csv(
@@ -226,7 +259,7 @@ def _fill_csv(
     import numpy as np
 
     from ldl_fer.data.annotation_checks import NEIGHBORS
-    from ldl_fer.preparation.affect.agreement import agreement, agreement_table, worse_than_constant
+    from ldl_fer.preparation.affect.agreement import agreement, agreement_table
     from ldl_fer.preparation.affect.filling import class_table, fill, warnings_of
     from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
 
@@ -240,16 +273,42 @@ def _fill_csv(
     if known.sum() > 1:
         found = agreement(given[known], values[known].clip(-1.0, 1.0))
         print(f"\nAgreement with the values that were there:\n{agreement_table(found)}")
-        cure = (
-            "Are --columns, --channels and the scaling of the pixels right?"
-            if flagged
-            else "It was trained on other faces than these; train it on faces as these are."
-        )
-        warnings += [f"{text}. {cure}" for text in worse_than_constant(found)]
+        warnings += _poor(found, flagged)
     _warn(warnings)
     stale = NEIGHBORS in partial.texts and NEIGHBORS not in filled.texts
     dropped = "; knn dropped, it was of other values" if stale else ""
     print(f"\n{output}: {len(rows):,} of {len(partial):,} rows filled by {model.source}{dropped}")
+
+
+def _poor(found: dict, flagged: bool) -> list[str]:
+    """Returns a sentence for each axis on which a constant would agree better."""
+    from ldl_fer.preparation.affect.agreement import worse_than_constant
+
+    cure = (
+        "Are --columns, --channels and the scaling of the pixels right?"
+        if flagged
+        else "It was trained on other faces than these; train it on faces as these are."
+    )
+    return [f"{text}. {cure}" for text in worse_than_constant(found)]
+
+
+def _evaluate(given: flags.FlagValues) -> None:
+    """Prints how a model agrees with the values of a CSV; writes it as JSON where that is asked."""
+    check_paths(given.annotations, given.image_dir, given.output, '"pearson"', '"model"')
+
+    from ldl_fer.preparation.affect.agreement import agreement_table
+    from ldl_fer.preparation.affect.evaluation import evaluate_model
+    from ldl_fer.preparation.affect.partial_annotations import read_partial_annotations
+
+    partial = read_partial_annotations(given.annotations, given.class_names, given.image_dir)
+    model, flagged = _model(given)
+    found, warnings = evaluate_model(partial, model, given.image_dir, given.batch_size)
+    if found["left_out"]:
+        print(f"{given.annotations}: {found['left_out']:,} rows without values are left out.")
+    print(f"{model.source}, 95 % bootstrap intervals\n{agreement_table(found)}")
+    _warn(warnings + _poor(found, flagged))
+    if given.output:
+        write_whole(given.output, json.dumps({"model": model.source} | found, indent=2) + "\n")
 
 
 def _train(given: flags.FlagValues) -> None:

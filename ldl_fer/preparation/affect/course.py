@@ -61,15 +61,17 @@ def course_of(training: Sequence[float], validation: Sequence[float]) -> Course:
 
 
 def advice(found: Mapping[str, dict], course: Course) -> list[str]:
-    """Returns sentences on a regressor that is poor or overfitted, and what to do about it.
+    """Returns sentences on a regressor that is poor or stopped improving, and what helps.
 
     Args:
       found: name of a set -> `agreement` on it.
       course: of its training.
     """
     poor = [f"{name}: {text}." for name, m in found.items() for text in worse_than_constant(m)]
-    if not poor and course.kind != OVERFITTED:
+    if not poor and course.kind == RISING:
         return []
+    if not poor and course.kind == STALLED:
+        return [f"{course.text} Longer training will not help."]
     return [*poor, f"{course.text} {course.cure}".strip()]
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from ldl_fer.data.pictures import read_picture
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.affect import BATCH_SIZE
+from ldl_fer.preparation.affect.human_values import class_means_beside_human, shift_sentence
 from ldl_fer.preparation.affect.partial_annotations import PartialAnnotations
 
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
@@ -155,7 +156,7 @@ def warnings_of(
         add(
             f"the model saturates: {share:.0%} of the rows have a valence or arousal beyond "
             f"{SATURATION} or -{SATURATION}, where it no longer tells faces apart. Train it anew, "
-            "longer or on more faces, as `ldl-fer affect train` says.",
+            "as `ldl-fer affect train` advises.",
             "Of another's model, look at the scaling of the pixels and --tanh.",
         )
     valence_of = {}
@@ -170,6 +171,14 @@ def warnings_of(
                 f"{valence_of[sad]:.2f}: this is no valence.",
                 "Look at --columns, --channels and the scaling of the pixels.",
             )
+    labels = annotations.labels[rows]
+    means = class_means_beside_human(annotations.class_names, labels, values.clip(-1.0, 1.0))
+    shift = shift_sentence(means)
+    if shift:
+        add(
+            f"{shift} It may be the faces, or the values that the model learned from.",
+            "Of another's model, look at --columns, --channels and the scaling of the pixels.",
+        )
     return found
 
 

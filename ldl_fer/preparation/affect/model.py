@@ -161,7 +161,8 @@ def load_named_model(
 
     Args:
       path, trust: as `load_affect_model` takes them.
-      spec_file: None: the one beside the model, if there is one.
+      spec_file: a name in `model_spec.NAMED_SPECS` or a file; None: the one beside the model, if
+        there is one.
       settings: as `make_spec` takes them; None is left out.
 
     Raises:
@@ -320,6 +321,15 @@ def _image_size_of(network: _Network, spec: ModelSpec, layout: str, path: Path) 
     return size
 
 
+def _by_name(found: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Returns the outputs called valence and arousal, or whose names alone contain these words."""
+    names = []
+    for axis in ("valence", "arousal"):
+        holding = [name for name in found if axis in name.lower()]
+        names.append(holding[0] if len(holding) == 1 else axis)
+    return tuple(names)
+
+
 def _valence_arousal_of(
     found: Mapping[str, np.ndarray], spec: ModelSpec, path: Path, count: int
 ) -> np.ndarray:
@@ -329,7 +339,7 @@ def _valence_arousal_of(
       InputError: the outputs are not as the spec says, or it does not say which they are.
     """
     shapes = ", ".join(f"{name} {value.shape}" for name, value in found.items())
-    names = spec.outputs or (tuple(found) if len(found) == 1 else ("valence", "arousal"))
+    names = spec.outputs or (tuple(found) if len(found) == 1 else _by_name(found))
     missing = [name for name in names if name not in found]
     if missing:
         wanted = "outputs" if spec.outputs else "outputs called valence and arousal; say --outputs"
@@ -348,6 +358,12 @@ def _valence_arousal_of(
         raise InputError(
             f"{path}: which columns are valence and arousal? There are {shapes}; say --columns, "
             "such as --columns=0,1, or -2,-1 for the last two."
+        )
+    if min(widths) < spec.min_columns:
+        raise InputError(
+            f"{path} has {min(widths)} columns ({shapes}), of a model with valence and arousal "
+            f"{spec.min_columns} at least are expected: it gives classes alone. The files with "
+            "_mtl in their names have both; or say --columns and --scale yourself, without --spec."
         )
     columns = spec.columns or usual
     picked = []

@@ -5,6 +5,8 @@ As JSON, every entry optional but the scaling of models that take floats:
   {"image_size": 224, "channels": "RGB", "layout": "NCHW",
    "scale": "1/255", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
    "outputs": ["logits"], "columns": [8, 9], "tanh": false, "output_scale": 1}
+
+NAMED_SPECS has those of models that people have.
 """
 
 import dataclasses
@@ -12,12 +14,26 @@ import json
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ldl_fer.errors import InputError
 
+_IMAGENET = {"scale": "1/255", "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+# Eight class logits, then valence and arousal; the plain files of the same networks lack these.
+_LAST_TWO = {"channels": "RGB", "layout": "NCHW", "columns": (-2, -1), "min_columns": 9}
+NAMED_SPECS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        # EmotiEffLib (HSEmotion): enet_b0_8_va_mtl, enet_b2_*_mtl, mbf_va_mtl.
+        "hsemotion_enet_b0": {"image_size": 224} | _IMAGENET | _LAST_TWO,
+        "hsemotion_enet_b2": {"image_size": 260} | _IMAGENET | _LAST_TWO,
+        "hsemotion_mbf": {"image_size": 112, "scale": "1/255", "mean": 0.5, "std": 0.5} | _LAST_TWO,
+        # EmoNet: outputs by the file's own names, see `AffectModel`.
+        "emonet": {"image_size": 256, "channels": "RGB", "layout": "NCHW", "scale": "1/255"},
+    }
+)
 CHANNELS = ("RGB", "BGR")
 LAYOUTS = ("NCHW", "NHWC")
 _SCALING = ("scale", "offset", "mean", "std")
@@ -39,6 +55,8 @@ class ModelSpec:
         (): 0 and 1 of an output of two columns, and the only column where there are two outputs.
       tanh: whether tanh is still to be applied.
       output_scale: factor that brings the output, before tanh, to [-1, 1], such as 0.1 for -10..10.
+      min_columns: the least columns of an output that has valence and arousal; one with fewer is of
+        a sister of the model that has none.
     """
 
     image_size: int | None = None
@@ -52,6 +70,7 @@ class ModelSpec:
     columns: tuple[int, ...] = ()
     tanh: bool = False
     output_scale: float = 1.0
+    min_columns: int = 1
 
     @property
     def scaling_known(self) -> bool:
@@ -94,6 +113,7 @@ def make_spec(settings: Mapping[str, Any], origin: str) -> ModelSpec:
         "columns": lambda value: _few(_whole_numbers(value), 2),
         "tanh": _truth,
         "output_scale": lambda value: _one(_numbers(value)),
+        "min_columns": lambda value: _one(_whole_numbers(value)),
     }
     made = {}
     for name, value in settings.items():
@@ -113,18 +133,25 @@ def make_spec(settings: Mapping[str, Any], origin: str) -> ModelSpec:
 
 
 def read_spec(path: str | Path, changes: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Reads the spec in a JSON file, and replaces some values.
+    """Takes the spec of a name in NAMED_SPECS or in a JSON file, and replaces some values.
 
     Raises:
-      InputError: an unreadable file, or as `make_spec`.
+      InputError: neither name nor readable file, or as `make_spec`.
     """
+    given = {name: value for name, value in (changes or {}).items() if value is not None}
+    if str(path) in NAMED_SPECS:
+        return make_spec(NAMED_SPECS[str(path)] | given, f"--spec={path}")
+    if not Path(path).exists():
+        raise InputError(
+            f"{path} is neither a file nor one of the specifications by name: "
+            f"{', '.join(NAMED_SPECS)}."
+        )
     try:
         settings = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(settings, dict):
         raise InputError(f'{path} must hold an object, such as {{"image_size": 112}}.')
-    given = {name: value for name, value in (changes or {}).items() if value is not None}
     return make_spec(settings | given, str(path))
 
 

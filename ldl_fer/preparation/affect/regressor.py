@@ -6,8 +6,8 @@ behind them; the loss is 1 - CCC. The run folder has:
 config.json, environment.json   every setting; versions, git commit, command
 log.csv                         a row per epoch: loss, CCC, validation CCC
 best.weights.h5, best.json      the network of the best validation CCC; its epoch and SHA-256
-metrics.json                    CCC, Pearson, RMSE with intervals, on validation and test faces,
-                                beside the standard deviation of their given values
+metrics.json                    agreement with intervals on validation and test faces, beside the
+                                standard deviation of their given values
 saved_model/                    the best network, for `load_affect_model`
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener
@@ -40,6 +41,7 @@ from ldl_fer.networks.network import build_network
 from ldl_fer.networks.saved_model import EXTRA, TOLERANCE, save_serving
 from ldl_fer.preparation.affect.agreement import agreement
 from ldl_fer.preparation.affect.concordance import Concordance, concordance_loss
+from ldl_fer.preparation.affect.human_values import class_means_beside_human, shift_sentence
 from ldl_fer.preparation.affect.model import SPEC_FILE, load_affect_model
 from ldl_fer.preparation.affect.model_spec import ModelSpec
 from ldl_fer.preparation.affect.regression_sets import opened_set, training_and_validation
@@ -107,7 +109,8 @@ def train_regressor(
             measured["validation"] = validation.pictures(config.data.val_image_dir)
         if test is not None:
             measured["test"] = test.pictures(test_image_dir)
-        for text in known_pictures(training.pictures(config.data.train_image_dir), measured):
+        texts = known_pictures(training.pictures(config.data.train_image_dir), measured)
+        for text in texts + _shifted(training.annotations()):
             print(f"warning: {text}", file=sys.stderr)
     batch_size = config.optimizer.batch_size
     model.fit(
@@ -140,6 +143,13 @@ def train_regressor(
     info = {"kind": "valence-arousal regressor", "backbone": config.network.backbone} | metrics
     save_regressor(exact, run.saved_model, info)
     return found
+
+
+def _shifted(learned: Annotations) -> list[str]:
+    """Returns a sentence where the values that are learned are not people's."""
+    means = class_means_beside_human(learned.class_names, learned.labels, learned.valence_arousal)
+    shift = shift_sentence(means)
+    return [f"of the training values, {shift} The network will learn that."] if shift else []
 
 
 def shrink_logits(network: tf.keras.Model) -> None:

@@ -8,6 +8,12 @@ from sklearn.covariance import MinCovDet
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.neighbors import is_constant, nearest_neighbors
 from ldl_fer.preparation.affect.filling import MOST_SATURATED, SATURATION, saturated
+from ldl_fer.preparation.affect.human_values import (
+    CURE,
+    HUMAN_SOURCE,
+    class_means_beside_human,
+    shift_sentence,
+)
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE, Finding, Row
 from ldl_fer.preparation.doctor.split import Split
 
@@ -37,7 +43,8 @@ def check_plane(
     findings = []
     for split in splits:
         needed = split.name == "train" and num_neighbors > 0
-        findings += _missing(split, needed) + _saturated(split) + _unusual(split)
+        findings += _missing(split, needed) + _saturated(split)
+        findings += _shifted(split) + _unusual(split)
         if needed:
             findings += _agreement(split, num_neighbors, progress)
     return findings
@@ -121,6 +128,21 @@ def _saturated(split: Split) -> list[Finding]:
             {"split": split.name, "rows": len(split), "saturated": len(rows)},
         )
     ]
+
+
+def _shifted(split: Split) -> list[Finding]:
+    """Compares class means with people's; nothing of constants and classes without such a mean."""
+    if is_constant(split.valence_arousal):
+        return []
+    means = class_means_beside_human(split.class_names, split.labels, split.valence_arousal)
+    if not means:
+        return []
+    values = {"split": split.name, "means": [mean._asdict() for mean in means]}
+    check, shift = "class means", shift_sentence(means)
+    if not shift:
+        text = f"{split.name}: class means of valence and arousal are near {HUMAN_SOURCE}."
+        return [Finding(check, FINE, text, values=values)]
+    return [Finding(check, DOUBTFUL, f"{split.name}: {shift}", CURE, values=values)]
 
 
 def _unusual(split: Split) -> list[Finding]:

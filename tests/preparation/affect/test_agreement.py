@@ -9,6 +9,7 @@ from ldl_fer.preparation.affect.agreement import (
     concordance,
     pearson,
     rmse,
+    sign_agreement,
     worse_than_constant,
 )
 
@@ -25,6 +26,21 @@ def test_pearson_and_rmse_agree_with_numpy():
     x, y = np.random.default_rng(0).normal(size=[2, 50])
     assert pearson(x, y) == pytest.approx(np.corrcoef(x, y)[0, 1])
     assert rmse(x, y) == pytest.approx(np.linalg.norm(x - y) / np.sqrt(50))
+
+
+def test_equal_signs():
+    x, y = np.array([0.5, -0.5, 0.0, 0.0, -1.0]), np.array([0.1, 0.1, 0.0, 0.3, -0.2])
+    assert sign_agreement(x, y) == pytest.approx(3 / 5)
+    given = np.array([[0.5, -0.1], [-0.5, 0.1], [0.2, 0.3], [0.1, 0.1]])
+    found = agreement(given, given * [1, -1], resamples=20)
+    assert found["sign_agreement"]["valence"]["value"] == 1.0
+    assert found["sign_agreement"]["arousal"]["value"] == 0.0
+    assert found["sign_agreement"]["mean"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    lines = agreement_table(found).splitlines()
+    assert [line.split("  ")[0] for line in lines[:5]] == [
+        *("4 rows", "CCC", "Pearson", "RMSE", "same sign"),
+    ]
+    assert {len(line) for line in lines} == {len(lines[0])} and len(lines[0]) < 90
 
 
 def test_a_constant_prediction_concords_with_nothing_and_has_no_correlation():

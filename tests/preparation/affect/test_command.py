@@ -1,5 +1,6 @@
 """ldl-fer affect, as a user calls it: files in, files out, mistakes in a sentence."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 from helpers.affect_models import SIZE, faces, onnx_model
 from helpers.called import call
+
+from ldl_fer.preparation.affect.command import COMMANDS
 
 SOURCE = "valence_arousal_source"
 
@@ -73,7 +76,10 @@ def test_mistakes_end_in_a_sentence_and_write_nothing(mine):
         ((*command, f"--output={folder}/a.csv", *scaled), "is the input itself"),
         ((*command, output, "--image_dir=no/such", *scaled), "no/such is no folder"),
         ((*command, output, "--annotations=no.csv", *scaled), "no.csv does not exist"),
-        (("predcit", *command[1:], output), "say one of predict, train, prototypes first"),
+        (
+            ("predcit", *command[1:], output),
+            "say one of predict, train, prototypes, evaluate",
+        ),
         ((*command[:-1], output), "--model"),
     ):
         done = affect(*arguments)
@@ -82,6 +88,60 @@ def test_mistakes_end_in_a_sentence_and_write_nothing(mine):
     done = affect(*command, output, *scaled)
     assert done.returncode == 2 and "row 3: " in done.stderr
     assert not (folder / "b.csv").exists()
+
+
+def test_evaluate_says_how_a_model_agrees_and_writes_no_csv(mine):
+    folder, (_, *files), wanted = mine
+    table = pd.read_csv(folder / "a.csv").assign(valence=wanted[:, 0], arousal=-wanted[:, 1])
+    table.loc[2, "arousal"] = np.nan
+    table[SOURCE] = ["given", "m.onnx sha256:0", "", "", "", ""]
+    table.to_csv(folder / "a.csv", index=False)
+    before = sorted(folder.iterdir())
+    scaled = ("--scale=1/255", "--columns=1,2")
+    done = affect("evaluate", *files, *scaled)
+    assert done.returncode == 0, done.stderr
+    assert "1 rows without values are left out" in done.stdout and "5 rows" in done.stdout
+    assert sorted(folder.iterdir()) == before
+    assert "1 of 5 rows have their values from a model" in done.stderr
+    done = affect("evaluate", *files, *scaled, f"--output={folder}/found.json")
+    found = json.loads((folder / "found.json").read_text())
+    assert found["model"].startswith("m.onnx") and found["rows"] == 5 and found["left_out"] == 1
+    # valence is the model's, arousal turned around
+    assert [found["pearson"][axis]["value"] for axis in ("valence", "arousal")] == pytest.approx(
+        [1.0, -1.0]
+    )
+    assert found["rmse"]["valence"]["value"] == pytest.approx(0.0, abs=1e-6)
+    assert found["sign_agreement"]["valence"]["value"] == 1.0
+    assert "warning: the RMSE of arousal" in done.stderr and "RMSE of valence" not in done.stderr
+    assert affect("evaluate", *files, *scaled, f"--output={folder}/found.json").returncode == 0
+    for output, text in ((folder / "a.csv", "is the input"), (folder / "0.png", "would be lost")):
+        done = affect("evaluate", *files, *scaled, f"--output={output}")
+        assert done.returncode == 2 and text in done.stderr
+    table.assign(valence=np.nan).to_csv(folder / "a.csv", index=False)
+    done = affect("evaluate", *files, *scaled)
+    assert done.returncode == 2 and "0 rows have valence and arousal" in done.stderr
+
+
+def test_a_named_spec_reads_the_last_two_of_ten_columns_and_refuses_classes_alone(mine):
+    onnx = pytest.importorskip("onnx")
+    folder, (_, *files), _ = mine
+    table = pd.read_csv(folder / "a.csv").assign(valence=0.0, arousal=0.0)
+    table.to_csv(folder / "a.csv", index=False)
+    weights = np.zeros([3, 10], np.float32)
+    weights[0, 8], weights[2, 9] = 0.1, 0.2  # valence of red, arousal of blue
+    for columns in (10, 8):
+        chosen = weights[:, -columns:]
+        onnx_model(onnx, folder / "m.onnx", 112, 1, chosen, np.zeros(columns, np.float32))
+        output = f"--output={folder}/{columns}.csv"
+        done = affect("predict", *files, "--spec=hsemotion_mbf", "--overwrite", output)
+        if columns == 8:
+            assert done.returncode == 2 and "8 columns" in done.stderr and "_mtl" in done.stderr
+            continue
+        assert done.returncode == 0, done.stderr
+        colors = np.stack([cv2.imread(str(folder / f"{row}.png"))[0, 0, ::-1] for row in range(6)])
+        wanted = (colors[:, [0, 2]] / 127.5 - 1) * [0.1, 0.2]
+        made = pd.read_csv(folder / "10.csv")[["valence", "arousal"]]
+        np.testing.assert_allclose(made, wanted, atol=6e-5)
 
 
 def test_paths_are_looked_at_before_anything_is_loaded(mine):
@@ -102,10 +162,11 @@ def test_paths_are_looked_at_before_anything_is_loaded(mine):
 
 
 def test_help_shows_the_flags_of_the_command_it_is_asked_of():
-    shown = {name: affect(name, "--help").stdout for name in ("predict", "train", "prototypes")}
+    shown = {name: affect(name, "--help").stdout for name in COMMANDS}
     assert all("ldl-fer affect train" in text for text in shown.values())
     flags = {name: re.findall(r"^  --(?:\[no\])?(\w+)", text, re.M) for name, text in shown.items()}
     assert "columns" in flags["predict"] and "columns" not in flags["train"]
+    assert "columns" in flags["evaluate"] and "overwrite" not in flags["evaluate"]
     for unused in ("--jit", "--num_neighbors=4", "--nopictures"):
         assert unused[2:].split("=")[0].removeprefix("no") not in flags["train"]
         refused = affect("train", unused, "--seed=1")

@@ -65,6 +65,10 @@ def test_the_advice_fits_the_course():
     overfitted = course_of(curve(0.0, 0.85, 12), curve(0.0, 0.40, 3))
     rising = course_of(curve(0.0, 0.80, 25), curve(0.0, 0.70, 25))
     assert advice(good, rising) == []
+    stalled = course_of(curve(0.0, 0.90, 4), curve(0.0, 0.88, 4))
+    (text,) = advice(good, stalled)
+    assert "has not risen since epoch" in text and text.endswith("Longer training will not help.")
+    assert advice(poor, stalled)[-1] == f"{stalled.text} {stalled.cure}"
     (text,) = advice(good, overfitted)  # the best epoch's network may still be of use
     assert "overfits" in text and "not longer" in text
     valence, arousal, text = advice(poor, overfitted)

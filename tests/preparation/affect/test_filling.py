@@ -91,6 +91,21 @@ def test_warnings_and_their_absence():
     assert lines[1].split() == ["Neutral", "0"]
 
 
+def test_class_means_far_from_peoples_are_warned_of():
+    texts = {"subDirectory_filePath": [str(n) for n in range(40)], "expression": ["1", "2"] * 20}
+    partial, rows = PartialAnnotations(texts), np.arange(40)
+    values = np.random.default_rng(0).normal(0, 0.1, [40, 2])
+    near = values + np.tile([[0.67, 0.08], [-0.63, -0.27]], [20, 1])
+    assert warnings_of(partial, rows, near) == []
+    far = near + [0.0, 0.4]
+    (warning,) = warnings_of(partial, rows, far)
+    assert "arousal of Happy 0.4" in warning and "(0.08)" in warning and "valence of" not in warning
+    assert "--columns" in warning
+    assert "--columns" not in warnings_of(partial, rows, far, flagged=False)[0]
+    few = rows[:38]  # 19 a class say nothing
+    assert warnings_of(partial, few, far[few]) == []
+
+
 def test_more_than_a_twentieth_of_saturated_rows_is_warned_of():
     values = np.random.default_rng(0).uniform(-0.9, 0.9, [40, 2])
     values[0, 0], values[1, 1], values[2] = -0.995, 1.0, [1.2, np.nan]

@@ -7,8 +7,8 @@ from helpers.affect_models import BIAS, SIZE, WEIGHTS, faces, keras_model, onnx_
 
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256
-from ldl_fer.preparation.affect.model import load_affect_model, squares
-from ldl_fer.preparation.affect.model_spec import ModelSpec
+from ldl_fer.preparation.affect.model import _valence_arousal_of, load_affect_model, squares
+from ldl_fer.preparation.affect.model_spec import ModelSpec, read_spec
 
 SCALED = {"scale": (1 / 255,)}
 
@@ -168,6 +168,16 @@ def test_the_hash_of_a_folder_is_that_of_its_graph_and_variables(tmp_path):
     data = next((tmp_path / "m" / "variables").glob("*.data*"))
     data.write_bytes(data.read_bytes()[::-1])
     assert sha256(tmp_path / "m") != before
+
+
+def test_outputs_are_found_by_names_that_contain_the_words():
+    found = {"expression": np.zeros([2, 8]), "Valence_Out": np.ones(2), "arousal": np.full(2, 3.0)}
+    for spec in (ModelSpec(), read_spec("emonet")):
+        values = _valence_arousal_of(found, spec, "m.onnx", 2)
+        np.testing.assert_array_equal(values, [[1, 3], [1, 3]])
+    found["valence_2"] = np.ones(2)  # which is meant?
+    with pytest.raises(InputError, match="called valence and arousal; say --outputs"):
+        _valence_arousal_of(found, ModelSpec(), "m.onnx", 2)
 
 
 def test_other_files_are_refused(tmp_path):

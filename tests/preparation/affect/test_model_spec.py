@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ldl_fer.errors import InputError
-from ldl_fer.preparation.affect.model_spec import ModelSpec, make_spec, read_spec
+from ldl_fer.preparation.affect.model_spec import NAMED_SPECS, ModelSpec, make_spec, read_spec
 
 
 def test_pixels_are_scaled_shifted_and_divided_in_the_order_of_the_channels():
@@ -72,3 +72,28 @@ def test_the_example_of_an_object_is_one(tmp_path):
     example = str(caught.value).partition("such as ")[2].removesuffix(".")
     (tmp_path / "s.json").write_text(example)
     assert read_spec(tmp_path / "s.json").image_size == 112
+
+
+@pytest.mark.parametrize("name", NAMED_SPECS)
+def test_a_name_is_a_spec_and_flags_override_it(name):
+    spec = read_spec(name)
+    sizes = dict(zip(NAMED_SPECS, (224, 260, 112, 256), strict=True))
+    assert spec.image_size == sizes[name] and spec.scaling_known
+    assert (spec.channels, spec.layout) == ("RGB", "NCHW")
+    assert spec.columns == (() if name == "emonet" else (-2, -1))
+    assert read_spec(name, {"layout": "NHWC", "columns": None}).layout == "NHWC"
+
+
+def test_pixels_of_the_named_specs():
+    pixel = np.array([[[[0, 255, 51]]]], np.uint8)
+    for name, wanted in {
+        "hsemotion_enet_b0": [-0.485 / 0.229, 0.544 / 0.224, -0.206 / 0.225],
+        "hsemotion_mbf": [-1.0, 1.0, -0.6],
+        "emonet": [0.0, 1.0, 0.2],
+    }.items():
+        np.testing.assert_allclose(read_spec(name).normalized(pixel)[0, 0, 0], wanted, rtol=1e-5)
+
+
+def test_an_unknown_name_lists_the_names():
+    with pytest.raises(InputError, match="enet_b9 is neither a file nor .*hsemotion_mbf, emonet"):
+        read_spec("enet_b9")

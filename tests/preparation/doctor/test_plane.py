@@ -5,8 +5,10 @@ import pytest
 from helpers.annotation_files import csv_file
 from helpers.made_up_split import made_up_split
 
+from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import AnnotationError
 from ldl_fer.data.annotations import read_annotations
+from ldl_fer.preparation.affect.human_values import HUMAN_MEANS
 from ldl_fer.preparation.doctor import plane as plane_checks
 from ldl_fer.preparation.doctor.class_counts import check_cells
 from ldl_fer.preparation.doctor.finding import DOUBTFUL, FINE, MISTAKE
@@ -52,6 +54,18 @@ def test_saturated_values_are_doubted():
     assert "valence_arousal_source" in finding.cure and "ldl-fer affect" in finding.cure
     assert [row.row for row in finding.rows] == [100, *range(21)]
     assert finding.rows[0].note.startswith("at (1.00, ")
+
+
+def test_shifted_class_means_are_doubted_though_they_correlate():
+    human = np.array([HUMAN_MEANS[name] for name in CLASS_NAMES])
+    (finding,) = of_check(check_plane([made_up_split(LABELS, human[LABELS])]), "class means")
+    assert finding.level == FINE and len(finding.values["means"]) == 14
+    shrunk = 0.4 * human[LABELS] + [-0.2, 0.3]
+    (finding,) = of_check(check_plane([made_up_split(LABELS, shrunk)]), "class means")
+    assert finding.level == DOUBTFUL and "valence of Happy 0.07 (0.67)" in finding.text
+    assert "ldl-fer affect" in finding.cure
+    absent = made_up_split(LABELS, np.full([len(LABELS), 2], np.nan), name="test")
+    assert of_check(check_plane([absent]), "class means") == []
 
 
 def test_distance_is_that_of_mahalanobis():
