@@ -119,8 +119,8 @@ class NetworkConfig:
 
     backbone: str = setting(
         "resnet50",
-        "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, small_cnn, or the path "
-        "of a .h5, .keras or SavedModel whose output is a feature vector or map.",
+        "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, faceres, small_cnn, or "
+        "the path of a .h5, .keras or SavedModel whose output is a feature vector or map.",
     )
     trust_model: bool = setting(False, TRUST_HELP)
     weights: str = setting(
@@ -130,9 +130,10 @@ class NetworkConfig:
     )
     pretrained: str = setting(
         "",
-        "ONNX file of MobileFaceNet (face recognition) to start --backbone=mobilefacenet from; "
-        "features are then the average of its last map. Needs onnx and onnxruntime: pip install "
-        "-r requirements.txt -r requirements-extras.txt, in one call.",
+        "Weights to start the backbone from, its features then being the average of its last map: "
+        "of --backbone=mobilefacenet or faceres the ONNX file of MobileFaceNet or faceres-deep, of "
+        "resnet18 or resnet50 a .pth or .safetensors in torchvision's names. ONNX needs onnx and "
+        "onnxruntime: pip install -r requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = setting(
         "prelu",
@@ -141,8 +142,9 @@ class NetworkConfig:
     )
     frozen: bool = setting(
         False,
-        "Leave the pretrained mobilefacenet as it is and train a head on its pooled maps (2,304 "
-        "numbers a face, computed once): whole tables in minutes on a CPU.",
+        "Leave the pretrained backbone as it is and train a head on its pooled maps (2,304 "
+        "numbers a face, of others than mobilefacenet 2,688 to 9,216, computed once): whole tables "
+        "in minutes on a CPU.",
     )
     head_units: int = setting(512, "Features of the head that --frozen trains.", positive)
     dropout: float = setting(

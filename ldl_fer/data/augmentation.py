@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config.settings import AugmentationConfig
-from ldl_fer.networks.pooled_maps import SIZE, columns
+from ldl_fer.networks.pooled_maps import columns
 
 
 def augment(
@@ -128,7 +128,8 @@ def augment_pooled(
             other = tf.random.experimental.stateless_fold_in(seeds[0], 1)
             other = tf.random.stateless_uniform([2, total], other)[:, first : first + count]
             chances = tf.stack([draws[1:], other], axis=-1)
-        kept = _kept_parts(chances[0] < config.erase_probability, chances[1] < 0.5)
+        erased_views, upper = chances[0] < config.erase_probability, chances[1] < 0.5
+        kept = _kept_parts(erased_views, upper, images.shape[-1])
         images = tf.where(kept, images, 0.0 if erased is None else erased)
     mirror = tf.cast((draws[0] < 0.5) & config.flip, tf.int32)
     batch["image"] = tf.gather(images, mirror, batch_dims=1)
@@ -208,9 +209,9 @@ def _kept(image, y, x):
     return image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
 
 
-def _kept_parts(erased, upper):
+def _kept_parts(erased, upper, size):
     """Says which of P parts are left, [..., P], where the upper (or else lower) half is erased."""
-    halves = np.zeros([2, SIZE], bool)
-    halves[0, columns(["lower"])] = halves[1, columns(["upper"])] = True
+    halves = np.zeros([2, size], bool)
+    halves[0, columns(["lower"], size=size)] = halves[1, columns(["upper"], size=size)] = True
     half = tf.gather(halves, tf.cast(upper, tf.int32))
     return tf.logical_not(half & erased[..., tf.newaxis])

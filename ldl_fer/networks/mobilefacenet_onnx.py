@@ -86,7 +86,7 @@ def _rectifier(graph: Any, path: str | Path) -> str:
 
 def _set_weights(model: tf.keras.Model, graph: Any, path: str | Path) -> None:
     """Sets the weights of all layers; raises InputError where the file's do not fit them."""
-    constants = _constants(graph, path)
+    constants = read_constants(graph, path)
     normalizations = {x.input[0]: x for x in graph.node if x.op_type == "BatchNormalization"}
     ours = [x for x in model.layers if isinstance(x, (layers.Conv2D, layers.DepthwiseConv2D))]
     theirs = [node for node in graph.node if node.op_type in _CONVOLUTIONS]
@@ -142,8 +142,8 @@ def _statistics(
     return [gamma, beta, mean - bias, variance + (other - epsilon)]
 
 
-def _constants(graph: Any, path: str | Path) -> Mapping[str, np.ndarray]:
-    """Reads the file's constants by name."""
+def read_constants(graph: Any, path: str | Path) -> Mapping[str, np.ndarray]:
+    """Reads a file's constants by name; raises InputError where one is damaged."""
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in graph.initializer}

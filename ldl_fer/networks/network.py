@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
+from ldl_fer.networks.faceres import faceres, load_faceres
 from ldl_fer.networks.head import dropout, head, logits
 from ldl_fer.networks.keras_backbone import load_backbone
 from ldl_fer.networks.mobilefacenet import mobilefacenet
@@ -16,6 +17,7 @@ from ldl_fer.networks.pooled_maps import pooled_maps
 from ldl_fer.networks.precision import with_precision
 from ldl_fer.networks.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from ldl_fer.networks.small_cnn import small_cnn
+from ldl_fer.networks.torch_resnet import BLOCKS, load_torch_resnet, torch_resnet
 
 BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
     {
@@ -25,9 +27,12 @@ BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
         "resnet101": resnet101,
         "resnet152": resnet152,
         "mobilefacenet": mobilefacenet,
+        "faceres": faceres,
         "small_cnn": small_cnn,
     }
 )
+WITH_PRETRAINED_FILES = ("mobilefacenet", "faceres", *BLOCKS)
+_FOLDED = ("mobilefacenet", "faceres")  # files that have batch normalization in their weights
 WITH_IMAGENET_WEIGHTS = ("resnet50", "resnet101", "resnet152")
 
 
@@ -62,9 +67,9 @@ def build_network(
     )
     images = tf.keras.Input([image_size, image_size, 3], name="images")
     pixels = tf.keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="pixels")(images)
-    # A pretrained file has its normalization folded into its weights: there are no statistics of
-    # its own to be updated.
-    maps = backbone(pixels, training=False) if config.pretrained else backbone(pixels)
+    # Of a file with its normalization folded into its weights there are no statistics to update.
+    settled = config.frozen or (config.pretrained and config.backbone in _FOLDED)
+    maps = backbone(pixels, training=False) if settled else backbone(pixels)
     if config.frozen:
         backbone.trainable = False
         outputs = head(config, backbone.output_shape[-1], num_classes, seed)(maps)
@@ -87,18 +92,17 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
             "Choose one of them, or --weights=none."
         )
     for flag, given in (("--pretrained", config.pretrained), ("--frozen", config.frozen)):
-        if given and name != "mobilefacenet":
-            raise InputError(f"{flag} needs --backbone=mobilefacenet, not {name}.")
+        if given and name not in WITH_PRETRAINED_FILES:
+            *some, last = WITH_PRETRAINED_FILES
+            known = f"{', '.join(some)} or {last}"
+            raise InputError(f"{flag} needs --backbone={known}, not {name}.")
     if config.frozen and not config.pretrained:
         raise InputError(
             "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
             "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
         )
     if config.pretrained:
-        if load:
-            backbone = load_mobilefacenet(config.pretrained, image_size, rectifier=config.rectifier)
-        else:
-            backbone = mobilefacenet(image_size, config.rectifier, "average")
+        backbone = _pretrained(config, image_size, load)
         return pooled_maps(backbone) if config.frozen else backbone
     if config.weights == "imagenet" and load:
         return BACKBONES[name](image_size, weights="imagenet")
@@ -111,6 +115,19 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
     raise InputError(
         f"--backbone={name} is neither an existing file nor one of {', '.join(BACKBONES)}."
     )
+
+
+def _pretrained(config: NetworkConfig, image_size: int, load: bool) -> tf.keras.Model:
+    name = config.backbone
+    if name in BLOCKS:
+        if load:
+            return load_torch_resnet(config.pretrained, name, image_size)
+        return torch_resnet(name, image_size)
+    if name == "faceres":
+        return load_faceres(config.pretrained, image_size) if load else faceres(image_size)
+    if load:
+        return load_mobilefacenet(config.pretrained, image_size, rectifier=config.rectifier)
+    return mobilefacenet(image_size, config.rectifier, "average")
 
 
 def _draw_kernels(backbone: tf.keras.Model, seed: int) -> None:

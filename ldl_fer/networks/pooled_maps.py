@@ -1,4 +1,4 @@
-"""MobileFaceNet's maps pooled to one vector, on which the head of a frozen backbone is trained.
+"""A backbone's last maps pooled to one vector, on which the head of a frozen backbone is trained.
 
 Expression lies in where the maps respond, which the embedding of face recognition has learned to
 forget: each map gives the mean of its upper half, the mean of its lower half, and its maximum.
@@ -18,55 +18,78 @@ layers = tf.keras.layers
 MAPS: Mapping[str, int] = MappingProxyType(
     {"map_stride8": 128, "map_stride16": 128, "map_stride16_wide": 512}
 )
+FACERES_MAPS: Mapping[str, int] = MappingProxyType(
+    {"faceres_stride16": 512, "faceres_stride32": 1024}
+)
+RESNET18_MAPS: Mapping[str, int] = MappingProxyType(
+    {"stage2_block2_relu2": 128, "stage3_block2_relu2": 256, "stage4_block2_relu2": 512}
+)
+RESNET50_MAPS: Mapping[str, int] = MappingProxyType(
+    {"stage3_block6_relu3": 1024, "stage4_block3_relu3": 2048}
+)
 PARTS = ("upper", "lower", "maximum")
 SIZE = len(PARTS) * sum(MAPS.values())
+# By the number of features, which tells the backbones apart.
+_LAYOUTS = MappingProxyType(
+    {
+        len(PARTS) * sum(maps.values()): maps
+        for maps in (MAPS, FACERES_MAPS, RESNET18_MAPS, RESNET50_MAPS)
+    }
+)
 
 
 def pooled_maps(backbone: tf.keras.Model) -> tf.keras.Model:
     """Returns the backbone up to its last map, ending in that vector; layers are shared.
 
     Args:
-      backbone: a `mobilefacenet` of any image size, rectifier and output.
+      backbone: a `mobilefacenet` of any image size, rectifier and output, a `faceres`, or a
+        `torch_resnet`.
 
     Returns:
-      Images [B, H, W, 3] in [-1, 1] -> features [B, 2304], in the order of MAPS and, within a map,
-      of PARTS. A middle row of a map with an odd number of rows belongs to both halves.
+      Images [B, H, W, 3] in [-1, 1] -> features [B, P], in the order of MAPS (P = 2304),
+      FACERES_MAPS (4608), RESNET18_MAPS (2688) or RESNET50_MAPS (9216) and, within a map, of PARTS.
+      A middle row of a map with an odd number of rows belongs to both halves.
 
     Raises:
       InputError: a backbone without those maps.
     """
     found = {layer.name: layer for layer in backbone.layers}
-    missing = [name for name in MAPS if name not in found]
-    if missing:
+    maps = next((maps for maps in _LAYOUTS.values() if maps.keys() <= found.keys()), None)
+    if maps is None:
         raise InputError(
-            f"the backbone has no layers {', '.join(missing)}, whose maps are to be pooled; "
-            "mobilefacenet has them."
+            f"the backbone has no layers {', '.join(MAPS)}, whose maps are to be pooled; "
+            "mobilefacenet has them; faceres, resnet18 and resnet50 have others that are known."
         )
-    pooled = [part for name in MAPS for part in _parts(found[name].output, name)]
+    pooled = [part for name in maps for part in _parts(found[name].output, name)]
     features = layers.Concatenate(name="pooled_maps")(pooled)
     return tf.keras.Model(backbone.input, features, name="backbone")
 
 
-def columns(parts: Iterable[str] = PARTS, maps: Iterable[str] = MAPS) -> np.ndarray:
-    """Returns which of the 2304 features belong to the given parts of the given maps.
+def columns(
+    parts: Iterable[str] = PARTS, maps: Iterable[str] | None = None, size: int = SIZE
+) -> np.ndarray:
+    """Returns which of P features belong to the given parts of the given maps.
 
     Args:
       parts: names out of PARTS.
-      maps: names out of MAPS.
+      maps: names of the backbone's maps; None: all of them.
+      size: P, which says what backbone they are of.
 
     Returns:
       [M] int64, ascending.
 
     Raises:
       ValueError: an unknown name.
+      KeyError: no backbone has so many features.
     """
-    parts, maps = set(parts), set(maps)
-    unknown = (parts - set(PARTS)) | (maps - set(MAPS))
+    layout = _LAYOUTS[size]
+    parts, maps = set(parts), set(layout if maps is None else maps)
+    unknown = (parts - set(PARTS)) | (maps - set(layout))
     if unknown:
         raise ValueError(f"no such part or map: {', '.join(sorted(unknown))}")
     chosen = [
         np.full(channels, name in maps and part in parts)
-        for name, channels in MAPS.items()
+        for name, channels in layout.items()
         for part in PARTS
     ]
     return np.flatnonzero(np.concatenate(chosen))

@@ -61,29 +61,29 @@ def check_size(image_size: int, network: str) -> None:
 def _basic_resnet(blocks: tuple[int, ...], image_size: int) -> tf.keras.Model:
     check_size(image_size, "a ResNet")
     images = tf.keras.Input([image_size, image_size, 3])
-    x = _convolution(images, 64, 7, 2, "conv1")
+    x = convolution(images, 64, 7, 2, "conv1")
     x = layers.ReLU(name="conv1_relu")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="pool1")(x)
     for stage, count in enumerate(blocks):
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
-            x = _basic_block(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
+            x = basic_block(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return tf.keras.Model(images, x, name="backbone")
 
 
-def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
+def basic_block(x: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:
     """Returns ReLU(x + BN(conv(ReLU(BN(conv(x)))))), x projected where the shape changes."""
-    y = _convolution(x, filters, 3, stride, f"{name}_conv1")
+    y = convolution(x, filters, 3, stride, f"{name}_conv1")
     y = layers.ReLU(name=f"{name}_relu1")(y)
-    y = _convolution(y, filters, 3, 1, f"{name}_conv2")
+    y = convolution(y, filters, 3, 1, f"{name}_conv2")
     if stride != 1 or x.shape[-1] != filters:
-        x = _convolution(x, filters, 1, stride, f"{name}_shortcut")
+        x = convolution(x, filters, 1, stride, f"{name}_shortcut")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _convolution(x: tf.Tensor, filters: int, size: int, stride: int, name: str) -> tf.Tensor:
+def convolution(x: tf.Tensor, filters: int, size: int, stride: int, name: str) -> tf.Tensor:
     """Applies convolution and batch normalization, padded alike on all sides."""
     if size > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)

@@ -52,6 +52,18 @@ def settings(preset):
                  decay_epochs=(5, 10, 20), decay_factor=0.2, uncertainty_init=0.8,
                  uncertainty_momentum=0.9, class_weights="balanced", epochs=60),
         ),
+        (
+            "ferplus_resnet18",
+            dict(image_size=112, pad=4, backbone="resnet18", learning_rate=1e-3, epochs=30,
+                 decay_epochs=(5, 10, 20), class_weights="balanced", uncertainty_init=0.5,
+                 neighbors="forward", uncertainty_form="logit"),
+        ),
+        (
+            "sfew_resnet18",
+            dict(image_size=224, pad=8, backbone="resnet18", learning_rate=1e-4, epochs=60,
+                 decay_epochs=(20, 40), class_weights="balanced", uncertainty_init=0.5,
+                 neighbors="forward", uncertainty_form="logit"),
+        ),
     ],
 )  # fmt: skip
 def test_preset(preset, expected):

@@ -1,0 +1,217 @@
+"""Reads the tensors of PyTorch's files, as data: nothing of them is run, torch is not needed.
+
+.safetensors   a header in JSON, then the numbers
+.pth, .pt      a pickle that names tensors, whose numbers lie beside it in a zip file
+
+A pickle is a program. This one is followed instruction by instruction as far as it makes numbers,
+texts, lists, dictionaries and tensors; whatever it names beside these, or asks to call, is refused.
+"""
+
+import json
+import math
+import pickletools
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ldl_fer.errors import InputError
+
+_SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
+_STORAGES = {
+    **{"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2"},
+    **{"LongStorage": "<i8", "IntStorage": "<i4", "ByteStorage": "u1", "BoolStorage": "?"},
+}
+_REBUILD = ("_rebuild_tensor_v2", "_rebuild_parameter")
+_NAMES = {
+    "collections OrderedDict",
+    *(f"torch {name}" for name in _STORAGES),
+    *(f"torch._utils {name}" for name in _REBUILD),
+}
+_MARK = object()
+
+
+def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads a state dict: name -> array.
+
+    Of a checkpoint that holds more, it is what lies under state_dict, model or net; "module." in
+    front of the names, of a network that was trained on several GPUs, is left out.
+
+    Raises:
+      InputError: no such file, another format, a damaged one, or one that holds or asks for
+        anything but numbers, texts, containers and tensors.
+    """
+    path = Path(path)
+    try:
+        found = _safetensors(path) if path.suffix == ".safetensors" else _torch_zip(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged, or no file of weights: {error}") from error
+    for name in ("state_dict", "model", "net"):
+        if isinstance(found.get(name), dict):
+            found = found[name]
+    tensors = {str(k).removeprefix("module."): v for k, v in found.items()}
+    tensors = {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
+    if not tensors:
+        raise InputError(f"{path} holds no tensors by name. Save the network's state_dict().")
+    return tensors
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, start = json.loads(content[8 : 8 + length]), 8 + length
+    found = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in _SAFETENSORS:
+            raise ValueError(f"{name} is of type {entry['dtype']}")
+        dtype = np.dtype(_SAFETENSORS[entry["dtype"]])
+        first, last = entry["data_offsets"]
+        count = math.prod(entry["shape"])
+        if last - first != count * dtype.itemsize:
+            raise ValueError(f"{name} has {last - first} bytes")
+        values = np.frombuffer(content, dtype, count, start + first)
+        found[name] = values.reshape(entry["shape"])
+    return found
+
+
+def _torch_zip(path: Path) -> dict[str, Any]:
+    if not zipfile.is_zipfile(path):
+        path.open("rb").close()  # says that there is none
+        raise InputError(
+            f"{path} is in the format of PyTorch before 1.6, or no file of PyTorch. On a machine "
+            "where its source is trusted, save it anew: torch.save(torch.load(PATH)['state_dict'], "
+            "NEW), or as .safetensors."
+        )
+    with zipfile.ZipFile(path) as archive:
+        (pickled,) = [n for n in archive.namelist() if n.split("/")[1:] == ["data.pkl"]]
+        folder = pickled.rpartition("/")[0]
+        order = f"{folder}/byteorder"
+        if order in archive.namelist() and archive.read(order) != b"little":
+            raise InputError(f"{path} was written on a big-endian machine, which is not read.")
+        found = _Program(path, archive, folder).run(archive.read(pickled))
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds a {type(found).__name__}, not the state_dict of a network.")
+    return found
+
+
+class _Name(NamedTuple):
+    text: str  # "module name"
+
+
+class _Program:
+    """Follows a pickle's instructions, of the kinds that state dicts consist of."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, folder: str) -> None:
+        self._path, self._archive, self._folder = path, archive, folder
+        self._stack: list[Any] = []
+        self._memo: dict[int, Any] = {}
+
+    def run(self, program: bytes) -> Any:
+        for instruction, argument, _ in pickletools.genops(program):
+            name = instruction.name
+            if name == "STOP":
+                return self._stack.pop()
+            self._step(name, argument)
+        raise ValueError("it ends in the middle")
+
+    def _step(self, name: str, argument: Any) -> None:
+        stack = self._stack
+        if name in ("PROTO", "FRAME"):
+            return
+        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._memo[len(self._memo) if argument is None else argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self._memo[argument])
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name]())
+        elif name.startswith(("BININT", "LONG", "BINUNICODE", "SHORT_BINUNICODE", "BINFLOAT")):
+            stack.append(argument)
+        elif name == "TUPLE":
+            stack.append(tuple(self._marked()))
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])]
+        elif name in ("APPEND", "SETITEM", "APPENDS", "SETITEMS"):
+            self._add(name)
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            self._name(argument)
+        elif name == "BINPERSID":
+            stack.append(self._storage(stack.pop()))
+        elif name == "REDUCE":
+            arguments = stack.pop()
+            stack.append(self._made(stack.pop(), arguments))
+        elif name == "BUILD" and isinstance(stack[-2], dict):
+            stack.pop()  # attributes of an OrderedDict: _metadata
+        else:
+            raise InputError(self._refused(f"the instruction {name}"))
+
+    def _marked(self) -> list[Any]:
+        marks = [place for place, item in enumerate(self._stack) if item is _MARK]
+        start = marks[-1]
+        items = self._stack[start + 1 :]
+        del self._stack[start:]
+        return items
+
+    def _add(self, name: str) -> None:
+        if name.endswith("S"):
+            items = self._marked()
+        else:
+            count = 2 if name == "SETITEM" else 1
+            items = self._stack[-count:]
+            del self._stack[-count:]
+        if name.startswith("SETITEM"):
+            self._stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        else:
+            self._stack[-1].extend(items)
+
+    def _name(self, argument: str | None) -> None:
+        if argument is None:
+            last, module = self._stack.pop(), self._stack.pop()
+            argument = f"{module} {last}"
+        if argument not in _NAMES:
+            raise InputError(self._refused(argument.replace(" ", ".")))
+        self._stack.append(_Name(argument))
+
+    def _storage(self, key: Any) -> np.ndarray:
+        kind, storage, name, _, count = key
+        if kind != "storage" or not isinstance(storage, _Name):
+            raise ValueError(f"{key} is no storage")
+        dtype = _STORAGES[storage.text.partition(" ")[2]]
+        content = self._archive.read(f"{self._folder}/data/{name}")
+        return np.frombuffer(content, dtype, count)
+
+    def _made(self, called: Any, arguments: tuple[Any, ...]) -> Any:
+        if not isinstance(called, _Name) or called.text.startswith("torch "):
+            raise InputError(self._refused(f"a call of {called}"))
+        if called.text == "collections OrderedDict":
+            return dict(*arguments)
+        if called.text.endswith("_rebuild_parameter"):
+            return arguments[0]
+        storage, offset, shape, strides = arguments[:4]
+        last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        if math.prod(shape) and not 0 <= offset <= last < len(storage):
+            raise ValueError(f"a tensor of shape {shape} reaches beyond its numbers")
+        if any(stride < 0 for stride in strides):
+            raise ValueError("a tensor has negative strides")
+        steps = [stride * storage.itemsize for stride in strides]
+        return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
+
+    def _refused(self, what: str) -> str:
+        return (
+            f"{self._path} is refused: it asks for {what}, and only tensors by name are read. Save "
+            "the network's state_dict() alone, best as .safetensors."
+        )
+
+
+_CONSTANTS: Mapping[str, Any] = {
+    **{"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple},
+    **{"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False},
+}
