@@ -29,7 +29,7 @@ class DataSet:
         there and empty (NaN).
       left_out: (split, reason) -> number of rows that are not in the annotations.
       image_dir: folder that the paths start from; None while the pictures are not files.
-      picture: path -> PNG file, for pictures that are not files; None: they are.
+      picture: path -> picture file, for pictures that are not files; None: they are.
     """
 
     splits: Mapping[str, Annotations]
