@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from ldl_fer.data.pictures import read_picture
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.affect import BATCH_SIZE
 from ldl_fer.preparation.affect.partial_annotations import PartialAnnotations
+from ldl_fer.progress import tqdm
 
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
 SATURATION = 0.99  # raters hardly ever say more
