@@ -14,7 +14,7 @@ GROUPS = {
     "Prepare data": {
         "datasets": (
             "ldl_fer.preparation.datasets.command",
-            "Writes the CSV of RAF-DB, AffectNet, SFEW, FER+, FER2013, CK+48 or class folders.",
+            "Writes the CSV of RAF-DB, AffectNet, FER+, class folders, imagefolder and others.",
         ),
         "faces": (
             "ldl_fer.preparation.faces.command",

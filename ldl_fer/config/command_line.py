@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TextIO
 
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.files import check_place, check_utf8, full_disk, with_home
+from ldl_fer.progress import MODES, shown_as
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -60,7 +61,8 @@ def start(
             fail(f"unexpected argument {argv[1]!r}; flags start with --. See --help.")
         try:
             _check_outputs()
-            return main(*([argv[1:]] if positional else []))
+            with shown_as(flags.FLAGS.progress):
+                return main(*([argv[1:]] if positional else []))
         except InputError as error:
             fail(str(error))
         except Stopped as stop:
@@ -76,6 +78,9 @@ def start(
     _use_utf8()
     others = set(flags.FLAGS)
     define_flags()
+    flags.DEFINE_enum(
+        "progress", MODES[0], MODES, "Bars, lines every 30 s, none; auto: bars on a terminal."
+    )
     if wants_help(sys.argv[1:]):
         from ldl_fer.config.help import help_text
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ldl_fer import __version__
 from ldl_fer.config.processors import processors
@@ -34,6 +33,7 @@ from ldl_fer.data.pictures import JPEG_QUALITY, SKIPPING, picture_bytes, stored_
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, without_home, write_checksums
+from ldl_fer.progress import tqdm
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from tqdm import tqdm
 
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.paths import places
@@ -15,6 +14,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
 from ldl_fer.files import without_home
+from ldl_fer.progress import tqdm
 
 if TYPE_CHECKING:
     import tensorflow as tf

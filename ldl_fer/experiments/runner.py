@@ -12,7 +12,6 @@ import time
 
 import pandas as pd
 import tensorflow as tf
-from tqdm import tqdm
 
 from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import extra_package
@@ -28,6 +27,7 @@ from ldl_fer.experiments.measures import (
 from ldl_fer.experiments.plan import Planned
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import claimed, write_whole
+from ldl_fer.progress import tqdm
 from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 from ldl_fer import plots
 from ldl_fer.config import Config
@@ -15,6 +14,7 @@ from ldl_fer.data.pipeline import batch_of_samples
 from ldl_fer.data.records import Records
 from ldl_fer.methods import METHODS
 from ldl_fer.methods.classifier import Batch, Classifier
+from ldl_fer.progress import hidden, tqdm
 from ldl_fer.training.run import Run
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -168,4 +168,10 @@ class TQDMProgressBar(_Bar):
     def __init__(self) -> None:
         """Makes the bar."""
         super().__init__()
+        self.tqdm = tqdm
         self._supports_tf_logs = True  # Keras then leaves metrics on the device.
+
+
+def progress_bars() -> list[TQDMProgressBar]:
+    """Returns the callback that shows progress; none where it is hidden."""
+    return [] if hidden() else [TQDMProgressBar()]

@@ -22,7 +22,7 @@ from ldl_fer.training.callbacks import (
     BestNetwork,
     NumberSummary,
     PictureSummary,
-    TQDMProgressBar,
+    progress_bars,
 )
 from ldl_fer.training.checks import (
     check_epochs,
@@ -147,7 +147,7 @@ def _callbacks(config, run, training, chief, watch):
     )
     return [
         rate,
-        *([watch or TQDMProgressBar()] if chief else []),
+        *(([watch] if watch else progress_bars()) if chief else []),
         NumberSummary(writer),
         *([PictureSummary(writer, training, config)] if config.run.pictures else []),
         BestNetwork(run),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar
+from ldl_fer.progress import shown_as
+from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar, progress_bars
 
 
 def test_progress_bar_is_of_tensorflow_addons_where_there_is_one():
@@ -15,12 +16,31 @@ def test_progress_bar_is_of_tensorflow_addons_where_there_is_one():
     assert made_here == (importlib.util.find_spec("tensorflow_addons") is None)
 
 
-@pytest.mark.parametrize("bar", [PlainProgressBar, TQDMProgressBar])
-def test_progress_bar_shows_epochs_steps_metrics_and_the_time_left(bar, capsys):
+def fit(callbacks):
+    """Two epochs of three steps."""
     model = tf.keras.Sequential([tf.keras.layers.Dense(1, kernel_initializer="zeros")])
     model.compile("sgd", "mse")
     features = np.zeros([6, 1], "float32")
-    model.fit(features, np.ones(6), batch_size=2, epochs=2, verbose=0, callbacks=[bar()])
+    model.fit(features, np.ones(6), batch_size=2, epochs=2, verbose=0, callbacks=callbacks)
+
+
+@pytest.mark.parametrize("bar", [PlainProgressBar, TQDMProgressBar])
+def test_in_a_log_each_epoch_is_a_line(bar, capsys):
+    fit([bar()])  # standard error is no terminal here
+    out, err = capsys.readouterr()
+    assert out.split("\n") == ["Epoch 1/2", "Epoch 2/2", ""]
+    first, second, last, end = err.split("\n")
+    for line in (first, second):
+        assert re.fullmatch(r"loss: 0\.\d{4}: 3 of 3 (it|steps) \(100%\), 00:\d\d", line), line
+    assert re.fullmatch(r"Training: 2 of 2 epochs \(100%\), 00:\d\d", last) and not end
+    with shown_as("none"):
+        assert progress_bars() == []
+
+
+@pytest.mark.parametrize("bar", [PlainProgressBar, TQDMProgressBar])
+def test_progress_bar_shows_epochs_steps_metrics_and_the_time_left(bar, capsys):
+    with shown_as("bar"):
+        fit([bar()])
     out, err = capsys.readouterr()
     assert out.split("\n") == ["Epoch 1/2", "Epoch 2/2", ""]
     # Zeros give 0; the bias climbs: (1 - b)^2 is below 1 in the last step.

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from ldl_fer.config.command_line import unread
 from ldl_fer.errors import InputError
@@ -26,6 +25,7 @@ from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
 from ldl_fer.inference.predict.predictor import Answer, Predictor
 from ldl_fer.inference.predict.sources import Source, count_frames, frame_rate, frames
+from ldl_fer.progress import tqdm
 
 _ENDINGS = (".jsonl", ".csv")
 PLACE = ("file", "frame", "seconds", "width", "height", "error")

@@ -45,7 +45,7 @@ from ldl_fer.preparation.affect.human_values import class_means_beside_human, sh
 from ldl_fer.preparation.affect.model import SPEC_FILE, load_affect_model
 from ldl_fer.preparation.affect.model_spec import ModelSpec
 from ldl_fer.preparation.affect.regression_sets import opened_set, training_and_validation
-from ldl_fer.training.callbacks import TQDMProgressBar
+from ldl_fer.training.callbacks import progress_bars
 from ldl_fer.training.checks import known_pictures
 from ldl_fer.training.run import Run
 
@@ -121,7 +121,7 @@ def train_regressor(
         validation_steps=steps_per_epoch(len(validation), batch_size),
         callbacks=[
             tf.keras.callbacks.LearningRateScheduler(lambda e: learning_rate(config.optimizer, e)),
-            *([TQDMProgressBar()] if progress else []),
+            *(progress_bars() if progress else []),
             _BestRegressor(run, network),
             tf.keras.callbacks.CSVLogger(str(run.log)),
         ],

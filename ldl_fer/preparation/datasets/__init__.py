@@ -1,6 +1,8 @@
 """Reads the field's data sets as they are downloaded: `ldl-fer datasets`.
 
-raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders, expw   a layout each
+raf_db, affectnet, sfew, ferplus, fer2013, ck_plus, class_folders, expw, kdef, imagefolder, parquet
+               a layout each
+table_labels   from labels in a table to classes: imagefolder, parquet
 vote_rules     from FER+'s votes to a label
 source_files   files of a download
 label_orders   orders of classes, and whether published counts fit another than the given one
@@ -16,6 +18,7 @@ from typing import Any
 # Modules, each with a READER of that name.
 NAMES = (
     *("raf_db", "affectnet", "sfew", "ferplus", "fer2013", "ck_plus", "class_folders", "expw"),
+    *("kdef", "imagefolder", "parquet"),
 )
 
 

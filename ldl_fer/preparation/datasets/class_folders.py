@@ -26,16 +26,18 @@ from ldl_fer.preparation.datasets.reader import (
     Reader,
     Rows,
     is_emotion,
+    map_entries,
     one_name,
     wanted_splits,
 )
 from ldl_fer.preparation.datasets.source_files import pictures_under
 
-_SPLITS = {
+SPLITS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 
 
 def folder_rows(
@@ -85,11 +87,10 @@ def split_folders(root: Path, leave_out: Sequence[str] = ()) -> dict[str, Path]:
     Raises:
       InputError: there are two of one split, or other folders beside them.
     """
-    split_of = {word: split for split, words in _SPLITS.items() for word in words}
     there, others = {}, []
     for place in sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] not in "._"):
         word = place.name.lower()
-        split = split_of.get(word)
+        split = SPLIT_OF.get(word)
         if word in leave_out:
             continue
         if split in there:
@@ -107,7 +108,7 @@ def split_folders(root: Path, leave_out: Sequence[str] = ()) -> dict[str, Path]:
             f"{shlex.quote('--leave_out=' + ','.join(others))}, or give one split's folder as "
             "--root."
         )
-    return {split: there[split] for split in _SPLITS if split in there} or {ALL: root}
+    return {split: there[split] for split in SPLITS if split in there} or {ALL: root}
 
 
 def class_folder_rows(
@@ -122,22 +123,17 @@ def class_folder_rows(
     Raises:
       InputError: an entry is not of this form or names no folder, or as the functions above.
     """
-    pairs = [entry.rpartition("=") for entry in map]
-    for entry, (folder, _, name) in zip(map, pairs, strict=True):
-        if not folder.strip() or not name.strip():
-            raise InputError(f"--map={entry} is not FOLDER=Class, such as --map=4=Happy.")
+    pairs = map_entries(map, "FOLDER")
     skipped = [folder.strip().lower() for folder in leave_out]
-    meaning = {folder.strip().lower(): name for folder, _, name in pairs}
-    told = Counter([*(folder.strip().lower() for folder, _, _ in pairs), *set(skipped)])
+    meaning = dict(pairs)
+    told = Counter([*(folder for folder, _ in pairs), *set(skipped)])
     if twice := [folder for folder, times in told.items() if times > 1]:
         raise InputError(f"--map and --leave_out name {', '.join(twice)} more than once.")
     folders = split_folders(root, skipped)
     if ALL in folders:
         _check_level(root, {*meaning, *skipped})
     if splits:
-        folders = wanted_splits(
-            {**dict.fromkeys(_SPLITS), **folders}, splits, root, "their folders"
-        )
+        folders = wanted_splits({**dict.fromkeys(SPLITS), **folders}, splits, root, "their folders")
     places = [root, *folders.values()]
     there = {place.name.lower() for folder in places for place in folder.iterdir()}
     for flag, words in (("--map", meaning), ("--leave_out", skipped)):
@@ -201,7 +197,7 @@ def map_doubts(data_set: DataSet) -> list[str]:
 
 def _check_level(root: Path, named: set[str]) -> None:
     """Refuses a root whose class folders lie a folder deeper, and says where."""
-    known = {*named, *(word for words in _SPLITS.values() for word in words)}
+    known = {*named, *SPLIT_OF}
 
     def tells(place: Path) -> bool:
         word = place.name.lower()

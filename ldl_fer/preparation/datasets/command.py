@@ -10,14 +10,17 @@
     ck_plus        CK+48: anger/S010_004_00000017.png, ...
     class_folders  your own: [train/]happy/1.png, [train/]angry/2.png, ...
     expw           ExpW: label/label.lst and image/origin
+    kdef           KDEF: AF01/AF01ANS.JPG, ...
+    imagefolder    Hugging Face's: [train/]metadata.csv or .jsonl beside pictures
+    parquet        Hugging Face's: data/train-00000-of-00001.parquet, pictures in it
 
     ldl-fer datasets NAME --help       one layout in full, and all flags
 
 The output folder gets train.csv, val.csv, test.csv (those there are; all.csv where there are no
 splits) and dataset.json, a record. `expression` is in the order of --class_names, the original
 label is kept in original_label. Nothing is written if anything is wrong, and pictures stay where
-they are: give --root as the image folder of further commands. (FER2013's pixels become PNG files,
-see --image_dir.) Counts are printed beside the published ones.
+they are: give --root as the image folder of further commands. (Pictures of fer2013, ferplus and
+parquet become files, see --image_dir.) Counts are printed beside the published ones.
 
 Where a data set has no valence and arousal, these cells are empty; `ldl-fer affect` fills
 them. LDLVA, --method=ldl_alsg and --method=la_net need them for training, other methods and
@@ -128,7 +131,7 @@ def main(names: list[str]) -> None:
             f"--root is missing: ldl-fer datasets {reader.name} --root=FOLDER, the folder of "
             f"{reader.title} as it was downloaded."
         )
-    options = ("pictures", "rule", "min_votes", "map", "leave_out")
+    options = ("pictures", "rule", "min_votes", "map", "leave_out", "label_column", "views")
     chosen = {name: getattr(given, name) for name in options if getattr(given, name) is not None}
     data_set = reader.read(given.root, given.split, given.class_names, given.skip_missing, **chosen)
     doubts = map_doubts(data_set) if reader.name == "class_folders" else []
@@ -174,17 +177,23 @@ def _define_flags() -> None:
             "rule", None, RULES, "Of ferplus: from votes to a label. (default: majority)"
         )
         flags.DEFINE_integer("min_votes", None, "Of ferplus: fewest votes for --rule=votes.", 1)
-        flags.DEFINE_list("map", None, "Of class_folders: FOLDER=Class,FOLDER=Class, ...")
+        flags.DEFINE_list("map", None, "Of class_folders, imagefolder, parquet: 4=Happy,5=Sad, ...")
         flags.DEFINE_list("leave_out", None, "Of class_folders: folders to leave out.")
+        flags.DEFINE_string(
+            "label_column", None, "Of imagefolder and parquet. (default: label, emotion, ...)"
+        )
+        flags.DEFINE_enum(
+            "views", None, ("straight", "half", "all"), "Of kdef: heads. (default: straight)"
+        )
         flags.DEFINE_string(
             "image_dir",
             None,
-            "Of ferplus and fer2013: folder to write pictures to. (default: images beside the CSV)",
+            "Of ferplus, fer2013, parquet: folder for pictures. (default: images beside the CSV)",
         )
         flags.DEFINE_float(
             "test_fraction",
             None,
-            "Of a data set without splits: part in (0, 1) to test on; of ck_plus, of the persons.",
+            "Of a data set without splits: part in (0, 1) to test on; of persons, where known.",
         )
         flags.DEFINE_integer("seed", 0, "Another seed is another --test_fraction.", 0)
 

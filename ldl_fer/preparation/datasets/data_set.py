@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
-from tqdm import tqdm
 
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
+from ldl_fer.progress import tqdm
 
 SPLIT, ORIGINAL, SUBJECT = "split", "original_label", "subject"
 ALL = "all"  # the split of a data set that has none
@@ -29,7 +29,7 @@ class DataSet:
         there and empty (NaN).
       left_out: (split, reason) -> number of rows that are not in the annotations.
       image_dir: folder that the paths start from; None while the pictures are not files.
-      picture: path -> PNG file, for pictures that are not files; None: they are.
+      picture: path -> picture file, for pictures that are not files; None: they are.
     """
 
     splits: Mapping[str, Annotations]

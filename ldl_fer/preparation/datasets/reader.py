@@ -49,7 +49,7 @@ class Rows:
         ORIGINAL, the label as the data set writes it; VALENCE and AROUSAL if it has them; columns
         votes_<class> and others are carried along.
       left_out: (split, reason) -> number of rows not in the table.
-      picture: path -> PNG file, for pictures that are not files yet; None: they are.
+      picture: path -> picture file, for pictures that are not files yet; None: they are.
     """
 
     table: pd.DataFrame
@@ -195,6 +195,25 @@ def one_name(word: str) -> str:
 def is_emotion(word: str) -> bool:
     """Says whether a word is a synonym of an emotion, see `one_name`."""
     return word.strip().lower() in _NAME_OF
+
+
+def map_entries(entries: Sequence[str], what: str) -> list[tuple[str, str]]:
+    """Returns the entries of --map: a folder or value, in lower case, and the class it means.
+
+    Args:
+      entries: of the form WHAT=Class.
+      what: the word for its left side, in messages.
+
+    Raises:
+      InputError: an entry is not of this form.
+    """
+    pairs = list[tuple[str, str]]()
+    for entry in entries:
+        value, _, name = entry.rpartition("=")
+        if not value.strip() or not name.strip():
+            raise InputError(f"--map={entry} is not {what}=Class, such as --map=4=Happy.")
+        pairs.append((value.strip().lower(), name))
+    return pairs
 
 
 def wanted_splits(

@@ -23,7 +23,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from ldl_fer.config.processors import processors
 from ldl_fer.data.annotation_checks import PATH
@@ -43,6 +42,7 @@ from ldl_fer.preparation.faces import (
 from ldl_fer.preparation.faces.alignment import aligned
 from ldl_fer.preparation.faces.boxes import Box, Job, face_at, overlap
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
+from ldl_fer.progress import tqdm
 
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
 _JPEG = (".jpg", ".jpeg")
