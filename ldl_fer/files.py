@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ldl_fer.errors import InputError
-from ldl_fer.progress import tqdm
 
 CHECKSUMS = "SHA256SUMS"
 _FULL = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)]
@@ -310,13 +309,17 @@ def write_checksums(folder: str | Path, skipped: Iterable[str] = ()) -> None:
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def damage(folder: str | Path, needed: Iterable[str] = (), progress: bool = False) -> str | None:
+def damage(
+    folder: str | Path,
+    needed: Iterable[str] = (),
+    shown: Callable[[list[str]], Iterable[str]] = iter,
+) -> str | None:
     """Compares a folder's files with its SHA256SUMS; returns what differs, or None.
 
     Args:
       folder: of the files.
       needed: names of files that must be in the list.
-      progress: whether to show a bar if it takes longer than two seconds.
+      shown: goes through the list's lines, and may show how far it is.
     """
     folder = Path(folder)
     try:
@@ -326,7 +329,7 @@ def damage(folder: str | Path, needed: Iterable[str] = (), progress: bool = Fals
     except (OSError, UnicodeDecodeError) as error:
         return f"{folder / CHECKSUMS} is damaged: {error}"
     missing = set(needed)
-    for line in tqdm(lines, "checking files", unit="file", delay=2, disable=not progress):
+    for line in shown(lines):
         found = _CHECKSUM_LINE.fullmatch(line)
         path = PurePosixPath(found[2]) if found else None
         if found is None or path is None or path.is_absolute() or ".." in path.parts:

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
+from ldl_fer.config.progress import MODES, shown_as
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.files import check_place, check_utf8, full_disk, with_home
-from ldl_fer.progress import MODES, shown_as
 
 USER_MISTAKE = 2
 INTERRUPTED = 130

@@ -14,10 +14,10 @@ import numpy as np
 
 from ldl_fer.config.checks import plain_names
 from ldl_fer.config.processors import processors
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.picture_names import found_names, is_number, leads_out
 from ldl_fer.data.pictures import SKIPPING, decoded_image, picture_bytes
 from ldl_fer.errors import InputError
-from ldl_fer.progress import tqdm
 
 PATH, LABEL, VALENCE, AROUSAL, NEIGHBORS = COLUMNS = (
     "subDirectory_filePath",

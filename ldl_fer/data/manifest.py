@@ -8,6 +8,7 @@ SHA256SUMS                         of all of them, see `ldl_fer.files`
 """
 
 import dataclasses
+import functools
 import json
 import struct
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.files import CHECKSUMS, damage
 
@@ -145,6 +147,7 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
                 raise InputError(
                     f"{path}: {path.stat().st_size} bytes, but {size} were written. {_cure(folder)}"
                 )
-    found = damage(folder, needed, progress=True)
+    bar = functools.partial(tqdm, desc="checking files", unit="file", delay=2)
+    found = damage(folder, needed, bar)
     if found:
         raise InputError(f"{found}. {_cure(folder)}")

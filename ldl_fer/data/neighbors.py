@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import KDTree
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import AROUSAL, NEIGHBORS, VALENCE, Annotations
 from ldl_fer.errors import InputError
-from ldl_fer.progress import tqdm
 
 _CHUNK = 8192  # points looked up at once
 _SLACK = 4  # points looked up beyond K + 1, so that most ties are settled at once

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
-from ldl_fer.progress import tqdm
 
 # Of files that are taken for pictures where a folder is searched, in lower case.
 PICTURE_ENDINGS = (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.paths import places
@@ -17,7 +18,6 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import allocate, state_of, whole_file, write_whole
 from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM, decode_picture
 from ldl_fer.networks.head import frozen_part
-from ldl_fer.progress import tqdm
 
 VIEWS = 2  # the picture, and the mirrored one
 _BATCH = 64

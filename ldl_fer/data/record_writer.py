@@ -19,6 +19,7 @@ import numpy as np
 
 from ldl_fer import __version__
 from ldl_fer.config.processors import processors
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.manifest import (
     ANNOTATIONS,
@@ -33,7 +34,6 @@ from ldl_fer.data.pictures import JPEG_QUALITY, SKIPPING, picture_bytes, stored_
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, without_home, write_checksums
-from ldl_fer.progress import tqdm
 
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20

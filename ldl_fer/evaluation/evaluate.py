@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.paths import places
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
 from ldl_fer.files import without_home
-from ldl_fer.progress import tqdm
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ldl_fer.config import Config
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import vote_columns
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.pooled_records import PooledRecords
@@ -34,7 +35,6 @@ from ldl_fer.methods import training_data
 from ldl_fer.methods.baselines import smoothed_label
 from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
-from ldl_fer.progress import tqdm
 
 FOLDS = 5
 INVERSE_PENALTY = 1e-3  # of a fold's classifier, whose inputs are standardized

@@ -13,6 +13,7 @@ import time
 import pandas as pd
 import tensorflow as tf
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
@@ -27,7 +28,6 @@ from ldl_fer.experiments.measures import (
 from ldl_fer.experiments.plan import Planned
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import claimed, write_whole
-from ldl_fer.progress import tqdm
 from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 

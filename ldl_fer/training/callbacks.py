@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from ldl_fer import plots
 from ldl_fer.config import Config
+from ldl_fer.config.progress import hidden, tqdm
 from ldl_fer.data.pipeline import batch_of_samples
 from ldl_fer.data.records import Records
 from ldl_fer.methods import METHODS
 from ldl_fer.methods.classifier import Batch, Classifier
-from ldl_fer.progress import hidden, tqdm
 from ldl_fer.training.run import Run
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -3,11 +3,11 @@
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.methods import METHODS, neighbors_read
 from ldl_fer.methods.classifier import Classifier
-from ldl_fer.progress import tqdm
 from ldl_fer.training import devices
 from ldl_fer.training.state import TrainingState
 

@@ -9,12 +9,12 @@ import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config import Config
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import NEIGHBORS
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.files import allocate
 from ldl_fer.methods.classifier import Batch, Classifier, per_class
-from ldl_fer.progress import tqdm
 
 
 def construct_samples(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.progress import shown_as
+from ldl_fer.config.progress import shown_as
 from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar, progress_bars
 
 

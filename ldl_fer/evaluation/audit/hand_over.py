@@ -18,6 +18,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import pandas as pd
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import LABEL, PATH
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.data.samples import shares
@@ -25,7 +26,6 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.page import suggested_labels, suspicion
 from ldl_fer.evaluation.audit.training_set import TrainingSet
 from ldl_fer.files import made_folder, whole_file, write_whole
-from ldl_fer.progress import tqdm
 
 QUESTION, IMAGE = "expression", "image"  # names of Label Studio's choices and picture
 GIVEN, ROW, SOURCE = "ground_truth", "row", "source_path"  # fields of FiftyOne and Label Studio

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import LABEL
 from ldl_fer.data.pictures import decoded_image
 from ldl_fer.data.samples import neighbor_numbers, shares
 from ldl_fer.evaluation.audit.training_set import TrainingSet
 from ldl_fer.files import write_whole
-from ldl_fer.progress import tqdm
 
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("samples", "review", "filters", "list", "detail", "plane", "main")

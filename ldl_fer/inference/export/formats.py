@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
-from ldl_fer.progress import tqdm
 
 CARD = "MODEL_CARD.md"
 RANDOM = 3  # made-up images that every export is compared on

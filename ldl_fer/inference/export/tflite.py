@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.files import plain_path
 from ldl_fer.inference.export.formats import Format, Tolerance, Trained, fixed_size, in_batches
 from ldl_fer.networks.head import read_out, trained_part
 from ldl_fer.networks.saved_model import TOLERANCE
-from ldl_fer.progress import tqdm
 
 FILE = "model.tflite"
 

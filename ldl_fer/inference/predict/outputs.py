@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 
 from ldl_fer.config.command_line import unread
+from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.files import check_place, check_replaceable, growing_file, whole_file
 from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
 from ldl_fer.inference.predict.predictor import Answer, Predictor
 from ldl_fer.inference.predict.sources import Source, count_frames, frame_rate, frames
-from ldl_fer.progress import tqdm
 
 _ENDINGS = (".jsonl", ".csv")
 PLACE = ("file", "frame", "seconds", "width", "height", "error")

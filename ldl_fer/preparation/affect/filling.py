@@ -7,12 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.pictures import read_picture
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.affect import BATCH_SIZE
 from ldl_fer.preparation.affect.human_values import class_means_beside_human, shift_sentence
 from ldl_fer.preparation.affect.partial_annotations import PartialAnnotations
-from ldl_fer.progress import tqdm
 
 LEAST_DEVIATION = 0.05  # below it, values say hardly anything
 SATURATION = 0.99  # raters hardly ever say more

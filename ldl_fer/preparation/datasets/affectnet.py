@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import (
     AROUSAL,
     BOX,
@@ -34,7 +35,6 @@ from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT
 from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
 from ldl_fer.preparation.datasets.source_files import csv_chunks, found, must_find, pictures_under
-from ldl_fer.progress import tqdm
 
 LABEL_ORDER = (
     *("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"),

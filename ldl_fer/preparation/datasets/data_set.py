@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
-from ldl_fer.progress import tqdm
 
 SPLIT, ORIGINAL, SUBJECT = "split", "original_label", "subject"
 ALL = "all"  # the split of a data set that has none

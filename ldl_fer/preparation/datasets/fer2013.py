@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import PATH, AnnotationError
 from ldl_fer.preparation.datasets.data_set import ORIGINAL, SPLIT
 from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
 from ldl_fer.preparation.datasets.source_files import csv_chunks, found, must_find
-from ldl_fer.progress import tqdm
 
 LABEL_ORDER = ("Anger", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

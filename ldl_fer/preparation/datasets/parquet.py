@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE, AnnotationError
 from ldl_fer.errors import InputError, extra_package
@@ -26,7 +27,6 @@ from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT
 from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
 from ldl_fer.preparation.datasets.table_labels import class_of_value
 from ldl_fer.preparation.datasets.table_labels import label_column as column_of_labels
-from ldl_fer.progress import tqdm
 
 _PLACE = "place"  # of a picture: file, column, row group, place in it
 _ENDINGS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}

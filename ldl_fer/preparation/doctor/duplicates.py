@@ -17,9 +17,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ldl_fer.config.progress import tqdm
 from ldl_fer.preparation.doctor import CORRELATION
 from ldl_fer.preparation.doctor.pictures import ODD
-from ldl_fer.progress import tqdm
 
 _KEPT = 16  # numbers kept of the even frequencies, and of the odd ones
 _SAMPLE = 20_000  # signatures that the projection is made from

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from ldl_fer.config.processors import processors
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.pictures import decoded_image, picture_bytes
 from ldl_fer.preparation.doctor.pictures import Pictures
-from ldl_fer.progress import tqdm
 
 ONE_PHOTOGRAPH = 0.9  # agreement from which two pictures are one photograph
 _SIDES = (64, 160)  # pixels that are compared, at least and at most

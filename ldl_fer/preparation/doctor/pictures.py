@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from ldl_fer.config.processors import processors
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.picture_names import leads_out
 from ldl_fer.data.pictures import decoded_image, picture_bytes, stored_image
 from ldl_fer.preparation.doctor.finding import Row
 from ldl_fer.preparation.doctor.split import Split
 from ldl_fer.preparation.faces.detector import FaceDetector
-from ldl_fer.progress import tqdm
 
 _CHUNK = 32  # pictures per task given to a thread
 UNKNOWN = -1

@@ -53,8 +53,8 @@ def draw_faces(
     import cv2
     import pandas as pd
 
+    from ldl_fer.config.progress import tqdm
     from ldl_fer.data.annotation_checks import PATH
-    from ldl_fer.progress import tqdm
 
     settings = {"version": VERSION, "train": train, "test": test, "size": size, "seed": seed}
     for name, least in (("train", 1), ("test", 1), ("size", 16), ("seed", 0)):

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 from ldl_fer.config.processors import processors
+from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.pictures import JPEG_QUALITY, decoded_image, picture_bytes, resized
 from ldl_fer.errors import InputError
@@ -42,7 +43,6 @@ from ldl_fer.preparation.faces import (
 from ldl_fer.preparation.faces.alignment import aligned
 from ldl_fer.preparation.faces.boxes import Box, Job, face_at, overlap
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
-from ldl_fer.progress import tqdm
 
 ALIGNED, KEPT, SKIPPED = ("aligned", "kept", "skipped")
 _JPEG = (".jpg", ".jpeg")

@@ -6,8 +6,8 @@ import itertools
 import pytest
 from helpers.called import call
 
-from ldl_fer import progress
-from ldl_fer.progress import shown_as, tqdm
+from ldl_fer.config import progress
+from ldl_fer.config.progress import shown_as, tqdm
 
 
 class Terminal(io.StringIO):
