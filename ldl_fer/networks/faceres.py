@@ -132,7 +132,7 @@ def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
         whole.set_weights(model.get_weights())
     tiles = np.random.default_rng(0).uniform(0, 255, [2, 14, 14, 3]).astype(np.float32)
     images = tiles.repeat(FILE_SIZE // 14, axis=1).repeat(FILE_SIZE // 14, axis=2)
-    fed = (images @ np.array(_GRAY, np.float32))[..., np.newaxis] - np.float32(_MEANS)
+    fed = (images @ np.array(_GRAY, np.float32))[..., np.newaxis] - np.array(_MEANS, np.float32)
     fed = fed.transpose(0, 3, 1, 2)[:, np.newaxis]
     try:  # one by one, since the file may take no more
         name = session.get_inputs()[0].name

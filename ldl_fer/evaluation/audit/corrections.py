@@ -148,7 +148,7 @@ def _is_row(row: Any, annotations: Annotations) -> bool:
 
 def _row(path: Path, number: int, entry: dict, annotations: Annotations) -> int:
     """Returns the row that an entry is about; raises InputError where it is not that row's."""
-    row, source = entry.get(ROW), entry.get(SOURCE)
+    row, source = entry.get(ROW, -1), entry.get(SOURCE)
     if not _is_row(row, annotations) or annotations.paths[row] != source:
         raise InputError(
             f"{path}: entry {number} (row {row}, {source}) is no row of the CSV that the run was "

@@ -13,6 +13,7 @@ a table, folders called by classes are read by class_folders.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,8 +62,8 @@ def _tables(root: Path) -> dict[Path, str | None]:
     if whole:
         return {whole: None}
     folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() in SPLIT_OF)
-    tables = {found(folder, _TABLES): SPLIT_OF[folder.name.lower()] for folder in folders}
-    tables.pop(None, None)
+    places = ((found(folder, _TABLES), SPLIT_OF[folder.name.lower()]) for folder in folders)
+    tables: dict[Path, str | None] = {table: split for table, split in places if table}
     if not tables:
         raise InputError(
             f"{root}: neither it nor a folder train, val or test in it has {' or '.join(_TABLES)}. "
@@ -78,7 +79,7 @@ def _table(root: Path, path: Path, split: str | None, label: str) -> pd.DataFram
     if names is None:
         raise InputError(f"{path} has no column {_FILES[0]}; it has {', '.join(cells)}.")
     start = path.parent.relative_to(root)
-    columns: dict[str, Sequence] = {
+    columns: dict[str, Any] = {
         PATH: [(start / name.strip()).as_posix() for name in cells[names]],
         ORIGINAL: [text.strip() for text in cells[column_of_labels([*cells], label, path)]],
     }
