@@ -151,7 +151,7 @@ MISTAKES = [
     (("predict", "{0}/no", "{0}/in.csv", "--faces=whole"), "no is no model: give a run folder"),
     (("predict", "{0}/begun", "{0}/in.csv", "--faces=whole"), "best.weights.h5 is missing"),
     (("predict", "{0}/run", "{0}/in.csv", "--affect={0}/no"), "no does not exist."),
-    (("affect",), "say one of predict, train, prototypes first"),
+    (("affect",), "say one of predict, train, prototypes, evaluate first"),
     (("affect", "predict"), "--annotations is missing: Annotation CSV to read."),
     (("affect", "train"), "no training data: give --train_data_path"),
     (("affect", "train", "--train_data_path={0}/no.csv"), "no.csv: 1 problem\n  cannot be read"),

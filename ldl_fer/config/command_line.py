@@ -78,9 +78,7 @@ def start(
     _use_utf8()
     others = set(flags.FLAGS)
     define_flags()
-    flags.DEFINE_enum(
-        "progress", MODES[0], MODES, "Bars, lines every 30 s, none; auto: bars on a terminal."
-    )
+    define_progress()
     if wants_help(sys.argv[1:]):
         from ldl_fer.config.help import help_text
 
@@ -96,6 +94,15 @@ def start(
     logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl.
     with _streams_that_may_end():
         app.run(guarded, flags_parser=parse)
+
+
+def define_progress() -> None:
+    """Defines --progress, which every command has."""
+    from absl import flags
+
+    flags.DEFINE_enum(
+        "progress", MODES[0], MODES, "Bars, lines every 30 s, none; auto: bars on a terminal."
+    )
 
 
 def wants_help(words: list[str]) -> bool:

@@ -111,7 +111,9 @@ def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]
         bias = np.zeros(len(kernel), np.float32)
         if len(node.input) > 2:
             bias = known.get(node.input[2], bias)
-        while (node := follower.get(node.output[0])) and node.op_type in ("Mul", "Add"):
+        last = node
+        while (node := follower.get(last.output[0])) and node.op_type in ("Mul", "Add"):
+            last = node
             values = [known[name] for name in node.input if name in known]
             if len(values) != 1 or values[0].size not in (1, len(kernel)):
                 raise _mismatch(path, f"{node.output[0]} is no factor or bias of a convolution")

@@ -74,6 +74,7 @@ def _understand(line: list[str]) -> Understood:
     help._SUBJECTS.clear()
     others = set(flags.FLAGS)
     started["define_flags"]()
+    command_line.define_progress()
     own = {name: flags.FLAGS[name] for name in flags.FLAGS if name not in others}
     closing = started["closing"]() if started["closing"] else ""
     text, error = help.help_text(started["text"], list(own), closing), ""
