@@ -111,7 +111,8 @@ def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]
         bias = np.zeros(len(kernel), np.float32)
         if len(node.input) > 2:
             bias = known.get(node.input[2], bias)
-        while (node := follower.get(node.output[0])) and node.op_type in ("Mul", "Add"):
+        node = follower.get(node.output[0])
+        while node is not None and node.op_type in ("Mul", "Add"):
             values = [known[name] for name in node.input if name in known]
             if len(values) != 1 or values[0].size not in (1, len(kernel)):
                 raise _mismatch(path, f"{node.output[0]} is no factor or bias of a convolution")
@@ -120,6 +121,7 @@ def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]
                 kernel, bias = kernel * value[:, np.newaxis, np.newaxis, np.newaxis], bias * value
             else:
                 bias = bias + value
+            node = follower.get(node.output[0])
         pairs.append((kernel, bias))
     return pairs
 
@@ -132,7 +134,7 @@ def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
         whole.set_weights(model.get_weights())
     tiles = np.random.default_rng(0).uniform(0, 255, [2, 14, 14, 3]).astype(np.float32)
     images = tiles.repeat(FILE_SIZE // 14, axis=1).repeat(FILE_SIZE // 14, axis=2)
-    fed = (images @ np.array(_GRAY, np.float32))[..., np.newaxis] - np.float32(_MEANS)
+    fed = (images @ np.array(_GRAY, np.float32))[..., np.newaxis] - np.array(_MEANS, np.float32)
     fed = fed.transpose(0, 3, 1, 2)[:, np.newaxis]
     try:  # one by one, since the file may take no more
         name = session.get_inputs()[0].name

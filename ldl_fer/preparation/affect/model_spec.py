@@ -140,7 +140,7 @@ def read_spec(path: str | Path, changes: Mapping[str, Any] | None = None) -> Mod
     """
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     if str(path) in NAMED_SPECS:
-        return make_spec(NAMED_SPECS[str(path)] | given, f"--spec={path}")
+        return make_spec({**NAMED_SPECS[str(path)], **given}, f"--spec={path}")
     if not Path(path).exists():
         raise InputError(
             f"{path} is neither a file nor one of the specifications by name: "
