@@ -111,9 +111,8 @@ def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]
         bias = np.zeros(len(kernel), np.float32)
         if len(node.input) > 2:
             bias = known.get(node.input[2], bias)
-        last = node
-        while (node := follower.get(last.output[0])) and node.op_type in ("Mul", "Add"):
-            last = node
+        node = follower.get(node.output[0])
+        while node is not None and node.op_type in ("Mul", "Add"):
             values = [known[name] for name in node.input if name in known]
             if len(values) != 1 or values[0].size not in (1, len(kernel)):
                 raise _mismatch(path, f"{node.output[0]} is no factor or bias of a convolution")
@@ -122,6 +121,7 @@ def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]
                 kernel, bias = kernel * value[:, np.newaxis, np.newaxis, np.newaxis], bias * value
             else:
                 bias = bias + value
+            node = follower.get(node.output[0])
         pairs.append((kernel, bias))
     return pairs
 

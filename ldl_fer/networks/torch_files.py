@@ -1,19 +1,22 @@
 """Reads the tensors of PyTorch's files, as data: nothing of them is run, torch is not needed.
 
 .safetensors   a header in JSON, then the numbers
-.pth, .pt      a pickle that names tensors, whose numbers lie beside it in a zip file
+.pth, .pt      a pickle that names tensors, whose numbers lie beside it in a zip file or, before
+               PyTorch 1.6, behind it
 
 A pickle is a program. This one is followed instruction by instruction as far as it makes numbers,
 texts, lists, dictionaries and tensors; whatever it names beside these, or asks to call, is refused.
 """
 
+import io
 import json
 import math
 import pickletools
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -31,6 +34,12 @@ _NAMES = {
     *(f"torch._utils {name}" for name in _REBUILD),
 }
 _MARK = object()
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+)
+_OLD_FORMAT = 0x1950A86A20F9469CFC6C  # which it begins with
+_Numbers = Callable[[str, np.dtype, int], np.ndarray]  # name, type and count of a storage
 
 
 def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
@@ -45,11 +54,17 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        found = _safetensors(path) if path.suffix == ".safetensors" else _torch_zip(path)
+        if path.suffix == ".safetensors":
+            found = _safetensors(path)
+        else:
+            path.open("rb").close()  # says that there is none
+            found = _torch_zip(path) if zipfile.is_zipfile(path) else _torch_before_zip(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is damaged, or no file of weights: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds a {type(found).__name__}, not the state_dict of a network.")
     for name in ("state_dict", "model", "net"):
         if isinstance(found.get(name), dict):
             found = found[name]
@@ -81,23 +96,44 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
 
 def _torch_zip(path: Path) -> dict[str, Any]:
-    if not zipfile.is_zipfile(path):
-        path.open("rb").close()  # says that there is none
-        raise InputError(
-            f"{path} is in the format of PyTorch before 1.6, or no file of PyTorch. On a machine "
-            "where its source is trusted, save it anew: torch.save(torch.load(PATH)['state_dict'], "
-            "NEW), or as .safetensors."
-        )
     with zipfile.ZipFile(path) as archive:
         (pickled,) = [n for n in archive.namelist() if n.split("/")[1:] == ["data.pkl"]]
         folder = pickled.rpartition("/")[0]
         order = f"{folder}/byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
             raise InputError(f"{path} was written on a big-endian machine, which is not read.")
-        found = _Program(path, archive, folder).run(archive.read(pickled))
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds a {type(found).__name__}, not the state_dict of a network.")
-    return found
+
+        def numbers(name: str, dtype: np.dtype, count: int) -> np.ndarray:
+            return np.frombuffer(archive.read(f"{folder}/data/{name}"), dtype, count)
+
+        return _Program(path, numbers).run(io.BytesIO(archive.read(pickled)))
+
+
+def _torch_before_zip(path: Path) -> dict[str, Any]:
+    """Reads the format of PyTorch before 1.6: five pickles, then size and numbers of storages."""
+    content = path.read_bytes()
+    file, kinds, storages = io.BytesIO(content), {}, {}
+
+    def noted(name: str, dtype: np.dtype, count: int) -> np.ndarray:
+        kinds[name] = dtype, count
+        return np.zeros(count, dtype)
+
+    def run(numbers: _Numbers) -> Any:
+        return _Program(path, numbers).run(file)
+
+    if run(noted) != _OLD_FORMAT:
+        raise ValueError("it is of no format of PyTorch that is known")
+    run(noted), run(noted)  # version and machine
+    start = file.tell()
+    run(noted)
+    for name in run(noted):
+        dtype, count = kinds[name]
+        if int.from_bytes(file.read(8), "little") != count:
+            raise ValueError(f"storage {name} has another size than its tensors say")
+        storages[name] = np.frombuffer(content, dtype, count, file.tell())
+        file.seek(count * dtype.itemsize, io.SEEK_CUR)
+    file.seek(start)
+    return run(lambda name, dtype, count: storages[name])
 
 
 class _Name(NamedTuple):
@@ -107,12 +143,13 @@ class _Name(NamedTuple):
 class _Program:
     """Follows a pickle's instructions, of the kinds that state dicts consist of."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, folder: str) -> None:
-        self._path, self._archive, self._folder = path, archive, folder
+    def __init__(self, path: Path, numbers: _Numbers) -> None:
+        self._path, self._numbers = path, numbers
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self, program: bytes) -> Any:
+    def run(self, program: BinaryIO) -> Any:
+        """Follows one pickle of a file, which is left behind it."""
         for instruction, argument, _ in pickletools.genops(program):
             name = instruction.name
             if name == "STOP":
@@ -181,12 +218,10 @@ class _Program:
         self._stack.append(_Name(argument))
 
     def _storage(self, key: Any) -> np.ndarray:
-        kind, storage, name, _, count = key
+        kind, storage, name, _, count = key[:5]
         if kind != "storage" or not isinstance(storage, _Name):
             raise ValueError(f"{key} is no storage")
-        dtype = _STORAGES[storage.text.partition(" ")[2]]
-        content = self._archive.read(f"{self._folder}/data/{name}")
-        return np.frombuffer(content, dtype, count)
+        return self._numbers(name, np.dtype(_STORAGES[storage.text.partition(" ")[2]]), count)
 
     def _made(self, called: Any, arguments: tuple[Any, ...]) -> Any:
         if not isinstance(called, _Name) or called.text.startswith("torch "):

@@ -52,8 +52,11 @@ class Tensor:
         self.array, self.key = np.ascontiguousarray(array), key
 
 
-def write_pth(path, content, monkeypatch, extra=None):
-    """Writes a .pth as torch.save does; arrays become tensors, other values stay as they are."""
+def write_pth(path, content, monkeypatch, old=False):
+    """Writes a .pth as torch.save does; arrays become tensors, other values stay as they are.
+
+    `old`: as PyTorch before 1.6 did.
+    """
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     for name in ("FloatStorage", "LongStorage"):
         kind = type(name, (), {"__module__": "torch", "__qualname__": name})
@@ -82,7 +85,8 @@ def write_pth(path, content, monkeypatch, extra=None):
             array = value.tensor.array
             kind = torch.LongStorage if array.dtype == np.int64 else torch.FloatStorage
             storages[value.tensor.key] = array
-            return "storage", kind, value.tensor.key, "cpu", array.size
+            key = "storage", kind, value.tensor.key, "cpu", array.size
+            return (*key, None) if old else key
 
         def reducer_override(self, value):
             if not isinstance(value, Tensor):
@@ -100,6 +104,15 @@ def write_pth(path, content, monkeypatch, extra=None):
         return value
 
     with_tensors.count = 0
+    if old:
+        with open(path, "wb") as file:
+            for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+                pickle.dump(value, file, 2)
+            Pickler(file, 2).dump(with_tensors(content))
+            pickle.dump(sorted(storages, reverse=True), file, 2)
+            for _, array in sorted(storages.items(), reverse=True):
+                file.write(array.size.to_bytes(8, "little") + array.tobytes())
+        return path
     with zipfile.ZipFile(path, "w") as archive:
         with archive.open("archive/data.pkl", "w") as file:
             Pickler(file, 2).dump(with_tensors(content))

@@ -50,6 +50,7 @@ def test_features_and_frozen_maps_are_those_of_onnx_runtime(file):
     np.testing.assert_allclose(pooled, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_other_files_are_refused(file, tmp_path):
     onnx = pytest.importorskip("onnx")
     model = onnx.load(file)
@@ -63,13 +64,14 @@ def test_other_files_are_refused(file, tmp_path):
 
 
 def test_colors_become_the_gray_levels_that_the_file_takes():
-    gray = faceres(32).get_layer("gray_pixels")
+    model = faceres(32)
+    gray = model.get_layer("gray_pixels")
     red = np.broadcast_to(np.float32([1.0, -1.0, 0.0]), [1, 1, 1, 3])  # 255, 0, 127.5
     level = 0.299 * 255 + 0.114 * 127.5
     np.testing.assert_allclose(
         gray(red)[0, 0, 0], [level - 103.939, level - 116.779, level - 123.68], rtol=1e-5
     )
-    assert gray not in [layer for layer in faceres(32).layers if layer.trainable_variables]
+    assert gray not in [layer for layer in model.layers if layer.trainable_variables]
 
 
 def test_columns_of_its_pooled_maps():

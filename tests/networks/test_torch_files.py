@@ -42,8 +42,9 @@ def test_safetensors(tmp_path):
         lambda content: {f"module.{name}": value for name, value in content.items()},
     ],
 )
-def test_pth(tmp_path, monkeypatch, wrapped):
-    same(read_tensors(write_pth(tmp_path / "w.pth", wrapped(CONTENT), monkeypatch)))
+@pytest.mark.parametrize("old", [False, True])
+def test_pth(tmp_path, monkeypatch, wrapped, old):
+    same(read_tensors(write_pth(tmp_path / "w.pth", wrapped(CONTENT), monkeypatch, old)))
 
 
 def test_what_torch_itself_saves(tmp_path):
@@ -60,6 +61,14 @@ class Harm:
 
     def __reduce__(self):
         return os.mkdir, (str(self.made),)
+
+
+def test_a_program_in_the_old_format_is_refused_and_not_run(tmp_path):
+    parts = (0x1950A86A20F9469CFC6C, 1001, {}, {"a": Harm(tmp_path / "made")}, [])
+    (tmp_path / "w.pth").write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
+    with pytest.raises(InputError, match="w.pth is refused: it asks for"):
+        read_tensors(tmp_path / "w.pth")
+    assert not (tmp_path / "made").exists()
 
 
 def pth_of(path, program):
@@ -102,13 +111,15 @@ def test_a_tensor_beyond_its_numbers_is_refused(tmp_path, monkeypatch):
 def test_damaged_and_other_files(tmp_path, monkeypatch):
     safe = write_safetensors(tmp_path / "w.safetensors", CONTENT).read_bytes()
     pth = write_pth(tmp_path / "w.pth", CONTENT, monkeypatch).read_bytes()
+    old = write_pth(tmp_path / "w.pth", CONTENT, monkeypatch, old=True).read_bytes()
     for name, content, text in (
         ("a.safetensors", safe[:-4], "damaged"),
         ("b.safetensors", b"\xff" * 40, "damaged"),
         ("c.safetensors", b"", "damaged"),
-        ("d.pth", pth[: len(pth) // 2], "before 1.6, or no file of PyTorch"),
-        ("e.pth", pickle.dumps(0x1950A86A20F9469CFC6C, 2), "before 1.6"),  # the old format's start
-        ("f.pth", b"", "before 1.6"),
+        ("d.pth", pth[: len(pth) // 2], "damaged"),
+        ("e.pth", pickle.dumps(0x1950A86A20F9469CFC6C, 2), "damaged"),  # the old format's start
+        ("f.pth", b"", "damaged"),
+        ("i.pth", old[:-4], "damaged"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name} .*{text}"):
@@ -123,3 +134,23 @@ def test_damaged_and_other_files(tmp_path, monkeypatch):
     for name in ("h.pth", "h.safetensors"):
         with pytest.raises(InputError, match=f"{name} cannot be read: No such file"):
             read_tensors(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pth", "old"])
+def test_changed_bytes_end_in_a_sentence_or_in_tensors(tmp_path, monkeypatch, kind):
+    path = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pth")
+    if kind == "safetensors":
+        write_safetensors(path, CONTENT)
+    else:
+        write_pth(path, CONTENT, monkeypatch, kind == "old")
+    content, random, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(200):
+        changed = bytearray(content)
+        for place in random.integers(0, len(content), 3):
+            changed[place] = random.integers(256)
+        path.write_bytes(changed)
+        try:
+            read_tensors(path)
+        except InputError:
+            refused += 1
+    assert refused > 20

@@ -67,7 +67,8 @@ def pooled_by_numpy(maps):
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("resnet18", RESNET18_MAPS), ("resnet50", RESNET50_MAPS)]
+    ("name", "kept"),
+    [("resnet18", RESNET18_MAPS), pytest.param("resnet50", RESNET50_MAPS, marks=pytest.mark.slow)],
 )
 def test_features_and_frozen_maps_are_those_of_onnx_runtime(name, kept, tmp_path):
     onnx = pytest.importorskip("onnx", reason="needs the optional package onnx")
