@@ -3,30 +3,16 @@
 import contextlib
 import http.client
 import json
-import threading
 
 import cv2
 import pytest
 from helpers.called import call
 from helpers.color_model import CLASS_NAMES, CornerDetector, color_model, plain
+from helpers.served import serving
 
 from ldl_fer.errors import InputError
 from ldl_fer.inference.predict.predictor import Predictor
 from ldl_fer.inference.serve.server import Limits, server
-
-
-@contextlib.contextmanager
-def serving(limits=None):
-    """The port of a server at work."""
-    predictor = Predictor(color_model(), CornerDetector())
-    with server(predictor, 0, limits) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield made.server_address[1]
-        finally:
-            made.shutdown()
-            thread.join()
 
 
 @pytest.fixture(scope="module")
