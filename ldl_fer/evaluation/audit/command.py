@@ -59,18 +59,17 @@ def main(arguments: list[str]) -> None:
     if given and settings.export:
         raise InputError("--export and --import are two steps: give one of them.")
     if given:
-        _read_back(run_dir, given)
+        _read_back(settings, run_dir, given)
     elif settings.export:
-        _hand_over(run_dir, settings.export)
+        _hand_over(settings, run_dir, settings.export)
     else:
-        _write_page(run_dir)
+        _write_page(settings, run_dir)
 
 
-def _write_page(run_dir: Path) -> None:
+def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
     from ldl_fer.evaluation.audit.page import write_page
     from ldl_fer.evaluation.audit.training_set import training_set
 
-    settings = flags.FLAGS
     output = Path(settings.output or run_dir / "audit.html")
     check_replaceable(output, "<title>Label audit")
     training = training_set(run_dir, settings.annotations, settings.image_dir)
@@ -81,12 +80,11 @@ def _write_page(run_dir: Path) -> None:
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
-def _hand_over(run_dir: Path, form: str) -> None:
+def _hand_over(settings: flags.FlagValues, run_dir: Path, form: str) -> None:
     """Writes what another tool reads, and prints how it is loaded there."""
     from ldl_fer.evaluation.audit.hand_over import hand_over
     from ldl_fer.evaluation.audit.training_set import training_set
 
-    settings = flags.FLAGS
     folder = Path(settings.output or run_dir / f"audit_{form}")
     training = training_set(run_dir, settings.annotations, settings.image_dir)
     count = settings.count if settings["count"].present else 0
@@ -95,14 +93,13 @@ def _hand_over(run_dir: Path, form: str) -> None:
     print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
 
 
-def _read_back(run_dir: Path, given: str) -> None:
+def _read_back(settings: flags.FlagValues, run_dir: Path, given: str) -> None:
     """Writes the CSV with the labels that were corrected elsewhere."""
     from ldl_fer.evaluation.audit.corrections import corrected, read_corrections
     from ldl_fer.evaluation.audit.page import REVIEW
     from ldl_fer.evaluation.audit.training_set import training_set
     from ldl_fer.files import write_whole
 
-    settings = flags.FLAGS
     training = training_set(run_dir, settings.annotations, settings.image_dir)
     output = Path(settings.output or run_dir / f"{training.name}_corrected.csv")
     check_replaceable(output, ",".join(REVIEW))

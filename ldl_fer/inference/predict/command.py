@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     from ldl_fer.inference.predict.outputs import check_outputs, predict_sources
 
     check_outputs(given.output, sources)
-    predictor, detector = predictor_of_flags(given.model or model[0])
+    predictor, detector = predictor_of_flags(given, given.model or model[0])
     for note in predictor.notes:
         print(f"note: {note}", file=sys.stderr)
     counts = predict_sources(

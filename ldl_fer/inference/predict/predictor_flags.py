@@ -49,10 +49,13 @@ def define_predictor_flags() -> None:
         )
 
 
-def predictor_of_flags(model: str) -> "tuple[Predictor, FaceDetector | None]":
+def predictor_of_flags(
+    given: flags.FlagValues, model: str
+) -> "tuple[Predictor, FaceDetector | None]":
     """Returns the predictor that the command line asks for, and its detector.
 
     Args:
+      given: the flags of `define_predictor_flags`.
       model: run folder or exported SavedModel.
 
     Raises:
@@ -60,7 +63,6 @@ def predictor_of_flags(model: str) -> "tuple[Predictor, FaceDetector | None]":
     """
     from ldl_fer.inference.predict.predictor import Predictor
 
-    given = flags.FLAGS
     whole = given.faces == WHOLE
     unread = [f"--{name}" for name in ("min_score", "longest_side") if given[name].present]
     if whole and unread:

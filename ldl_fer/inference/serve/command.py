@@ -38,12 +38,11 @@ def main(arguments: list[str]) -> None:
 
     given = flags.FLAGS
     check_files(given.affect)
-    from ldl_fer.inference.serve.server import server
+    from ldl_fer.inference.serve.server import HOST, server
 
-    predictor, _ = predictor_of_flags(arguments[0])
+    predictor, _ = predictor_of_flags(given, arguments[0])
     for note in predictor.notes:
         print(f"note: {note}", file=sys.stderr)
     with server(predictor, given.port) as serving:
-        host, port = serving.server_address[:2]
-        print(f"http://{host}:{port}/ (end it by ^C)", flush=True)
+        print(f"http://{HOST}:{serving.server_port}/ (end it by ^C)", flush=True)
         serving.serve_forever()

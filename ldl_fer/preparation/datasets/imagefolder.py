@@ -13,6 +13,7 @@ a table, folders called by classes are read by class_folders.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def _table(root: Path, path: Path, split: str | None, label: str) -> pd.DataFram
     if names is None:
         raise InputError(f"{path} has no column {_FILES[0]}; it has {', '.join(cells)}.")
     start = path.parent.relative_to(root)
-    columns: dict[str, Sequence] = {
+    columns: dict[str, Any] = {
         PATH: [(start / name.strip()).as_posix() for name in cells[names]],
         ORIGINAL: [text.strip() for text in cells[column_of_labels([*cells], label, path)]],
     }
