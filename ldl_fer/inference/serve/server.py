@@ -121,7 +121,7 @@ def pictures_of(kind: str, body: bytes) -> list[tuple[str, bytes]]:
     if not kind.startswith("multipart/form-data"):
         raise Refused(415, "send a picture (image/jpeg, ...) or several as multipart/form-data.")
     message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    parts = [part for part in message.walk() if not part.is_multipart()]
+    parts = [part for part in message.walk() if part is not message and not part.is_multipart()]
     found = [(part.get_filename(), part.get_payload(decode=True)) for part in parts]
     return [(name or "picture", data) for name, data in found if isinstance(data, bytes)]
 
