@@ -58,6 +58,10 @@ GROUPS = {
             "ldl_fer.inference.predict.command",
             "Writes label distributions of the faces in pictures and videos.",
         ),
+        "serve": (
+            "ldl_fer.inference.serve.command",
+            "Opens a page on this machine for photos and the camera, and /predict for programs.",
+        ),
         "export": (
             "ldl_fer.inference.export.command",
             "Writes the network as SavedModel, TFLite, int8 TFLite or ONNX, with a model card.",

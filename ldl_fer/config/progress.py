@@ -45,11 +45,19 @@ def hidden() -> bool:
 class tqdm(_Tqdm):  # noqa: N801, as the class that it takes the place of
     """tqdm's bar, shown as `shown_as` says."""
 
+    _time: Any  # tqdm's own
+    _decr_instances: Any
+
     def __init__(self, *args: Any, **settings: Any) -> None:
         """Takes what tqdm takes."""
         file = settings.get("file") or sys.stderr
         self._lines = _mode == "lines" or (_mode == "auto" and not _takes_bars(file))
+<<<<<<< HEAD:ldl_fer/config/progress.py
         self._line_at, self._line_of = None, -1.0  # when a line was written, and at which count
+=======
+        self._line_at: float | None = None  # when a line was written
+        self._line_of: float = -1  # at which count
+>>>>>>> h:ldl_fer/progress.py
         if hidden():
             settings["disable"] = True
         if self._lines:

@@ -27,6 +27,7 @@ NOT_RUN = {
     "TF_CONFIG": "several GPUs, and two machines",
     "python -m benchmarks ": "measures for half an hour",
     "--import=project.json": "takes what people corrected in Label Studio",
+    "ldl-fer serve": "serves until it is stopped; tests/inference/serve has its tests",
     "import mlflow": "needs two packages; test_trackers.py runs it with stand-ins",
 }
 # How a command begins -> what is added to it.

@@ -59,14 +59,14 @@ def main(arguments: list[str]) -> None:
     if given and settings.export:
         raise InputError("--export and --import are two steps: give one of them.")
     if given:
-        _read_back(run_dir, given, settings)
+        _read_back(settings, run_dir, given)
     elif settings.export:
-        _hand_over(run_dir, settings.export, settings)
+        _hand_over(settings, run_dir, settings.export)
     else:
-        _write_page(run_dir, settings)
+        _write_page(settings, run_dir)
 
 
-def _write_page(run_dir: Path, settings: flags.FlagValues) -> None:
+def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
     from ldl_fer.evaluation.audit.page import write_page
     from ldl_fer.evaluation.audit.training_set import training_set
 
@@ -80,7 +80,7 @@ def _write_page(run_dir: Path, settings: flags.FlagValues) -> None:
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
-def _hand_over(run_dir: Path, form: str, settings: flags.FlagValues) -> None:
+def _hand_over(settings: flags.FlagValues, run_dir: Path, form: str) -> None:
     """Writes what another tool reads, and prints how it is loaded there."""
     from ldl_fer.evaluation.audit.hand_over import hand_over
     from ldl_fer.evaluation.audit.training_set import training_set
@@ -93,7 +93,7 @@ def _hand_over(run_dir: Path, form: str, settings: flags.FlagValues) -> None:
     print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
 
 
-def _read_back(run_dir: Path, given: str, settings: flags.FlagValues) -> None:
+def _read_back(settings: flags.FlagValues, run_dir: Path, given: str) -> None:
     """Writes the CSV with the labels that were corrected elsewhere."""
     from ldl_fer.evaluation.audit.corrections import corrected, read_corrections
     from ldl_fer.evaluation.audit.page import REVIEW

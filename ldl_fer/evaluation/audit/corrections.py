@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -142,7 +142,7 @@ def _object(value: Any) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def _is_row(row: Any, annotations: Annotations) -> bool:
+def _is_row(row: Any, annotations: Annotations) -> TypeGuard[int]:
     return type(row) is int and 0 <= row < len(annotations)
 
 

@@ -23,9 +23,8 @@ from absl import flags
 from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE
-from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
-from ldl_fer.preparation.faces.detector_flags import define_detector_flags, detector_of
+from ldl_fer.inference.predict.predictor_flags import define_predictor_flags, predictor_of_flags
+from ldl_fer.preparation.faces import WHOLE
 
 UNREADABLE = 1
 
@@ -48,36 +47,7 @@ def _define_flags() -> None:
         )
         flags.DEFINE_string("draw", None, "Folder for annotated pictures and videos.")
         flags.DEFINE_integer("every", 1, "Of videos, look at every n-th frame.", lower_bound=1)
-    with subject("faces"):
-        flags.DEFINE_enum(
-            "faces", DETECT, FACES, "Find faces, or take whole pictures as the faces they are."
-        )
-        define_detector_flags()
-        flags.DEFINE_bool(
-            "gray", False, "Make faces gray for the network; for one trained on gray pictures."
-        )
-        flags.DEFINE_integer(
-            "batch_size", BATCH_SIZE, "Faces that pass through the network together.", 1
-        )
-    with subject("verdict"):
-        flags.DEFINE_string("affect", None, "Model of valence and arousal, see ldl-fer affect.")
-        flags.DEFINE_float(
-            "margin",
-            MARGIN,
-            "A face is ambiguous if its two leading classes differ by less than this probability. "
-            "0: never for that.",
-        )
-        flags.DEFINE_float(
-            "min_confidence",
-            MIN_CONFIDENCE,
-            "Or if the leading one's calibrated probability is below this. 0: never for that.",
-        )
-        flags.DEFINE_float(
-            "temperature",
-            None,
-            "T of softmax(logits / T); 1 leaves the network's own confidence. (default: what "
-            "ldl-fer temperature fitted for the model)",
-        )
+    define_predictor_flags()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -102,25 +72,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"note: {left_out_note(left_out)}", file=sys.stderr)
 
     from ldl_fer.inference.predict.outputs import check_outputs, predict_sources
-    from ldl_fer.inference.predict.predictor import Predictor
 
     check_outputs(given.output, sources)
-    whole = given.faces == WHOLE
-    unread = [f"--{name}" for name in ("min_score", "longest_side") if given[name].present]
-    if whole and unread:
-        raise InputError(f"--faces=whole looks for no faces: leave out {' and '.join(unread)}.")
-    detector = None if whole else detector_of(given.detector, given.min_score, given.longest_side)
-    predictor = Predictor(
-        given.model or model[0],
-        given.detector if whole else detector,
-        faces=given.faces,
-        affect=given.affect,
-        temperature=given.temperature,
-        margin=given.margin,
-        min_confidence=given.min_confidence,
-        gray=given.gray,
-        batch_size=given.batch_size,
-    )
+    predictor, detector = predictor_of_flags(given, given.model or model[0])
     for note in predictor.notes:
         print(f"note: {note}", file=sys.stderr)
     counts = predict_sources(
@@ -129,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         given.output,
         given.draw,
         every=given.every,
-        whole=whole,
+        whole=given.faces == WHOLE,
         print_faces=not given.output,
     )
     print(

@@ -1,45 +1,27 @@
 """The audit page in a real browser: filters, keys, review, and a CSV that training takes."""
 
 import os
-import shutil
 import time
 
 import pandas as pd
 import pytest
 from helpers.audited_run import make_run
+from helpers.browser import chromium
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.evaluation.audit.page import write_page
 from ldl_fer.evaluation.audit.training_set import training_set
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
+pytest.importorskip("selenium", reason="pip install selenium")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
-
-SWITCHES = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--window-size=1500,1000"),
-]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium here: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    downloads = str(tmp_path_factory.mktemp("downloads"))
-    options.add_experimental_option("prefs", {"download.default_directory": downloads})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.downloads = downloads
-    yield browser
-    browser.quit()
+    with chromium(tmp_path_factory.mktemp("downloads")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
