@@ -52,12 +52,8 @@ class tqdm(_Tqdm):  # noqa: N801, as the class that it takes the place of
         """Takes what tqdm takes."""
         file = settings.get("file") or sys.stderr
         self._lines = _mode == "lines" or (_mode == "auto" and not _takes_bars(file))
-<<<<<<< HEAD:ldl_fer/config/progress.py
-        self._line_at, self._line_of = None, -1.0  # when a line was written, and at which count
-=======
         self._line_at: float | None = None  # when a line was written
         self._line_of: float = -1  # at which count
->>>>>>> h:ldl_fer/progress.py
         if hidden():
             settings["disable"] = True
         if self._lines:
@@ -67,7 +63,7 @@ class tqdm(_Tqdm):  # noqa: N801, as the class that it takes the place of
     def display(self, *args: Any, **settings: Any) -> Any:
         if not self._lines:
             return super().display(*args, **settings)
-        now = self._time()  # type: ignore[attr-defined]
+        now = self._time()
         if self._line_at is None:
             self._line_at = now
         elif now - self._line_at >= _SECONDS:
@@ -84,8 +80,8 @@ class tqdm(_Tqdm):  # noqa: N801, as the class that it takes the place of
             super().close()
             return
         self.disable = True
-        self._decr_instances(self)  # type: ignore[attr-defined]
-        passed = self._time() - self.start_t  # type: ignore[attr-defined]
+        self._decr_instances(self)
+        passed = self._time() - self.start_t
         if passed >= self.delay and self.n != self._line_of:
             self._write_line()
 
