@@ -143,7 +143,7 @@ def names_read(tree):
 
 
 def test_every_flag_of_a_command_is_read(all_commands):
-    """By the command's file, by one of its package, or by a file of shared flags that it imports."""
+    """By the command's file, one of its package, or one of shared flags that it imports."""
     settings = {name for group in GROUPS for name in fields(group)}
     for (command, _), said in all_commands.items():
         file = commands()[command]
