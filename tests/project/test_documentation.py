@@ -11,7 +11,7 @@ from helpers.documents import blocks, command_lines, documents, own_command, pro
 from ldl_fer.config import GROUPS, fields
 
 SUBCOMMANDS = {"affect": ("train", "predict", "prototypes", "evaluate")}
-FOREIGN = {"logdir", "help"}  # flags of other programs, and what every command has
+FOREIGN = {"logdir", "help", "progress"}  # flags of other programs, and what every command has
 _FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)(?:=([\w.,|-]*))?")
 _CODE = re.compile(r"(`+)(.+?)\1", re.S)
 
@@ -143,12 +143,14 @@ def names_read(tree):
 
 
 def test_every_flag_of_a_command_is_read(all_commands):
-    """By the command's file, or by one of its package."""
+    """By the command's file, one of its package, or one of shared flags that it imports."""
     settings = {name for group in GROUPS for name in fields(group)}
     for (command, _), said in all_commands.items():
         file = commands()[command]
         files = file.parent.glob("*.py") if file.name == "__main__.py" else [file]
-        trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+        text = file.read_text(encoding="utf-8")
+        shared = [f for f in (ROOT / "ldl_fer").rglob("*_flags.py") if f".{f.stem} import" in text]
+        trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (*files, *shared)]
         read = {name for tree in trees for name in names_read(tree)}
         assert said.flags.keys() - settings - {"preset", "progress"} - read == set(), command
 

@@ -62,8 +62,8 @@ def _tables(root: Path) -> dict[Path, str | None]:
     if whole:
         return {whole: None}
     folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() in SPLIT_OF)
-    places = ((found(folder, _TABLES), SPLIT_OF[folder.name.lower()]) for folder in folders)
-    tables: dict[Path, str | None] = {table: split for table, split in places if table}
+    there = [(found(folder, _TABLES), SPLIT_OF[folder.name.lower()]) for folder in folders]
+    tables: dict[Path, str | None] = {table: split for table, split in there if table}
     if not tables:
         raise InputError(
             f"{root}: neither it nor a folder train, val or test in it has {' or '.join(_TABLES)}. "
