@@ -33,7 +33,12 @@ SIZE = len(PARTS) * sum(MAPS.values())
 _LAYOUTS = MappingProxyType(
     {
         len(PARTS) * sum(maps.values()): maps
-        for maps in (MAPS, FACERES_MAPS, RESNET18_MAPS, RESNET50_MAPS)
+        for maps in (
+            MAPS,
+            FACERES_MAPS,
+            RESNET50_MAPS,
+            RESNET18_MAPS,
+        )  # 50 has layers of 18's names
     }
 )
 
