@@ -51,7 +51,7 @@ def test_predict_is_the_network_in_evaluation_mode(network, capsys):
 def test_predict_shows_progress(network, capsys):
     _, dataset = _dataset()
     assert "features" not in evaluate.predict(network, dataset)
-    assert "3/3" in capsys.readouterr().err  # 10 images in batches of 4
+    assert "3 of 3" in capsys.readouterr().err  # 10 images in batches of 4
 
 
 def test_evaluate_joins_votes_by_sample_id(network):

@@ -382,6 +382,7 @@ def test_other_features_of_the_same_pictures_have_their_own(faces, tmp_path, cou
     assert len(counted) == 2 and (found[0] != found[1]).any()
 
 
+@pytest.mark.slow
 def test_a_class_with_fewer_samples_than_folds_is_named(faces, tmp_path):
     few = np.arange(40) % 7
     few[few == 5] = 0

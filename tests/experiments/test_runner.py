@@ -350,6 +350,7 @@ def finished(faces):
     return sets, planned[0]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
     _, one = finished
     for epoch in ("best", "last"):

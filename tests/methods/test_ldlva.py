@@ -31,6 +31,7 @@ def same(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["paper", "released_raf_resnet18"])
 @pytest.mark.parametrize("off", [(), *((name,) for name in SWITCHES), SWITCHES], ids="+".join)
 def test_compiled_equals_eager_for_every_switch(preset, off):

@@ -190,6 +190,7 @@ def test_build_model_makes_the_method_of_the_settings(method):
     made.train_step(batch())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_compiled_equals_eager(method):
     # Small steps: large ones magnify rounding, which depends on how threads share the sums.
@@ -212,6 +213,7 @@ def test_compiled_equals_eager(method):
     assert_equal_variables(state(eager), state(in_graph), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
     made = compiled(method, class_weights=[3.0, 0.5, 1.0, 2.0, 0.0, 1.0, 4.0])
@@ -237,6 +239,7 @@ def test_evaluation_is_plain_cross_entropy_and_changes_nothing(method):
         np.testing.assert_array_equal(variable, value, err_msg=variable.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_the_network_is_left_without_a_variable_of_the_method(method):
     plain = tiny_network()
@@ -291,6 +294,7 @@ def test_a_checkpoint_holds_every_variable(method, tmp_path):
     assert_equal_variables(state(first), state(second), atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "settings"),
     [
@@ -310,6 +314,7 @@ def test_steps_in_parts_are_the_whole_steps(method, settings):
     assert_equal_variables(state(whole), state(parts), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_huge_logits_give_no_nan(method):
     network = tiny_network()
@@ -323,6 +328,7 @@ def test_huge_logits_give_no_nan(method):
         assert np.isfinite(variable.numpy()).all(), variable.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_a_batch_of_one_sample_passes(method):
     made = compiled(method, tiny_network(batch_norm=False))

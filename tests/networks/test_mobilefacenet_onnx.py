@@ -85,6 +85,7 @@ def by_onnxruntime(path, images):
 # --- Both forms, made up -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_made_up_files_give_back_their_network(onnx, made_up, tmp_path):
     rectifier, model, parts = made_up
     path = write_onnx(onnx, tmp_path / "a.onnx", *parts)

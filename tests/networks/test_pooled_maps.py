@@ -7,7 +7,7 @@ import tensorflow as tf
 from ldl_fer.errors import InputError
 from ldl_fer.networks.mobilefacenet import mobilefacenet
 from ldl_fer.networks.pooled_maps import MAPS, PARTS, SIZE, columns, pooled_maps
-from ldl_fer.networks.resnet import resnet18
+from ldl_fer.networks.small_cnn import small_cnn
 
 
 def images_of(size, batch=3):
@@ -118,4 +118,4 @@ def test_layers_are_shared_and_learn():
 
 def test_another_backbone_is_refused_with_the_names():
     with pytest.raises(InputError, match="map_stride8, map_stride16, map_stride16_wide"):
-        pooled_maps(resnet18(32))
+        pooled_maps(small_cnn(32))

@@ -180,6 +180,7 @@ def test_damaged_bytes_are_an_error(folder):
         signature(image_bytes=tf.constant([b"this is no image"]))
 
 
+@pytest.mark.slow
 def test_replaces_an_export_but_nothing_else(tmp_path):
     folder = tmp_path / "saved_model"
     images = np.random.default_rng(0).integers(0, 256, [2, SIZE, SIZE, 3], dtype=np.uint8)

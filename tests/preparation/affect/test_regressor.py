@@ -61,6 +61,7 @@ def assert_bytes_are_answered_as_pixels_are(run_dir, picture):
     np.testing.assert_allclose(of_bytes, of_pixels, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_and_what_it_leaves(drawn, tmp_path):
     run, test = tmp_path / "run", (str(drawn / "test.csv"), str(drawn / "images"))
     found = train_regressor(config_of(drawn, run), *test, progress=False)
