@@ -42,6 +42,7 @@ def run(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_run_and_export_agree(run, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, [5, 32, 32, 3], dtype=np.uint8)
     of_run, of_export = load_model(run.folder), load_model(run.saved_model)

@@ -175,6 +175,7 @@ def test_batches_tell_of_neighbors_only_where_they_are_used():
             assert not METHODS[method].runs_neighbors(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BASELINES)
 def test_build_model_makes_the_method_of_the_settings(method):
     config = PRESETS["small"].replace(method=method, batch_size=5, smoothing=0.25)

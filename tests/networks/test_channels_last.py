@@ -51,6 +51,7 @@ def copy_across_formats(first, last):
         b.set_weights(weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.h5", "a.keras", "folder"])
 def test_channels_first_file_is_the_channels_last_network(tmp_path, name):
     models = []

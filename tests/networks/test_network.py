@@ -12,6 +12,7 @@ SMALL = ("resnet18", "mobilefacenet", "small_cnn")
 FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("size", [32, 48])
 def test_maps_images_to_features_and_logits(name, size):
@@ -59,6 +60,7 @@ def test_kernels_have_the_deviation_of_he():
         assert abs(kernel.mean()) < 0.05 * kernel.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_trainable_weight_receives_a_gradient_and_statistics_move(name):
     network = network_of(name)

@@ -50,6 +50,7 @@ def is_one(first, second):
     return agreement(first, second) >= ONE_PHOTOGRAPH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VERSIONS)
 @pytest.mark.parametrize("size", [48, 224])
 def test_versions_of_drawn_faces_are_one_photograph(name, size):
