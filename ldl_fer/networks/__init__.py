@@ -8,6 +8,7 @@ torch_files          tensors of .pth and .safetensors files, read as data
 faceres              faceres-deep, and its weights out of an ONNX file
 pooled_maps          a backbone's maps as features for the head of a frozen one
 mobilefacenet_onnx   MobileFaceNet's weights out of an ONNX file
+onnx_twins           constants of an ONNX file, and that it answers as our layers do
 keras_backbone       a backbone out of a Keras file; channels_last turns it for the CPU
 precision            the same backbone for half precision or shared batch statistics
 model_files          which files from elsewhere are safe to load

@@ -10,6 +10,7 @@ Maps that `pooled_maps` takes, with their height and width for 224 px:
   faceres_stride32   7 x 7 x 1024
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
-from ldl_fer.networks.mobilefacenet_onnx import read_constants
 from ldl_fer.networks.model_files import onnx_session, read_onnx
+from ldl_fer.networks.onnx_twins import answers_of_file, check_alike, read_constants, tiles
 from ldl_fer.networks.resnet import check_size
 
 layers = tf.keras.layers
 
 FILE_SIZE = 224  # pixels
-TOLERANCE = 1e-3  # largest difference from the file's answers, as a share of their largest value
 _GRAY = (0.299, 0.587, 0.114)  # red, green, blue
 _MEANS = (103.939, 116.779, 123.68)  # subtracted from the gray level of each channel
 # (filters, stride) of each pair: of the pointwise and of the depthwise convolution.
@@ -132,27 +132,13 @@ def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
     if model.input_shape[1] != FILE_SIZE:
         whole = faceres(FILE_SIZE)
         whole.set_weights(model.get_weights())
-    tiles = np.random.default_rng(0).uniform(0, 255, [2, 14, 14, 3]).astype(np.float32)
-    images = tiles.repeat(FILE_SIZE // 14, axis=1).repeat(FILE_SIZE // 14, axis=2)
-    fed = (images @ np.array(_GRAY, np.float32))[..., np.newaxis] - np.array(_MEANS, np.float32)
+    images = tiles(2, FILE_SIZE)
+    levels = 127.5 * (images + 1.0) @ np.array(_GRAY, np.float32)
+    fed = levels[..., np.newaxis] - np.array(_MEANS, np.float32)
     fed = fed.transpose(0, 3, 1, 2)[:, np.newaxis]
-    try:  # one by one, since the file may take no more
-        name = session.get_inputs()[0].name
-        theirs = np.concatenate([session.run(None, {name: image})[0] for image in fed])
-    except Exception as error:  # onnxruntime has a class of its own for each of its codes
-        raise _mismatch(path, f"it does not take images of {FILE_SIZE} pixels: {error}") from error
-    with tf.device("CPU"):  # float32 throughout, as ONNX Runtime's; GPUs may round more
-        ours = whole(images / 127.5 - 1.0, training=False).numpy()
-    theirs = theirs.reshape(len(theirs), -1)
-    if theirs.shape != ours.shape:
-        raise _mismatch(path, f"its answers have the shape {theirs.shape}, ours {ours.shape}")
-    difference = np.abs(theirs - ours).max() / np.abs(ours).max()
-    if not difference <= TOLERANCE:  # a NaN is a difference too
-        raise _mismatch(
-            path,
-            f"with the same weights, its answers to random images differ by {difference:.2g} of "
-            f"their largest value ({TOLERANCE} is allowed)",
-        )
+    mismatch = functools.partial(_mismatch, path)
+    theirs = answers_of_file(session, fed, f"images of {FILE_SIZE} pixels", mismatch)
+    check_alike(theirs.reshape(len(theirs), -1), whole, images, mismatch)
 
 
 def _mismatch(path: str | Path, difference: str) -> InputError:

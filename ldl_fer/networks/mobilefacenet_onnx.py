@@ -6,6 +6,7 @@ residuals, shows in the answers. Batch normalization may stand in nodes of its o
 the convolutions; rectifiers may be PRelu or, as in MobileFaceNet.onnx, ReLU6.
 """
 
+import functools
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -17,12 +18,11 @@ import tensorflow as tf
 from ldl_fer.errors import InputError
 from ldl_fer.networks.mobilefacenet import mobilefacenet
 from ldl_fer.networks.model_files import onnx_session, read_onnx
+from ldl_fer.networks.onnx_twins import answers_of_file, check_alike, read_constants, tiles
 
 layers = tf.keras.layers
 
 FILE_SIZE = 112  # pixels; the 7 x 7 kernel of gdconv fits no other
-# Largest difference from the file's answers to random images, as a share of their largest value.
-TOLERANCE = 1e-3
 # The file takes (x - 127.5) / 128, our backbones (x - 127.5) / 127.5.
 _INPUT_SCALE = 127.5 / 128
 _CONVOLUTIONS = ("Conv", "Gemm")  # a Gemm of the flattened 1 x 1 map is a convolution
@@ -142,21 +142,6 @@ def _statistics(
     return [gamma, beta, mean - bias, variance + (other - epsilon)]
 
 
-def read_constants(graph: Any, path: str | Path) -> Mapping[str, np.ndarray]:
-    """Reads a file's constants by name; raises InputError where one is damaged."""
-    from onnx import numpy_helper
-
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Constant" and attribute.name == "value":
-                tensors[node.output[0]] = attribute.t
-    try:
-        return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-
-
 def _kernel(node: Any, constants: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Returns a node's kernel [O, I, h, w]; None: it is no constant."""
     kernel = constants.get(node.input[1])
@@ -175,30 +160,11 @@ def _onnx_shape(layer: tf.keras.layers.Layer) -> tuple[int, ...]:
 
 def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
     """Raises InputError unless model and file answer alike to random images, within TOLERANCE."""
-    # Colored tiles: unlike noise, they survive a network's averaging.
-    tiles = np.random.default_rng(0).uniform(-1, 1, [4, 14, 14, 3]).astype(np.float32)
-    images = tiles.repeat(FILE_SIZE // 14, axis=1).repeat(FILE_SIZE // 14, axis=2)
-    each = (_INPUT_SCALE * images).astype(np.float32).transpose(0, 3, 1, 2)[:, np.newaxis]
-    try:  # one by one, since a file may take no more
-        name = session.get_inputs()[0].name
-        theirs = np.concatenate([session.run(None, {name: image})[0] for image in each])
-    except Exception as error:  # onnxruntime has a class of its own for each of its codes
-        reason = f"it does not take RGB images of {FILE_SIZE} pixels: {error}"
-        raise _mismatch(path, reason) from error
-    with tf.device("CPU"):  # float32 throughout, as ONNX Runtime's; GPUs may round more
-        ours = model(images, training=False).numpy()
-    if theirs.shape != ours.shape:
-        raise _mismatch(
-            path, f"it answers {list(theirs.shape)} to 4 images, not {list(ours.shape)}"
-        )
-    difference = np.abs(theirs - ours).max() / np.abs(ours).max()
-    if not difference <= TOLERANCE:  # a NaN is a difference too
-        raise _mismatch(
-            path,
-            f"with the same weights, its answers to random images differ by {difference:.2g} of "
-            f"their largest value ({TOLERANCE} is allowed), as by other strides, padding or "
-            "rectifiers",
-        )
+    images = tiles(4, FILE_SIZE)
+    fed = (_INPUT_SCALE * images).astype(np.float32).transpose(0, 3, 1, 2)[:, np.newaxis]
+    mismatch = functools.partial(_mismatch, path)
+    theirs = answers_of_file(session, fed, f"RGB images of {FILE_SIZE} pixels", mismatch)
+    check_alike(theirs, model, images, mismatch, ", as by other strides, padding or rectifiers")
 
 
 def _mismatch(path: str | Path, difference: str) -> InputError:
