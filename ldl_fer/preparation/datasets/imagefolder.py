@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE, AnnotationError, absent, numbers
 from ldl_fer.data.annotations import read_text
 from ldl_fer.data.csv_text import csv_cells, with_points
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets.class_folders import SPLIT_OF, SPLITS
 from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT
-from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
+from ldl_fer.preparation.datasets.reader import Reader, Rows, wanted_splits
 from ldl_fer.preparation.datasets.source_files import found, lines_of
-from ldl_fer.preparation.datasets.table_labels import class_of_value
+from ldl_fer.preparation.datasets.table_labels import OPTIONS, ORDER, with_classes
 from ldl_fer.preparation.datasets.table_labels import label_column as column_of_labels
 
 _FILES = ("file_name", "image_file_name")
@@ -52,8 +51,7 @@ def imagefolder_rows(
     there = {split: split in set(table[SPLIT]) or None for split in (*SPLITS, ALL)}
     chosen = wanted_splits(there, splits, root, "rows of its tables") if splits else there
     table = table[table[SPLIT].isin(chosen)]
-    classes = class_of_value(table[ORIGINAL], map, (), root)
-    return Rows(table.assign(**{CLASS: table[ORIGINAL].map(classes)}))
+    return Rows(with_classes(table, map, (), root))
 
 
 def _tables(root: Path) -> dict[Path, str | None]:
@@ -130,7 +128,7 @@ READER = Reader(
     name="imagefolder",
     title="a Hugging Face imagefolder",
     rows=imagefolder_rows,
-    label_order=tuple(sorted(CLASS_NAMES)),  # as `datasets` numbers class folders
+    label_order=ORDER,
     published_counts={},
-    options={"map": (), "label_column": ""},
+    options=OPTIONS,
 )

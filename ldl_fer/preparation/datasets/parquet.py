@@ -19,13 +19,12 @@ from typing import Any
 import pandas as pd
 
 from ldl_fer.config.progress import tqdm
-from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE, AnnotationError
 from ldl_fer.errors import InputError, extra_package
 from ldl_fer.preparation.datasets.class_folders import SPLIT_OF, SPLITS
 from ldl_fer.preparation.datasets.data_set import ALL, ORIGINAL, SPLIT
-from ldl_fer.preparation.datasets.reader import CLASS, Reader, Rows, wanted_splits
-from ldl_fer.preparation.datasets.table_labels import class_of_value
+from ldl_fer.preparation.datasets.reader import Reader, Rows, wanted_splits
+from ldl_fer.preparation.datasets.table_labels import OPTIONS, ORDER, with_classes
 from ldl_fer.preparation.datasets.table_labels import label_column as column_of_labels
 
 _PLACE = "place"  # of a picture: file, column, row group, place in it
@@ -67,8 +66,8 @@ def parquet_rows(
             names = names or known
             start += len(part)
     table = pd.concat(rows, ignore_index=True)
-    classes = class_of_value(table[ORIGINAL], map, names, root)
     place_of = dict(zip(table[PATH], table.pop(_PLACE), strict=True))
+    table = with_classes(table, map, names, root)
 
     @functools.lru_cache(maxsize=1)
     def group(file: Path, column: str, number: int) -> list:
@@ -78,7 +77,7 @@ def parquet_rows(
         file, column, number, place = place_of[path]
         return _bytes(group(file, column, number)[place])
 
-    return Rows(table.assign(**{CLASS: table[ORIGINAL].map(classes)}), picture=picture)
+    return Rows(table, picture=picture)
 
 
 def _rows(
@@ -151,7 +150,7 @@ READER = Reader(
     name="parquet",
     title="Parquet files with pictures",
     rows=parquet_rows,
-    label_order=tuple(sorted(CLASS_NAMES)),  # as `datasets` numbers class folders
+    label_order=ORDER,
     published_counts={},
-    options={"map": (), "label_column": ""},
+    options=OPTIONS,
 )

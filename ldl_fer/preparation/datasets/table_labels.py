@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from ldl_fer.errors import InputError
-from ldl_fer.preparation.datasets.reader import map_entries, one_name
+import pandas as pd
 
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.errors import InputError
+from ldl_fer.preparation.datasets.data_set import ORIGINAL
+from ldl_fer.preparation.datasets.reader import CLASS, map_entries, one_name
+
+# Of a reader of such tables: how `datasets` numbers class folders, and its flags.
+ORDER = tuple(sorted(CLASS_NAMES))
+OPTIONS = {"map": (), "label_column": ""}
 _COLUMNS = ("label", "labels", "emotion", "emotions", "expression", "class", "class_name")
 
 
@@ -61,3 +68,16 @@ def class_of_value(
             "Say what they mean by --map=0=Anger,1=Disgust and so on."
         )
     return found
+
+
+def with_classes(
+    table: pd.DataFrame, entries: Sequence[str], names: Sequence[str], place: object
+) -> pd.DataFrame:
+    """Returns a table with the classes that its original labels mean.
+
+    Args:
+      table: with the column ORIGINAL.
+      entries, names, place: as `class_of_value` takes them; it says what is refused.
+    """
+    classes = class_of_value(table[ORIGINAL], entries, names, place)
+    return table.assign(**{CLASS: table[ORIGINAL].map(classes)})
