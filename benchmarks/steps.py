@@ -103,11 +103,12 @@ def steps_methods(
       methods: those beside cross_entropy; empty: all that need nothing but a training set.
     """
     records = _records(folder, config, config.data.num_neighbors, rows, "", "", progress)
+    plain = "cross_entropy"
+    alone = [name for name in METHODS if name != plain and not METHODS[name].teacher_runs(config)]
     variants = {
-        PLAIN_STEP: training_variant(records, config.replace(method="cross_entropy"), steps)
+        title: training_variant(records, replaced(config, {"method": name}), steps)
+        for title, name in [(PLAIN_STEP, plain), *((name, name) for name in methods or alone)]
     }
-    for name in methods or list(METHODS):
-        variants[name] = training_variant(records, replaced(config, {"method": name}), steps)
     seconds = take_turns(variants, turns, "steps_methods", progress)
     return compare("steps_methods", seconds, PLAIN_STEP, {}, "step")
 
