@@ -10,7 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 importlib.import_module("ldl_fer")  # before a test imports TensorFlow: it chooses Keras 2
 import tensorflow as tf  # noqa: E402
 
-# Optimizing a graph of a few steps takes longer than the steps; the slow tests train as users do.
+# Optimizing a graph of a few steps takes longer than the steps. Commands in processes of their own
+# have it optimized, as users do.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
