@@ -61,7 +61,7 @@ class StopAt(tf.keras.callbacks.Callback):
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs_as_in_a_process_of_their_own():
-    """Has graphs optimized here too: other operations round otherwise, and these tests ask for bits."""
+    """Has graphs optimized here too: else other operations round, and these tests ask for bits."""
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

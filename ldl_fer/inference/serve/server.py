@@ -162,7 +162,7 @@ def _handler(predict: Callable[[str, bytes], dict], limits: Limits) -> type[Base
                 self._read_away()
 
         def _read_away(self) -> None:
-            """Reads what is still sent, for some time: else the answer is lost with the connection."""
+            """Reads what is still sent, for some time: else the answer may be lost."""
             end = time.monotonic() + _LINGER
             with contextlib.suppress(OSError):
                 self.wfile.flush()
