@@ -19,6 +19,7 @@ from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
+    LAST_EPOCHS,
     MEASURES,
     Finished,
     check_cross_validation,
@@ -32,7 +33,6 @@ from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 
 EPOCHS = ("best", "last")  # networks of a run that are tested whole
-LAST_EPOCHS = 5  # whose mean test accuracy SCN, RUL and EAC report
 
 
 def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
@@ -168,6 +168,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 for dataset in one.tests
             },
             pd.read_csv(one.last_epochs)[list(one.tests)].mean().to_dict(),
+            pd.read_csv(one.run.log),
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,
