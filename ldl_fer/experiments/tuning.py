@@ -60,7 +60,9 @@ def tuned(experiment: Experiment, path: str | Path) -> Experiment:
             raise InputError(f"--tuned={path}, line {number}: {error}") from error
         values[row["method"]] = settings
     variants = (
-        dataclasses.replace(v, settings={**v.settings, **values.get(v.settings.get("method"), {})})
+        dataclasses.replace(
+            v, settings={**v.settings, **values.get(str(v.settings.get("method")), {})}
+        )
         for v in experiment.variants
     )
     return dataclasses.replace(experiment, variants=tuple(variants))
