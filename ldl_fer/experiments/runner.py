@@ -126,17 +126,11 @@ class _Epochs(tf.keras.callbacks.Callback):
         super().__init__()
         self.one = one
         self.bar = bar
-
-    def on_train_begin(self, logs=None):
-        self.started_at = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.started_at is None:  # epochs done in an earlier session
-            self.started_at = epoch
-            self.bar.update(epoch)
+        self.counted = 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.update(1)
+        self.bar.update(epoch + 1 - self.counted)  # those of earlier sessions come with the first
+        self.counted = epoch + 1
         if epoch < self.one.config.optimizer.epochs - LAST_EPOCHS:
             return
         row: dict[str, float] = {"epoch": epoch + 1}
