@@ -30,14 +30,13 @@ from ldl_fer.config import command_line
 from ldl_fer.config.help import subject
 from ldl_fer.config.processors import processors
 from ldl_fer.errors import InputError
-from ldl_fer.files import check_place, claimed
+from ldl_fer.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
 
-_LOCK = ".lock"
 _CUT = (
     "if its pictures show more than these faces, cut them out first, by ldl-fer faces: the model "
     "wants pictures of one face."
@@ -107,14 +106,10 @@ def _find(
     from ldl_fer.preparation.landmarks.face_mesh import FaceMesh
     from ldl_fer.preparation.landmarks.pictures import find_landmarks
 
-    parts = output.with_suffix(".parts")
-    with claimed(parts / _LOCK) as mine:
-        if not mine:
-            raise InputError(f"another process writes {output}. Name another --output.")
-        network = FaceMesh(model)
-        points, score = find_landmarks(network, annotations, image_dir, rows, parts, workers)
-        write_landmarks(output, list(rows), points, score)
-        shutil.rmtree(parts)
+    parts, network = output.with_suffix(".parts"), FaceMesh(model)
+    points, score = find_landmarks(network, annotations, image_dir, rows, parts, workers)
+    write_landmarks(output, list(rows), points, score)
+    shutil.rmtree(parts)
     return points
 
 

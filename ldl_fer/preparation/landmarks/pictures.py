@@ -15,10 +15,12 @@ from ldl_fer.config.processors import processors
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import AnnotationError, Problem
 from ldl_fer.data.pictures import decoded_image, named_when_unreadable, picture_bytes
-from ldl_fer.files import state_of, whole_file
+from ldl_fer.errors import InputError
+from ldl_fer.files import claimed, state_of, whole_file
 from ldl_fer.preparation.landmarks.face_mesh import POINTS, FaceMesh
 
 PART = 1000  # pictures
+_LOCK = ".lock"
 _CURE = "Replace it, drop the row, or correct --image_dir"
 
 
@@ -47,7 +49,8 @@ def find_landmarks(
       float32 [N], above 0 where one was.
 
     Raises:
-      InputError: a picture is not there, or cannot be read; the parts before it are kept.
+      InputError: a picture is not there, or cannot be read, before which parts are kept; or
+        another process is at work in the folder.
     """
     names = list(rows)
     keys = _keys(annotations, Path(image_dir), rows)
@@ -62,21 +65,26 @@ def find_landmarks(
         points, score = model(picture)
         return np.append(points, np.float32(score))
 
-    pairs = zip(chunks, files, strict=True)
-    pending = [(chunk, file) for chunk, file in pairs if not _is_read(file, made[chunk])]
-    done = len(names) - sum(len(names[chunk]) for chunk, _ in pending)
-    bar = tqdm(None, "landmarks", len(names), initial=done, unit="picture", disable=not progress)
-    pool = ThreadPoolExecutor(workers or processors())
-    try:
-        with bar:
-            for chunk, file in pending:
-                for place, row in enumerate(pool.map(one, names[chunk]), chunk.start):
-                    made[place] = row
-                    bar.update()
-                with whole_file(file) as partial:
-                    np.save(partial, made[chunk])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with claimed(Path(folder) / _LOCK) as mine:
+        if not mine:
+            raise InputError(f"another process is at work in {folder}. Name another --output.")
+        pairs = zip(chunks, files, strict=True)
+        pending = [(chunk, file) for chunk, file in pairs if not _is_read(file, made[chunk])]
+        done = len(names) - sum(len(names[chunk]) for chunk, _ in pending)
+        bar = tqdm(
+            None, "landmarks", len(names), initial=done, unit="picture", disable=not progress
+        )
+        pool = ThreadPoolExecutor(workers or processors())
+        try:
+            with bar:
+                for chunk, file in pending:
+                    for place, row in enumerate(pool.map(one, names[chunk]), chunk.start):
+                        made[place] = row
+                        bar.update()
+                    with whole_file(file) as partial:
+                        np.save(partial, made[chunk])
+        finally:
+            pool.shutdown(cancel_futures=True)
     return made[:, :-1].reshape(len(names), POINTS, 3), made[:, -1]
 
 

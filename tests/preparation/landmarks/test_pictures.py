@@ -6,6 +6,7 @@ import pytest
 from helpers.landmark_models import spot
 
 from ldl_fer.errors import InputError
+from ldl_fer.files import claimed
 from ldl_fer.preparation.landmarks import pictures
 from ldl_fer.preparation.landmarks.face_mesh import FaceMesh
 from ldl_fer.preparation.landmarks.pictures import find_landmarks
@@ -89,4 +90,10 @@ def test_pictures_that_are_not_there_are_named(made_model, few):
 def test_a_damaged_picture_is_named(made_model, few):
     (few[0] / "5.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match="row 10: .*5.png cannot be read: .*drop the row, or corr"):
+        found(FaceMesh(made_model), few)
+
+
+def test_one_process_at_a_time(made_model, few):
+    words = "another process is at work in .*parts. Name another --output"
+    with claimed(few[0].parent / "parts" / ".lock"), pytest.raises(InputError, match=words):
         found(FaceMesh(made_model), few)
