@@ -134,10 +134,11 @@ class NetworkConfig:
     pretrained: str = setting(
         "",
         "Weights to start the backbone from, its features then being the average of its last map: "
-        "of --backbone=mobilefacenet or faceres the ONNX file of MobileFaceNet or faceres-deep, of "
-        "resnet18 or resnet50 a .pth or .safetensors in torchvision's names. Of several backbones "
-        "a file each, in their order, with a comma between two. ONNX needs onnx and "
-        "onnxruntime: pip install -r requirements.txt -r requirements-extras.txt, in one call.",
+        "of --backbone=mobilefacenet or faceres the ONNX file of MobileFaceNet or faceres-deep "
+        "(also its TensorFlow.js .json with the .bin beside it), of resnet18 or resnet50 a .pth or "
+        ".safetensors in torchvision's names. Of several backbones a file each, in their order, "
+        "with a comma between two. ONNX needs onnx and onnxruntime: pip install -r "
+        "requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = setting(
         "prelu",
