@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.full_disk import files_of_at_most
+from helpers.onnx_files import random_network
 from helpers.probabilities import live_probabilities
+from helpers.tfjs_files import faceres_graph
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
@@ -29,6 +31,7 @@ from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8, quantizable
 from ldl_fer.methods import network_of_method
 from ldl_fer.methods.scn import SCN
+from ldl_fer.networks.head import frozen_part, standardize
 
 SIZE = 12
 NAMES = ("Calm", "Glad", "Überrascht")
@@ -289,7 +292,7 @@ def test_frozen_network_rearranged_computes_the_same(settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [TFLITE, TFLITE_INT8, SAVED_MODEL, ONNX], ids=lambda k: k.name)
+@pytest.mark.parametrize("kind", [TFLITE, SAVED_MODEL, ONNX], ids=lambda kind: kind.name)
 def test_two_frozen_backbones_answer_from_pixels(tmp_path, kind):
     """Each takes them at its own size, which is not that of the pictures."""
     if kind is ONNX:
@@ -298,12 +301,23 @@ def test_two_frozen_backbones_answer_from_pixels(tmp_path, kind):
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, [12, 4, 4, 3]).astype(np.uint8)
     pictures = pictures.repeat(8, axis=1).repeat(8, axis=2)
+    backbone = network.get_layer("backbone")
+    for name, made_up in (
+        ("mobilefacenet", random_network("relu6")),
+        ("faceres", faceres_graph()[0]),
+    ):
+        for layer in backbone.get_layer(name).layers:
+            if layer.weights:
+                layer.set_weights(made_up.get_layer(layer.name).get_weights())
+    pooled = frozen_part(network)(pictures.astype(np.float32)).numpy()
+    # So wide that rounding in the many layers of random weights stays below 1e-5 of a probability.
+    standardize(network, pooled.mean(axis=0), np.full(pooled.shape[1], 20 * pooled.var()))
     names = PRESETS["frozen"].data.class_names
     checks = write_export(kind, Trained(network, names, 32, {}, pictures), tmp_path / kind.name)
     expected = live_probabilities(network, pictures)
-    assert np.ptp(expected, axis=0).max() > 0.3
+    assert np.ptp(expected, axis=0).max() > 0.01
     found = next(iter(kind.answers(tmp_path / kind.name, pictures).values()))
-    assert np.abs(found - expected).max() < (0.2 if kind is TFLITE_INT8 else 1e-4)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     assert checks["real pictures"].images == 12
 
 
