@@ -15,6 +15,8 @@ from ldl_fer.config.checks import (
     positive,
     share,
 )
+from ldl_fer.errors import InputError
+from ldl_fer.files import with_home
 
 CLASS_NAMES = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger")
 
@@ -120,7 +122,8 @@ class NetworkConfig:
     backbone: str = setting(
         "resnet50",
         "resnet18, resnet34, resnet50, resnet101, resnet152, mobilefacenet, faceres, small_cnn, or "
-        "the path of a .h5, .keras or SavedModel whose output is a feature vector or map.",
+        "the path of a .h5, .keras or SavedModel whose output is a feature vector or map. With "
+        "--frozen also several, as mobilefacenet,faceres, whose maps are pooled together.",
     )
     trust_model: bool = setting(False, TRUST_HELP)
     weights: str = setting(
@@ -131,9 +134,11 @@ class NetworkConfig:
     pretrained: str = setting(
         "",
         "Weights to start the backbone from, its features then being the average of its last map: "
-        "of --backbone=mobilefacenet or faceres the ONNX file of MobileFaceNet or faceres-deep, of "
-        "resnet18 or resnet50 a .pth or .safetensors in torchvision's names. ONNX needs onnx and "
-        "onnxruntime: pip install -r requirements.txt -r requirements-extras.txt, in one call.",
+        "of --backbone=mobilefacenet or faceres the ONNX file of MobileFaceNet or faceres-deep "
+        "(also its TensorFlow.js .json with the .bin beside it), of resnet18 or resnet50 a .pth or "
+        ".safetensors in torchvision's names. Of several backbones a file each, in their order, "
+        "with a comma between two. ONNX needs onnx and onnxruntime: pip install -r "
+        "requirements.txt -r requirements-extras.txt, in one call.",
     )
     rectifier: str = setting(
         "prelu",
@@ -143,8 +148,8 @@ class NetworkConfig:
     frozen: bool = setting(
         False,
         "Leave the pretrained backbone as it is and train a head on its pooled maps (2,304 "
-        "numbers a face, of others than mobilefacenet 2,688 to 9,216, computed once): whole tables "
-        "in minutes on a CPU.",
+        "numbers a face, of others than mobilefacenet 2,688 to 9,216, of several all of theirs, "
+        "computed once): whole tables in minutes on a CPU.",
     )
     head_units: int = setting(512, "Features of the head that --frozen trains.", positive)
     dropout: float = setting(
@@ -163,6 +168,29 @@ class NetworkConfig:
         "Batch normalization takes the statistics of all devices' images together, not of each "
         "device's own.",
     )
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The names in --backbone; a path is one, whatever commas it has."""
+        names = tuple(self.backbone.split(","))
+        return names if all(map(str.isidentifier, names)) else (self.backbone,)
+
+    @property
+    def pretrained_files(self) -> tuple[str, ...]:
+        """The file of each backbone; none without --pretrained.
+
+        Raises:
+          InputError: there are not as many.
+        """
+        if not self.pretrained or len(self.backbones) == 1:
+            return (self.pretrained,) * bool(self.pretrained)
+        files = tuple(map(with_home, self.pretrained.split(",")))
+        if len(files) != len(self.backbones):
+            raise InputError(
+                f"--backbone={self.backbone} needs as many files, with a comma between two, in "
+                f"that order; --pretrained={self.pretrained} is {len(files)}."
+            )
+        return files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from ldl_fer.config.settings import DataConfig
+from ldl_fer.config.settings import DataConfig, NetworkConfig
 from ldl_fer.data.annotations import read_text
 from ldl_fer.data.manifest import manifest_file
 from ldl_fer.errors import InputError
@@ -47,6 +47,21 @@ def check_files(*paths: str | None) -> None:
     for path in filter(None, paths):
         if not Path(path).exists():
             raise InputError(f"{path} does not exist.")
+
+
+def check_pretrained(network: NetworkConfig) -> None:
+    """Looks for the files of --pretrained.
+
+    Raises:
+      InputError: there is no such file, or not one for each backbone.
+    """
+    for path in network.pretrained_files:
+        if "," in path and not Path(path).exists():
+            raise InputError(
+                f"{path} does not exist. If these are several files, name the backbone of each, as "
+                "--backbone=mobilefacenet,faceres."
+            )
+        check_files(path)
 
 
 def check_sources(data: DataConfig) -> None:

@@ -51,7 +51,7 @@ def run() -> None:
 
 
 def main(names: list[str]) -> None:
-    from ldl_fer.data.paths import check_data, check_files, is_csv
+    from ldl_fer.data.paths import check_data, check_pretrained, is_csv
 
     given = flags.FLAGS
     known = ", ".join(EXPERIMENTS)
@@ -106,7 +106,7 @@ def main(names: list[str]) -> None:
         chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
     if not given.summarize:
         check_data(config.data.val_data_path, given.test_data_path)
-        check_files(config.network.pretrained)
+        check_pretrained(config.network)
 
     from ldl_fer.experiments.runner import check_measure, measured, run_all
     from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results

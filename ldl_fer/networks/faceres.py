@@ -11,16 +11,24 @@ Maps that `pooled_maps` takes, with their height and width for 224 px:
 """
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
 from ldl_fer.networks.model_files import onnx_session, read_onnx
-from ldl_fer.networks.onnx_twins import answers_of_file, check_alike, read_constants, tiles
+from ldl_fer.networks.onnx_twins import (
+    Mismatch,
+    answers_of_file,
+    check_alike,
+    read_constants,
+    tiles,
+)
 from ldl_fer.networks.resnet import check_size
+from ldl_fer.networks.tfjs_files import CONVOLUTIONS, read_tfjs, run_tfjs
 
 layers = tf.keras.layers
 
@@ -66,67 +74,115 @@ def faceres(image_size: int) -> tf.keras.Model:
 
 
 def load_faceres(path: str | Path, image_size: int) -> tf.keras.Model:
-    """Builds `faceres(image_size)` with the weights of an ONNX file.
+    """Builds `faceres(image_size)` with the weights of an ONNX or a TensorFlow.js file.
 
     The file's constants are taken in the order of its nodes, where their shapes have to fit. Then
     both networks see the same random images.
 
     Args:
-      path: faceres-deep as ONNX, for images [1, 3, 224, 224].
+      path: faceres-deep as ONNX, for images [1, 3, 224, 224], or as .json with its .bin beside it.
       image_size: H = W, pixels, 32 at least.
 
     Raises:
       InputError: no such file, one of another network, or one whose answers differ from ours by
-        more than TOLERANCE; an image size that does not fit; no package onnx or onnxruntime.
+        more than TOLERANCE; an image size that does not fit; as `read_tfjs`; of ONNX files, no
+        package onnx or onnxruntime.
     """
     model = faceres(image_size)
-    file = read_onnx(path)
-    pairs = _folded(file.graph, path)
+    mismatch = functools.partial(_mismatch, path)
+    read = _read_tfjs if Path(path).suffix == ".json" else _read_onnx
+    convolutions, run = read(path, mismatch)
+    pairs = _folded(*convolutions, mismatch)
     ours = [layer for layer in model.layers if layer.name.startswith(("conv1", "dw_", "pw_"))]
     ours = [layer for layer in ours if layer.weights]
     if len(ours) != len(pairs):
-        raise _mismatch(path, f"it has {len(pairs)} convolutions, ours {len(ours)}")
+        raise mismatch(f"it has {len(pairs)} convolutions, ours {len(ours)}")
     for layer, (kernel, bias) in zip(ours, pairs, strict=True):
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
         kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
         shapes = kernel.shape, bias.shape
         if shapes != tuple(tuple(value.shape) for value in layer.weights):
-            raise _mismatch(path, f"{layer.name} does not take constants {shapes}")
+            raise mismatch(f"{layer.name} does not take constants {shapes}")
         layer.set_weights([kernel, bias])
-    _compare(model, onnx_session(file, path), path)
+    _compare(model, run, mismatch)
     return model
 
 
-def _folded(graph: Any, path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
+class _Operation(NamedTuple):
+    """A node; its kernel, if it is a "Conv", is [O, I, h, w]."""
+
+    op: str
+    inputs: Sequence[str]
+    output: str
+
+
+_Graph = tuple[Sequence[_Operation], Mapping[str, np.ndarray]]  # in order; constants by name
+_Run = Callable[[np.ndarray], np.ndarray]  # images [B, H, W, 3] as the file takes them -> [B, V]
+
+
+def _read_onnx(path: str | Path, mismatch: Mismatch) -> tuple[_Graph, _Run]:
+    file = read_onnx(path)
+    session = onnx_session(file, path)
+    nodes = [_Operation(node.op_type, node.input, node.output[0]) for node in file.graph.node]
+
+    def run(images: np.ndarray) -> np.ndarray:
+        fed = images.transpose(0, 3, 1, 2)[:, np.newaxis]
+        return answers_of_file(session, fed, f"images of {FILE_SIZE} pixels", mismatch)
+
+    return (nodes, read_constants(file.graph, path)), run
+
+
+def _read_tfjs(path: str | Path, mismatch: Mismatch) -> tuple[_Graph, _Run]:
+    graph = read_tfjs(path, last="Mean")
+    constants, nodes = dict(graph.constants), []
+    for node in graph.nodes:
+        op = "Conv" if node.op in CONVOLUTIONS else node.op
+        nodes.append(_Operation(op, node.inputs, node.name))
+        kernel = constants.get(node.inputs[1]) if op == "Conv" else None
+        if kernel is not None and kernel.ndim == 4:
+            order = (3, 2, 0, 1) if node.op == "Conv2D" else (2, 3, 0, 1)
+            constants[node.inputs[1]] = kernel.transpose(order)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        try:
+            return run_tfjs(graph, images)
+        except ValueError as error:
+            raise mismatch(f"it does not take images of {FILE_SIZE} pixels: {error}") from error
+
+    return (nodes, constants), run
+
+
+def _folded(
+    nodes: Sequence[_Operation], known: Mapping[str, np.ndarray], mismatch: Mismatch
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Reads kernel [O, I, h, w] and bias [O] of each convolution, with the factors behind it."""
-    known = read_constants(graph, path)
-    follower = {name: node for node in graph.node for name in node.input}
+    follower = {name: node for node in nodes for name in node.inputs}
     pairs = []
-    for node in graph.node:
-        if node.op_type != "Conv":
+    for node in nodes:
+        if node.op != "Conv":
             continue
-        kernel = known.get(node.input[1])
+        kernel = known.get(node.inputs[1])
         if kernel is None or kernel.ndim != 4:
-            raise _mismatch(path, f"the kernel of {node.output[0]} is no constant")
+            raise mismatch(f"the kernel of {node.output} is no constant")
         bias = np.zeros(len(kernel), np.float32)
-        if len(node.input) > 2:
-            bias = known.get(node.input[2], bias)
-        node = follower.get(node.output[0])
-        while node is not None and node.op_type in ("Mul", "Add"):
-            values = [known[name] for name in node.input if name in known]
+        if len(node.inputs) > 2:
+            bias = known.get(node.inputs[2], bias)
+        behind = follower.get(node.output)
+        while behind is not None and behind.op in ("Mul", "Add"):
+            values = [known[name] for name in behind.inputs if name in known]
             if len(values) != 1 or values[0].size not in (1, len(kernel)):
-                raise _mismatch(path, f"{node.output[0]} is no factor or bias of a convolution")
+                raise mismatch(f"{behind.output} is no factor or bias of a convolution")
             value = np.broadcast_to(values[0].reshape(-1), len(kernel))
-            if node.op_type == "Mul":
+            if behind.op == "Mul":
                 kernel, bias = kernel * value[:, np.newaxis, np.newaxis, np.newaxis], bias * value
             else:
                 bias = bias + value
-            node = follower.get(node.output[0])
+            behind = follower.get(behind.output)
         pairs.append((kernel, bias))
     return pairs
 
 
-def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
+def _compare(model: tf.keras.Model, run: _Run, mismatch: Mismatch) -> None:
     """Raises InputError unless model and file answer alike to random images, within TOLERANCE."""
     whole = model
     if model.input_shape[1] != FILE_SIZE:
@@ -134,10 +190,7 @@ def _compare(model: tf.keras.Model, session: Any, path: str | Path) -> None:
         whole.set_weights(model.get_weights())
     images = tiles(2, FILE_SIZE)
     levels = 127.5 * (images + 1.0) @ np.array(_GRAY, np.float32)
-    fed = levels[..., np.newaxis] - np.array(_MEANS, np.float32)
-    fed = fed.transpose(0, 3, 1, 2)[:, np.newaxis]
-    mismatch = functools.partial(_mismatch, path)
-    theirs = answers_of_file(session, fed, f"images of {FILE_SIZE} pixels", mismatch)
+    theirs = run(levels[..., np.newaxis] - np.array(_MEANS, np.float32))
     check_alike(theirs.reshape(len(theirs), -1), whole, images, mismatch)
 
 

@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
+from ldl_fer.networks.faceres import FILE_SIZE as FACERES_SIZE
 from ldl_fer.networks.faceres import faceres, load_faceres
 from ldl_fer.networks.head import dropout, head, logits
 from ldl_fer.networks.keras_backbone import load_backbone
 from ldl_fer.networks.mobilefacenet import mobilefacenet
+from ldl_fer.networks.mobilefacenet_onnx import FILE_SIZE as MOBILEFACENET_SIZE
 from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
-from ldl_fer.networks.pooled_maps import pooled_maps
+from ldl_fer.networks.pooled_maps import joined_pooled_maps, pooled_maps
 from ldl_fer.networks.precision import with_precision
 from ldl_fer.networks.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from ldl_fer.networks.small_cnn import small_cnn
@@ -33,6 +35,8 @@ BACKBONES: Mapping[str, Callable[..., tf.keras.Model]] = MappingProxyType(
 )
 WITH_PRETRAINED_FILES = ("mobilefacenet", "faceres", *BLOCKS)
 _FOLDED = ("mobilefacenet", "faceres")  # files that have batch normalization in their weights
+# Pixels that a backbone takes beside others; those that are not named take the images as they are.
+_OWN_SIZES = MappingProxyType({"mobilefacenet": MOBILEFACENET_SIZE, "faceres": FACERES_SIZE})
 WITH_IMAGENET_WEIGHTS = ("resnet50", "resnet101", "resnet152")
 
 
@@ -91,19 +95,9 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
             f"--backbone={name} has no ImageNet weights; {', '.join(WITH_IMAGENET_WEIGHTS)} do. "
             "Choose one of them, or --weights=none."
         )
-    for flag, given in (("--pretrained", config.pretrained), ("--frozen", config.frozen)):
-        if given and name not in WITH_PRETRAINED_FILES:
-            *some, last = WITH_PRETRAINED_FILES
-            known = f"{', '.join(some)} or {last}"
-            raise InputError(f"{flag} needs --backbone={known}, not {name}.")
-    if config.frozen and not config.pretrained:
-        raise InputError(
-            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
-            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
-        )
+    _check_pretrained(config)
     if config.pretrained:
-        backbone = _pretrained(config, image_size, load)
-        return pooled_maps(backbone) if config.frozen else backbone
+        return _pretrained(config, image_size, load)
     if config.weights == "imagenet" and load:
         return BACKBONES[name](image_size, weights="imagenet")
     if name in BACKBONES:
@@ -117,17 +111,50 @@ def _backbone(config: NetworkConfig, image_size: int, seed: int, load: bool) -> 
     )
 
 
+def _check_pretrained(config: NetworkConfig) -> None:
+    names = config.backbones
+    if len(names) > 1 and not config.frozen:
+        raise InputError(
+            f"--backbone={config.backbone} names several, which are not trained together: add "
+            "--frozen, as --preset=frozen has it, or choose one."
+        )
+    for flag, given in (("--pretrained", config.pretrained), ("--frozen", config.frozen)):
+        for name in names:
+            if given and name not in WITH_PRETRAINED_FILES:
+                *some, last = WITH_PRETRAINED_FILES
+                known = f"{', '.join(some)} or {last}"
+                raise InputError(f"{flag} needs --backbone={known}, not {name}.")
+    if len(set(names)) < len(names):
+        raise InputError(f"--backbone={config.backbone} names one twice. Leave it out.")
+    if config.frozen and not config.pretrained:
+        raise InputError(
+            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
+            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
+        )
+
+
 def _pretrained(config: NetworkConfig, image_size: int, load: bool) -> tf.keras.Model:
-    name = config.backbone
+    names = config.backbones
+    files = config.pretrained_files if load else len(names) * [None]
+    if len(names) == 1:
+        backbone = _as_in_file(names[0], files[0], image_size, config.rectifier)
+        return pooled_maps(backbone) if config.frozen else backbone
+    backbones = [
+        _as_in_file(name, file, _OWN_SIZES.get(name, image_size), config.rectifier)
+        for name, file in zip(names, files, strict=True)
+    ]
+    return joined_pooled_maps(backbones, image_size)
+
+
+def _as_in_file(name: str, file: str | None, image_size: int, rectifier: str) -> tf.keras.Model:
+    """Builds a backbone of WITH_PRETRAINED_FILES; without a file, its weights are not set."""
     if name in BLOCKS:
-        if load:
-            return load_torch_resnet(config.pretrained, name, image_size)
-        return torch_resnet(name, image_size)
+        return load_torch_resnet(file, name, image_size) if file else torch_resnet(name, image_size)
     if name == "faceres":
-        return load_faceres(config.pretrained, image_size) if load else faceres(image_size)
-    if load:
-        return load_mobilefacenet(config.pretrained, image_size, rectifier=config.rectifier)
-    return mobilefacenet(image_size, config.rectifier, "average")
+        return load_faceres(file, image_size) if file else faceres(image_size)
+    if file:
+        return load_mobilefacenet(file, image_size, rectifier=rectifier)
+    return mobilefacenet(image_size, rectifier, "average")
 
 
 def _draw_kernels(backbone: tf.keras.Model, seed: int) -> None:

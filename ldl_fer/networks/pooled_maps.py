@@ -4,7 +4,8 @@ Expression lies in where the maps respond, which the embedding of face recogniti
 forget: each map gives the mean of its upper half, the mean of its lower half, and its maximum.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -29,16 +30,13 @@ RESNET50_MAPS: Mapping[str, int] = MappingProxyType(
 )
 PARTS = ("upper", "lower", "maximum")
 SIZE = len(PARTS) * sum(MAPS.values())
-# By the number of features, which tells the backbones apart.
-_LAYOUTS = MappingProxyType(
+# In the order in which several are joined. ResNet-50 stands first, for it has layers of 18's names.
+_LAYOUTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        len(PARTS) * sum(maps.values()): maps
-        for maps in (
-            MAPS,
-            FACERES_MAPS,
-            RESNET50_MAPS,
-            RESNET18_MAPS,
-        )  # 50 has layers of 18's names
+        "mobilefacenet": MAPS,
+        "faceres": FACERES_MAPS,
+        "resnet50": RESNET50_MAPS,
+        "resnet18": RESNET18_MAPS,
     }
 )
 
@@ -58,16 +56,52 @@ def pooled_maps(backbone: tf.keras.Model) -> tf.keras.Model:
     Raises:
       InputError: a backbone without those maps.
     """
-    found = {layer.name: layer for layer in backbone.layers}
-    maps = next((maps for maps in _LAYOUTS.values() if maps.keys() <= found.keys()), None)
-    if maps is None:
+    features = layers.Concatenate(name="pooled_maps")(_pooled(backbone, _layout_of(backbone)))
+    return tf.keras.Model(backbone.input, features, name="backbone")
+
+
+def joined_pooled_maps(backbones: Sequence[tf.keras.Model], image_size: int) -> tf.keras.Model:
+    """Returns one network that ends in the pooled maps of several backbones, one after the other.
+
+    Each takes the images in its own size, to which a bilinear layer resizes them, and is a model
+    within, named as `--backbone` names it. Their order is that of the layouts, not of the argument.
+
+    Args:
+      backbones: of different kinds, each as `pooled_maps` takes it.
+      image_size: H = W, pixels.
+
+    Returns:
+      Images [B, H, W, 3] in [-1, 1] -> features [B, P], P the sum of theirs.
+
+    Raises:
+      InputError: a backbone without those maps.
+    """
+    images, parts = tf.keras.Input([image_size, image_size, 3]), []
+    by_layout = {_layout_of(backbone): backbone for backbone in backbones}
+    for layout in filter(by_layout.get, _LAYOUTS):
+        backbone, x = by_layout[layout], images
+        size = backbone.input_shape[1]
+        if size != image_size:
+            x = layers.Resizing(size, size, name=f"{layout}_pixels")(x)
+        parts += tf.keras.Model(backbone.input, _pooled(backbone, layout), name=layout)(x)
+    features = layers.Concatenate(name="pooled_maps")(parts)
+    return tf.keras.Model(images, features, name="backbone")
+
+
+def _layout_of(backbone: tf.keras.Model) -> str:
+    names = {layer.name for layer in backbone.layers}
+    found = [layout for layout, maps in _LAYOUTS.items() if maps.keys() <= names]
+    if not found:
         raise InputError(
             f"the backbone has no layers {', '.join(MAPS)}, whose maps are to be pooled; "
             "mobilefacenet has them; faceres, resnet18 and resnet50 have others that are known."
         )
-    pooled = [part for name in maps for part in _parts(found[name].output, name)]
-    features = layers.Concatenate(name="pooled_maps")(pooled)
-    return tf.keras.Model(backbone.input, features, name="backbone")
+    return found[0]
+
+
+def _pooled(backbone: tf.keras.Model, layout: str) -> list[tf.Tensor]:
+    maps = _LAYOUTS[layout]
+    return [part for name in maps for part in _parts(backbone.get_layer(name).output, name)]
 
 
 def columns(
@@ -78,7 +112,7 @@ def columns(
     Args:
       parts: names out of PARTS.
       maps: names of the backbone's maps; None: all of them.
-      size: P, which says what backbone they are of.
+      size: P, which says what backbone they are of, or which several.
 
     Returns:
       [M] int64, ascending.
@@ -87,7 +121,7 @@ def columns(
       ValueError: an unknown name.
       KeyError: no backbone has so many features.
     """
-    layout = _LAYOUTS[size]
+    layout = _layout_of_size(size)
     parts, maps = set(parts), set(layout if maps is None else maps)
     unknown = (parts - set(PARTS)) | (maps - set(layout))
     if unknown:
@@ -98,6 +132,16 @@ def columns(
         for part in PARTS
     ]
     return np.flatnonzero(np.concatenate(chosen))
+
+
+def _layout_of_size(size: int) -> Mapping[str, int]:
+    """Returns the maps of the one backbone, or the ones together, that have P features."""
+    for count in range(1, len(_LAYOUTS) + 1):
+        for layouts in itertools.combinations(_LAYOUTS.values(), count):
+            joined = {name: channels for maps in layouts for name, channels in maps.items()}
+            if len(PARTS) * sum(joined.values()) == size:
+                return joined
+    raise KeyError(size)
 
 
 def _parts(x: tf.Tensor, name: str) -> Iterator[tf.Tensor]:

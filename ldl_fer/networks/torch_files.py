@@ -59,6 +59,8 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
         else:
             path.open("rb").close()  # says that there is none
             found = _torch_zip(path) if zipfile.is_zipfile(path) else _torch_before_zip(path)
+    except InputError:  # a ValueError, too
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except _DAMAGE as error:

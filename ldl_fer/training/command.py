@@ -42,14 +42,14 @@ def _define_flags() -> None:
 
 
 def main() -> None:
-    from ldl_fer.data.paths import check_files, check_sources
+    from ldl_fer.data.paths import check_pretrained, check_sources
     from ldl_fer.training.run import Run
 
     run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
     config = config_from_flags(stored)
     check_sources(config.data)
-    check_files(config.network.pretrained)
+    check_pretrained(config.network)
 
     from ldl_fer.training.train import train
 

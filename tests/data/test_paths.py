@@ -6,9 +6,9 @@ import pytest
 from helpers.annotation_files import GOOD, csv_file
 from helpers.source import PACKAGE
 
-from ldl_fer.config.settings import DataConfig
+from ldl_fer.config.settings import DataConfig, NetworkConfig
 from ldl_fer.data.manifest import read_manifest
-from ldl_fer.data.paths import check_data, check_sources, is_csv
+from ldl_fer.data.paths import check_data, check_pretrained, check_sources, is_csv
 from ldl_fer.data.record_writer import _check_free
 from ldl_fer.errors import InputError
 
@@ -65,3 +65,22 @@ def test_no_sentence_advises_deleting_what_the_product_did_not_make():
         if '"' in line and advice.search(line)
     ]
     assert [line for line in said if "Decide for one label" not in line] == []
+
+
+def test_each_file_of_several_backbones_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a.onnx", "b.onnx", "c,d.onnx"):
+        (tmp_path / name).touch()
+
+    def check(backbone, pretrained):
+        check_pretrained(NetworkConfig(backbone=backbone, pretrained=pretrained))
+
+    check("mobilefacenet", "")
+    check("mobilefacenet", str(tmp_path / "c,d.onnx"))  # one backbone, one file
+    check("mobilefacenet,faceres", f"{tmp_path}/a.onnx,~/b.onnx")
+    with pytest.raises(InputError, match="gone.onnx does not exist"):
+        check("mobilefacenet,faceres", f"~/b.onnx,{tmp_path}/gone.onnx")
+    with pytest.raises(InputError, match="a.onnx,.*does not exist. If these are several files"):
+        check("mobilefacenet", f"{tmp_path}/a.onnx,{tmp_path}/b.onnx")
+    with pytest.raises(InputError, match="needs as many files.* is 1"):
+        check("mobilefacenet,faceres", f"{tmp_path}/a.onnx")

@@ -1,8 +1,10 @@
-"""faceres-deep against ONNX Runtime on the user's file, its pooled maps, and files refused."""
+"""faceres-deep against the user's files, run by others; its pooled maps; and files refused."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.called import call
+from helpers.tfjs_files import changed, convolution, faceres_graph, write_tfjs
 
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
@@ -61,6 +63,69 @@ def test_other_files_are_refused(file, tmp_path):
         load_faceres(tmp_path / "other.onnx", 32)
     with pytest.raises(InputError, match="is not the faceres-deep that is known here"):
         load_faceres(file.parent / "MobileFaceNet.onnx", 32)
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    """A TensorFlow.js file of random weights, and the network that it is."""
+    model, nodes, constants = faceres_graph()
+    return write_tfjs(tmp_path_factory.mktemp("tfjs") / "made_up.json", nodes, constants), model
+
+
+def test_weights_of_a_tensorflow_js_file(made_up):
+    path, model = made_up
+    found = load_faceres(path, 32)
+    for value, expected in zip(found.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda nodes: nodes["dw_3_low"].update(op="Maximum"), "answers to random images differ"),
+        (
+            lambda nodes: nodes["pw_2_conv"].update(convolution("pw_2_conv", "dw_2_clip", "six")),
+            "the kernel of pw_2_conv is no constant",
+        ),
+        (lambda nodes: nodes["mean"].update(input=["pw_12_clip", "axes"]), "25 convolutions"),
+        (lambda nodes: nodes["dw_4_add"].update(input=["dw_4_mul", "pw_9/bias"]), "no factor"),
+        (lambda nodes: nodes["dw_1_relu"].update(op="Elu"), "not known here: Elu"),
+    ],
+)
+def test_tensorflow_js_files_of_other_networks_are_refused(made_up, tmp_path, change, text):
+    path, _ = made_up
+    (tmp_path / "made_up.bin").symlink_to(path.with_suffix(".bin"))
+    (tmp_path / "other.json").write_text(path.read_text())
+    other = changed(
+        tmp_path / "other.json",
+        lambda json: change({one["name"]: one for one in json["modelTopology"]["node"]}),
+    )
+    with pytest.raises(InputError, match=f"other.json .*{text}"):
+        load_faceres(other, 32)
+
+
+def test_the_true_tensorflow_js_file_has_the_weights_of_the_onnx_file(file):
+    path = file.with_suffix(".json")
+    if not path.exists():
+        pytest.skip(f"faceres-deep is not at {path}, with its .bin")
+    first, second = load_faceres(path, 224), load_faceres(file, 224)
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_damaged_file_ends_the_command_with_a_sentence(tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "train.csv").write_text(
+        "subDirectory_filePath,expression,valence,arousal\n" + "a.png,0,0.1,0.1\n"
+    )
+    done = call(
+        *("train", "--preset=frozen", "--backbone=faceres", "--noselect_on_test"),
+        f"--pretrained={tmp_path}/broken.json",
+        f"--train_data_path={tmp_path}/train.csv",
+        f"--run_dir={tmp_path}/run",
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{tmp_path}/broken.json is damaged" in done.stderr
 
 
 def test_colors_become_the_gray_levels_that_the_file_takes():

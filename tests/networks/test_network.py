@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.built_networks import images_of, network_of, randomize
+from helpers.built_networks import images_of, network_of, pixels_of, randomize
+from helpers.torch_weights import state_dict, write_safetensors
 
+from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
-from ldl_fer.networks.network import BACKBONES, WITH_IMAGENET_WEIGHTS
+from ldl_fer.networks.head import frozen_part
+from ldl_fer.networks.network import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network
+from ldl_fer.networks.torch_resnet import BLOCKS
 
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")
 FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
@@ -142,3 +146,43 @@ def test_backbones_without_imagenet_weights_say_who_has_them(name):
 def test_unknown_names_and_unfit_sizes_are_refused(name, size, text):
     with pytest.raises(InputError, match=text):
         network_of(name, size)
+
+
+@pytest.mark.slow
+def test_several_backbones_are_frozen_each_with_its_file(tmp_path):
+    files = []
+    for name, bottleneck in (("resnet50", True), ("resnet18", False)):
+        weights = state_dict(bottleneck, blocks=BLOCKS[name])
+        files.append(str(write_safetensors(tmp_path / f"{name}.safetensors", weights)))
+    settings = dict(backbone="resnet50,resnet18", frozen=True, pretrained=",".join(files))
+    network = network_of(**settings)
+    assert not network.get_layer("backbone").trainable_variables
+    pooled = frozen_part(network)(pixels_of())
+    for start, name, file in ((0, "resnet50", files[0]), (9216, "resnet18", files[1])):
+        alone = frozen_part(network_of(name, frozen=True, pretrained=file))(pixels_of())
+        assert np.std(alone, axis=0).max() > 0.01
+        found = pooled[:, start : start + alone.shape[1]]
+        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-5)
+    unread = build_network(NetworkConfig(**settings), 32, 7, load=False)  # as a run is restored
+    assert [v.shape for v in unread.weights] == [v.shape for v in network.weights]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (dict(frozen=False), "names several, which are not trained together: add --frozen"),
+        (dict(backbone="mobilefacenet,small_cnn"), "needs --backbone=.*, not small_cnn"),
+        (dict(backbone="faceres,faceres"), "--backbone=faceres,faceres names one twice"),
+        (dict(pretrained="a.onnx"), "needs as many files.*--pretrained=a.onnx is 1"),
+        (dict(pretrained="a.onnx,b.onnx,c.onnx"), "--pretrained=.* is 3"),
+        (dict(pretrained=""), "--frozen.* needs --pretrained=FILE"),
+        (dict(pretrained="gone_a.onnx,b.onnx"), "gone_a.onnx"),
+        (dict(weights="imagenet"), "has no ImageNet weights"),
+    ],
+    ids=str,
+)
+def test_several_backbones_that_do_not_go_together_are_refused(settings, text):
+    pytest.importorskip("onnx", reason="needs the optional package onnx")
+    given = dict(backbone="mobilefacenet,faceres", frozen=True, pretrained="a.onnx,b.onnx")
+    with pytest.raises(InputError, match=text):
+        network_of(**(given | settings))

@@ -5,8 +5,17 @@ import pytest
 import tensorflow as tf
 
 from ldl_fer.errors import InputError
+from ldl_fer.networks.faceres import faceres
 from ldl_fer.networks.mobilefacenet import mobilefacenet
-from ldl_fer.networks.pooled_maps import MAPS, PARTS, SIZE, columns, pooled_maps
+from ldl_fer.networks.pooled_maps import (
+    FACERES_MAPS,
+    MAPS,
+    PARTS,
+    SIZE,
+    columns,
+    joined_pooled_maps,
+    pooled_maps,
+)
 from ldl_fer.networks.small_cnn import small_cnn
 
 
@@ -119,3 +128,38 @@ def test_layers_are_shared_and_learn():
 def test_another_backbone_is_refused_with_the_names():
     with pytest.raises(InputError, match="map_stride8, map_stride16, map_stride16_wide"):
         pooled_maps(small_cnn(32))
+
+
+# --- Several backbones -------------------------------------------------------------------------
+
+
+def test_two_backbones_give_the_maps_of_both_each_at_its_own_size():
+    first, second = random_network(48, "relu6", "average"), faceres(32)
+    images = images_of(96)
+    # Resized bilinearly: at half the size means of 2 x 2 pixels, at a third the middle one of 3.
+    halved = images.reshape(3, 48, 2, 48, 2, 3).mean(axis=(2, 4))
+    expected = [pooled_maps(first)(halved), pooled_maps(second)(images[:, 1::3, 1::3])]
+    for given in ([first, second], [second, first]):
+        joined = joined_pooled_maps(given, 96)
+        assert joined.output_shape == (None, 2304 + 4608)
+        np.testing.assert_allclose(joined(images), tf.concat(expected, 1), rtol=1e-4, atol=1e-4)
+        assert len(joined.weights) == len(first.weights) + len(second.weights)
+
+
+def test_images_of_its_own_size_reach_a_backbone_as_they_are():
+    joined = joined_pooled_maps([faceres(32), random_network(48, "relu6", "average")], 48)
+    assert [layer.name for layer in joined.layers][1:] == [
+        *("faceres_pixels", "mobilefacenet", "faceres", "pooled_maps")
+    ]
+
+
+def test_columns_of_two_backbones_are_those_of_both():
+    size = 2304 + 4608
+    for parts in (["upper"], ["lower", "maximum"]):
+        both = np.concatenate([columns(parts), 2304 + columns(parts, size=4608)])
+        np.testing.assert_array_equal(columns(parts, size=size), both)
+    np.testing.assert_array_equal(
+        columns(maps=FACERES_MAPS, size=size), np.arange(2304, 2304 + 4608)
+    )
+    with pytest.raises(KeyError):
+        columns(size=2305)

@@ -90,7 +90,7 @@ def test_a_program_is_refused_and_not_run(tmp_path, protocol):
 )
 def test_other_objects_are_refused(tmp_path, value):
     program = pickle.dumps({"state_dict": {}, "best": value}, 2)
-    with pytest.raises(InputError, match="is refused: it asks for"):
+    with pytest.raises(InputError, match="^[^ ]* is refused: it asks for"):
         read_tensors(pth_of(tmp_path / "w.pth", program))
 
 

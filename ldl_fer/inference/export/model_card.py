@@ -142,7 +142,8 @@ def _settings(run: Run, config: Config) -> str:
     method, network, steps = config.method_settings, config.network, config.optimizer
     paper = f" ({method.paper})" if method.paper else ""
     frozen = ", frozen, with a head of its own" if network.frozen else ""
-    start = f", started from `{public_name(network.pretrained)}`" if network.pretrained else ""
+    files = [public_name(path) for path in network.pretrained_files]
+    start = f", started from `{', '.join(files)}`" if files else ""
     lines = [
         f"- method: {method.title}{paper}, {steps.epochs} epochs, batch "
         f"{steps.batch_size}, seed {config.run.seed}",
@@ -155,7 +156,7 @@ def _settings(run: Run, config: Config) -> str:
     if made:
         lines.append(f"- made with: TensorFlow {made['versions']['tensorflow']}, ")
         lines[-1] += f"Python {made['python']}, code {made['git_commit']}, {made['started'][:10]}"
-    settings = _without_folders(dataclasses.asdict(config))
+    settings = _without_folders(dataclasses.asdict(config.replace(pretrained=",".join(files))))
     return "\n".join(lines) + f"\n\n```json\n{json.dumps(settings, indent=1)}\n```"
 
 

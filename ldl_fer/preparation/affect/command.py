@@ -312,13 +312,13 @@ def _evaluate(given: flags.FlagValues) -> None:
 
 
 def _train(given: flags.FlagValues) -> None:
-    from ldl_fer.data.paths import check_data, check_files
+    from ldl_fer.data.paths import check_data, check_pretrained
     from ldl_fer.preparation.affect.regression_sets import check_sources
 
     config = config_from_flags()
     check_sources(config.data)
     check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
-    check_files(config.network.pretrained)
+    check_pretrained(config.network)
 
     import pandas as pd
 

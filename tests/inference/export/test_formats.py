@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.full_disk import files_of_at_most
+from helpers.onnx_files import random_network
 from helpers.probabilities import live_probabilities
+from helpers.tfjs_files import faceres_graph
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
@@ -29,6 +31,7 @@ from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.inference.export.tflite import TFLITE, TFLITE_INT8, quantizable
 from ldl_fer.methods import network_of_method
 from ldl_fer.methods.scn import SCN
+from ldl_fer.networks.head import frozen_part, standardize
 
 SIZE = 12
 NAMES = ("Calm", "Glad", "Überrascht")
@@ -257,15 +260,28 @@ def test_ran_answers_with_its_crops(tmp_path, kind):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["ldlva", pytest.param("scn", marks=pytest.mark.slow)])
-def test_frozen_network_rearranged_computes_the_same(method):
+def _frozen_network(**settings):
     config = PRESETS["frozen"].replace(pretrained="not_read.onnx", head_units=8, image_size=32)
-    network = network_of_method(config.replace(method=method), load=False)
+    network = network_of_method(config.replace(**settings), load=False)
     size = network.get_layer("head").input_shape[-1]
     random = np.random.default_rng(0)
     network.get_layer("head").get_layer("standardization").set_weights(
         [random.normal(0, 1, size), random.uniform(0.01, 4, size)]
     )
+    return network
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(method="ldlva"),
+        pytest.param(dict(method="scn"), marks=pytest.mark.slow),
+        dict(backbone="mobilefacenet,resnet18"),
+    ],
+    ids=str,
+)
+def test_frozen_network_rearranged_computes_the_same(settings):
+    network, random = _frozen_network(**settings), np.random.default_rng(0)
     images = random.integers(0, 256, [4, 32, 32, 3]).astype(np.float32)
     rearranged = quantizable(network)
     assert rearranged is not network
@@ -273,6 +289,36 @@ def test_frozen_network_rearranged_computes_the_same(method):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     plain = _network()
     assert quantizable(plain) is plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [TFLITE, SAVED_MODEL, ONNX], ids=lambda kind: kind.name)
+def test_two_frozen_backbones_answer_from_pixels(tmp_path, kind):
+    """Each takes them at its own size, which is not that of the pictures."""
+    if kind is ONNX:
+        pytest.importorskip("tf2onnx", reason="needs the optional package tf2onnx")
+    network = _frozen_network(backbone="mobilefacenet,faceres")
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, [12, 4, 4, 3]).astype(np.uint8)
+    pictures = pictures.repeat(8, axis=1).repeat(8, axis=2)
+    backbone = network.get_layer("backbone")
+    for name, made_up in (
+        ("mobilefacenet", random_network("relu6")),
+        ("faceres", faceres_graph()[0]),
+    ):
+        for layer in backbone.get_layer(name).layers:
+            if layer.weights:
+                layer.set_weights(made_up.get_layer(layer.name).get_weights())
+    pooled = frozen_part(network)(pictures.astype(np.float32)).numpy()
+    # So wide that rounding in the many layers of random weights stays below 1e-5 of a probability.
+    standardize(network, pooled.mean(axis=0), np.full(pooled.shape[1], 20 * pooled.var()))
+    names = PRESETS["frozen"].data.class_names
+    checks = write_export(kind, Trained(network, names, 32, {}, pictures), tmp_path / kind.name)
+    expected = live_probabilities(network, pictures)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    found = next(iter(kind.answers(tmp_path / kind.name, pictures).values()))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert checks["real pictures"].images == 12
 
 
 def test_each_format_is_loaded_by_its_name_and_stands_in_the_help():

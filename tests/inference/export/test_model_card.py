@@ -9,6 +9,7 @@ import pytest
 from helpers.called import call
 
 from ldl_fer.config import Config
+from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.neighbors import neighbors_of
@@ -89,6 +90,19 @@ def test_data_settings_and_limits(run, faces):
     assert "None: the run was not evaluated" in card
     assert "not what the person feels" in card
     assert "temperature T" not in card
+
+
+def test_all_files_that_it_started_from_are_named_without_their_folders(tmp_path):
+    run = Run(tmp_path / "run")
+    run.begin(
+        PRESETS["frozen"].replace(
+            backbone="mobilefacenet,faceres", pretrained="models/a.onnx,/secret/b.onnx"
+        )
+    )
+    card = _card(run)
+    assert "mobilefacenet,faceres, frozen" in card
+    assert "started from `models/a.onnx, b.onnx`" in card
+    assert '"pretrained": "models/a.onnx,b.onnx"' in card and "secret" not in card
 
 
 def test_results_and_samples(run, faces):
