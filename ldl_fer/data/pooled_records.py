@@ -89,10 +89,10 @@ class PooledRecords:
         self._columns = {
             "sample_id": np.arange(len(annotations), dtype=np.int32),
             "label": labels,
-            "valence_arousal": points,
+            "auxiliary": points,
             "neighbors": neighbors,
             "neighbor_labels": labels[neighbors],
-            "neighbor_valence_arousal": points[neighbors],
+            "neighbor_auxiliary": points[neighbors],
         }
 
     def __len__(self) -> int:

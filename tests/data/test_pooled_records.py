@@ -68,8 +68,8 @@ def test_attributes(records):
 def test_examples_are_the_annotations_rows(records, maps):
     annotations = without_knn()
     names = [
-        *("sample_id", "label", "image", "valence_arousal", "neighbors", "neighbor_labels"),
-        "neighbor_valence_arousal",
+        *("sample_id", "label", "image", "auxiliary", "neighbors", "neighbor_labels"),
+        "neighbor_auxiliary",
     ]
     ids = np.array([7, 0, 22, 7], np.int32)
     found = records.examples(tf.constant(ids), names)
@@ -78,9 +78,9 @@ def test_examples_are_the_annotations_rows(records, maps):
     plane = annotations.valence_arousal
     expected = {
         **{"sample_id": ids, "label": annotations.labels[ids], "image": maps[ids]},
-        **{"valence_arousal": plane[ids], "neighbors": neighbors[ids]},
+        **{"auxiliary": plane[ids], "neighbors": neighbors[ids]},
         "neighbor_labels": annotations.labels[neighbors[ids]],
-        "neighbor_valence_arousal": plane[neighbors[ids]],
+        "neighbor_auxiliary": plane[neighbors[ids]],
     }
     equal({name: value.numpy() for name, value in found.items()}, expected)
     # By the definition of neighbors: nearest first, never oneself.
@@ -164,9 +164,9 @@ def test_content(records, maps):
         np.testing.assert_array_equal(batch["mirrored_image"], maps[ids][:, 1])
         for i, k in np.ndindex(neighbors.shape):
             np.testing.assert_array_equal(batch["neighbor_image"][i, k], maps[neighbors[i]][k, 0])
-            np.testing.assert_array_equal(batch["valence_arousal"][i], plane[ids[i]])
+            np.testing.assert_array_equal(batch["auxiliary"][i], plane[ids[i]])
             np.testing.assert_array_equal(
-                batch["neighbor_valence_arousal"][i, k], plane[neighbors[i, k]]
+                batch["neighbor_auxiliary"][i, k], plane[neighbors[i, k]]
             )
 
 
