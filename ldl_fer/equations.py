@@ -76,9 +76,7 @@ def local_similarity(
     Raises:
       ValueError: for another kernel.
     """
-    tf.debugging.assert_shapes(
-        [(auxiliary, ("B", "D")), (neighbor_auxiliary, ("B", "K", "D"))]
-    )
+    tf.debugging.assert_shapes([(auxiliary, ("B", "D")), (neighbor_auxiliary, ("B", "K", "D"))])
     difference = auxiliary[:, tf.newaxis] - neighbor_auxiliary
     if kernel == "gaussian":
         return tf.exp(-tf.reduce_sum(tf.square(difference), axis=-1) / delta**2)

@@ -393,9 +393,7 @@ def test_order_of_neighbors_is_irrelevant(case):
 
 def test_bounds_of_similarity_calibration_and_contribution(case):
     for kernel in KERNELS:
-        s = equations.local_similarity(
-            case.auxiliary, case.neighbor_auxiliary, 0.5, kernel
-        )
+        s = equations.local_similarity(case.auxiliary, case.neighbor_auxiliary, 0.5, kernel)
         assert np.all((s > 0) & (s < 1))  # random points never coincide
     zeta = equations.calibration_score(case.calibration_logit)
     assert np.all((zeta > 0) & (zeta < 1))

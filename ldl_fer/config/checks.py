@@ -92,7 +92,9 @@ def distinct_names(name: str, value: tuple[str, ...]) -> None:
 def auxiliary_space(name: str, value: str) -> None:
     """Allows the named spaces, and files of the user's own."""
     if value not in SPACES and not value.endswith(".npz"):
-        raise InputError(f"{name} is {', '.join(SPACES)} or a file that ends in .npz, not {value!r}")
+        raise InputError(
+            f"{name} is {', '.join(SPACES)} or a file that ends in .npz, not {value!r}"
+        )
 
 
 def landmark_parts(name: str, value: tuple[str, ...]) -> None:

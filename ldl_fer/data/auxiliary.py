@@ -12,6 +12,7 @@ far as two faces usually are. In `both`, a share of `SPREAD` comes of either par
 arousal have half of their share each. A face without landmarks has the mean shape.
 """
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +23,7 @@ import numpy as np
 from ldl_fer.config.checks import SPACES
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import Annotations
-from ldl_fer.data.landmarks import landmarks_file, landmarks_of, rows_of
+from ldl_fer.data.landmarks import arrays_of, landmarks_file, landmarks_of, look_up
 from ldl_fer.data.neighbors import is_constant, plane_of
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256
@@ -166,7 +167,10 @@ def space_of(
     Raises:
       InputError: the file is no such table, lacks a picture, or has no two different faces.
     """
-    places = rows_of(file, paths) if kind_of(data) == "file" else landmarks_of(file, paths)
+    if kind_of(data) == "file" and _has_vectors(file):
+        places = _vectors_of(file, paths)
+    else:
+        places = landmarks_of(file, paths)
     known = np.isfinite(places).reshape(len(places), -1).all(axis=1)
     if not known.any():
         raise InputError(f"{file}: no face has landmarks. Make it anew, or choose another space.")
@@ -199,8 +203,8 @@ def shapes(
     if points.shape[1] == MESH_POINTS:
         points = points[:, [point for part in parts for point in MESH_PARTS[part]]]
     made = np.zeros_like(points)
-    made[known] = aligned(points[known], alignment == "rotated") if alignment != "none" else (
-        points[known]
+    made[known] = (
+        aligned(points[known], alignment == "rotated") if alignment != "none" else (points[known])
     )
     return made.reshape(len(made), -1)
 
@@ -231,6 +235,30 @@ def aligned(points: np.ndarray, rotate: bool = True) -> np.ndarray:
         if np.abs(mean - before).max() < _SETTLED:
             break
     return made
+
+
+def _has_vectors(file: Path) -> bool:
+    try:
+        with np.load(file) as kept:
+            return "vectors" in kept.files
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        return False  # what is wrong, `landmarks_of` says
+
+
+def _vectors_of(file: Path, paths: Sequence[str]) -> np.ndarray:
+    """Looks up vectors of pictures, float32 [M, D], in a user's file."""
+    path, vectors = arrays_of(file, "path", "vectors")
+    if path.dtype.kind != "U" or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        raise InputError(
+            f"{file}: path is {path.dtype} {list(path.shape)} and vectors {vectors.dtype} "
+            f"{list(vectors.shape)}; write texts [N] and numbers [N, D]."
+        )
+    if path.shape != vectors.shape[:1] or not vectors.size:
+        raise InputError(
+            f"{file}: {path.size:,} paths and vectors of shape {list(vectors.shape)}. Write as "
+            "many vectors as paths, one at least."
+        )
+    return vectors[look_up(file, path.tolist(), paths)].astype(np.float32)
 
 
 def _scaled(places: np.ndarray, known: np.ndarray, spread: float) -> np.ndarray:

@@ -6,10 +6,10 @@
   L     = CE(l_i, p_i) + KL(d_i || p_i)
 
 The spaces are the features' angles and that of --auxiliary: landmarks in the paper, by default the
-valence-arousal plane, as in LDLVA. g: a dense layer, whose first half of i and second half of j pass an MLP of V/2
-and V/4 units to a softmax of two. The gradient flows through t into p_j, g and v. Neighbors are
-other samples of the batch; a replica's are of its own part. LA-Net's other parts, a head for
-landmarks and a contrast of both spaces, are not here.
+valence-arousal plane, as in LDLVA. g: a dense layer, whose first half of i and second half of j
+pass an MLP of V/2 and V/4 units to a softmax of two. The gradient flows through t into p_j, g and
+v. Neighbors are other samples of the batch; a replica's are of its own part. LA-Net's other parts,
+a head for landmarks and a contrast of both spaces, are not here.
 """
 
 from typing import Any, NamedTuple

@@ -58,9 +58,7 @@ def construct_targets(
       delta, kernel: as `equations.local_similarity` takes them.
       floor: as `equations.calibration_score` takes it.
     """
-    similarity = equations.local_similarity(
-        auxiliary, neighbor_auxiliary, delta, kernel
-    )
+    similarity = equations.local_similarity(auxiliary, neighbor_auxiliary, delta, kernel)
     if logit is None:
         calibration = tf.ones_like(similarity)
     else:

@@ -165,9 +165,7 @@ def test_content(records, maps):
         for i, k in np.ndindex(neighbors.shape):
             np.testing.assert_array_equal(batch["neighbor_image"][i, k], maps[neighbors[i]][k, 0])
             np.testing.assert_array_equal(batch["auxiliary"][i], plane[ids[i]])
-            np.testing.assert_array_equal(
-                batch["neighbor_auxiliary"][i, k], plane[neighbors[i, k]]
-            )
+            np.testing.assert_array_equal(batch["neighbor_auxiliary"][i, k], plane[neighbors[i, k]])
 
 
 def test_a_run_goes_on_from_any_step(records):

@@ -97,9 +97,7 @@ def batch(seed=0, size=BATCH):
         "image": rng.integers(0, 256, [size, SIDE, SIDE, 3]).astype(np.uint8),
         "neighbors": rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32),
         "auxiliary": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
-        "neighbor_auxiliary": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(
-            np.float32
-        ),
+        "neighbor_auxiliary": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(np.float32),
     }
     return {name: tf.constant(array) for name, array in arrays.items()}
 
