@@ -24,6 +24,10 @@ GROUPS = {
             "ldl_fer.preparation.affect.command",
             "Fills in valence and arousal: affect predict, affect train, affect prototypes.",
         ),
+        "landmarks": (
+            "ldl_fer.preparation.landmarks.command",
+            "Finds 468 points of each face, or takes the data set's own; beside the CSV.",
+        ),
         "neighbors": (
             "ldl_fer.data.neighbors_command",
             "Adds the K nearest neighbors in the valence-arousal plane to a CSV.",

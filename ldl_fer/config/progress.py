@@ -92,8 +92,9 @@ class tqdm(_Tqdm):  # noqa: N801, as the class that it takes the place of
         if total:
             text += f" ({count / total:.0%})"
         text += f", {self.format_interval(elapsed)}"
-        if total and 0 < count < total:
-            text += f", {self.format_interval(elapsed * (total - count) / count)} left"
+        done = count - facts["initial"]
+        if total and done > 0 and count < total:
+            text += f", {self.format_interval(elapsed * (total - count) / done)} left"
         named = (self.desc or "").removesuffix(": ")
         self.fp.write(f"{named}: {text}\n" if named else f"{text}\n")
         self.fp.flush()

@@ -31,8 +31,30 @@ def landmarks_file(csv_path: str | Path) -> Path:
     return Path(csv_path).with_suffix(ENDING)
 
 
+def check_output(file: str | Path) -> None:
+    """Checks that a table may be written to a file: it is not there, or is such a table.
+
+    Raises:
+      InputError: it is another file, or its name does not end with .npz.
+    """
+    if Path(file).suffix != ".npz":
+        raise InputError(f"{file} does not end with .npz, as the file to write must.")
+    if not Path(file).exists():
+        return
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            ours = {_PATH, _POINTS} <= set(kept.files)
+    except (*_DAMAGED, ValueError, AttributeError):  # the last: a .npy file is an array
+        ours = False
+    if not ours:
+        raise InputError(f"{file} is no table of landmarks, and would be lost. Name another.")
+
+
 def write_landmarks(
-    file: str | Path, paths: Sequence[str], points: np.ndarray, score: np.ndarray
+    file: str | Path,
+    paths: Sequence[str],
+    points: np.ndarray,
+    score: np.ndarray | None = None,
 ) -> None:
     """Writes a table of landmarks, whole or not at all.
 
@@ -40,7 +62,7 @@ def write_landmarks(
       file: its name ends with .npz.
       paths: N texts, each once.
       points: [N, P, D]; NaN where no face was found.
-      score: [N]; NaN where there is none.
+      score: [N], above 0 where there is a face; None: there is none.
 
     Raises:
       InputError: it cannot be written.
@@ -48,8 +70,9 @@ def write_landmarks(
     arrays = {
         _PATH: np.array(paths, np.str_),
         _POINTS: points.astype(np.float32, copy=False),
-        _SCORE: score.astype(np.float32, copy=False),
     }
+    if score is not None:
+        arrays[_SCORE] = score.astype(np.float32, copy=False)
     with whole_file(file) as partial, partial.open("wb") as opened:
         np.savez(opened, **arrays)
 

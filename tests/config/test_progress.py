@@ -62,6 +62,16 @@ def test_lines_come_every_so_often(clock):
     assert counts == sorted(set(counts))  # none says what the one before said
 
 
+def test_the_time_left_is_of_what_is_still_to_do(clock):
+    file = io.StringIO()
+    with shown_as("lines"), tqdm(total=1000, initial=900, file=file) as bar:
+        bar.start_t -= 100
+        bar.update(50)
+        bar._write_line()
+    _, passed, left = file.getvalue().splitlines()[0].split(", ")
+    assert passed.startswith("01:4") and left == f"{passed} left"  # 50 are done, 50 are left
+
+
 def test_what_is_done_before_the_delay_says_nothing():
     assert text_of("lines", io.StringIO(), delay=2) == ""
     assert text_of("bar", io.StringIO(), delay=2).strip("\r\n ") == ""

@@ -40,7 +40,8 @@ LABEL_ORDER = (
     *("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"),
     *("none", "uncertain", "no-face"),
 )
-_HEADER = (PATH, *BOX, "facial_landmarks", LABEL, VALENCE, AROUSAL)
+LANDMARKS = "facial_landmarks"  # column: 136 numbers joined by ;
+HEADER = (PATH, *BOX, LANDMARKS, LABEL, VALENCE, AROUSAL)
 _LISTS = {"train": "training.csv", "val": "validation.csv"}
 _LISTED = {"train": 414799, "val": 5500}  # rows of the original files, for the bar
 _CHUNK = 20000  # rows read at a time
@@ -79,7 +80,7 @@ def _of_list(folder: Path, split: str, path: Path) -> pd.DataFrame:
     columns = (PATH, *BOX, LABEL, VALENCE, AROUSAL)
     with tqdm(None, f"reading {path.name}", _LISTED[split], unit="row", delay=2) as bar:
         parts = []
-        for chunk in csv_chunks(path, columns, _HEADER, _CHUNK):
+        for chunk in csv_chunks(path, columns, HEADER, _CHUNK):
             parts.append(chunk)
             bar.update(len(chunk))
     part = pd.concat(parts)
