@@ -119,6 +119,15 @@ class DataConfig:
     )
 
 
+AUXILIARY_SETTINGS = (  # of `DataConfig`, that say which space it is
+    "auxiliary",
+    "landmarks",
+    "landmark_parts",
+    "landmark_alignment",
+    "valence_arousal_share",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
     """Random changes of training images."""

@@ -7,8 +7,8 @@
 
 All but the first are moved and scaled: the mean of a space is 0, and two faces drawn at random
 have the mean squared distance `SPREAD`, that which valence and arousal have on FER+. So delta is
-wide or narrow in any space as it is there: with 0.5, exp(-d^2 / delta^2) is e^-1.6 where d is as
-far as two faces usually are. In `both`, a share of `SPREAD` comes of either part; valence and
+as wide in any space: with 0.5, exp(-d^2 / delta^2) is e^-0.9 where two faces are as far from each
+other as faces usually are. In `both`, a share of `SPREAD` comes of either part; valence and
 arousal have half of their share each. A face without landmarks has the mean shape.
 """
 
@@ -28,7 +28,7 @@ from ldl_fer.data.neighbors import is_constant, plane_of
 from ldl_fer.errors import InputError
 from ldl_fer.files import sha256
 
-SPREAD = 0.4  # 0.40 of FER+'s training faces, of their valence and arousal
+SPREAD = 0.22  # of valence and arousal of FER+'s training faces
 _ROUNDS, _SETTLED = 20, 1e-6  # of Procrustes analysis; the mean shape has size 1
 
 # Points of MediaPipe's face mesh, of 468, along the lines that it draws.

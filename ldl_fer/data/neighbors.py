@@ -237,7 +237,7 @@ def _near_in_space(points: _Points, wanted: int) -> _Found:
             found = np.flatnonzero(closeness >= needed.astype(np.float32)[:, np.newaxis])
             near, column = np.divmod(found, closeness.shape[1])
             row, other = np.r_[row, near], np.r_[other, column + start]
-            found = _distances(points.place, asked[near], column + start)
+            found = distances(points.place, asked[near], column + start)
             distance = np.r_[distance, found]
             order = np.lexsort((distance, row))
             row, other, distance = row[order], other[order], distance[order]
@@ -293,11 +293,11 @@ def _first_reach(
 ) -> np.ndarray:
     """Returns a distance of each asked point within which there are as many as are wanted."""
     found = np.argpartition(closeness, -wanted, axis=1)[:, -wanted:]
-    distance = _distances(place, np.repeat(asked, wanted), found.ravel())
+    distance = distances(place, np.repeat(asked, wanted), found.ravel())
     return distance.reshape(len(asked), wanted).max(axis=1)
 
 
-def _distances(place: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def distances(place: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns the distance of each pair of points, computed in float64."""
     made, step = np.empty(len(first)), max(1, _NUMBERS // place.shape[1])
     for begin in range(0, len(first), step):
@@ -309,7 +309,7 @@ def _distances(place: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.n
 
 def _first_rows(points: _Points, wanted: int, asked: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Returns the first rows by (distance, row) from each point, out of pairs of points."""
-    distance = _distances(points.place, asked, other)
+    distance = distances(points.place, asked, other)
     size = np.minimum(points.size[other], wanted)  # later rows at a point cannot be wanted
     within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     row = points.rows[np.repeat(points.start[other], size) + within]
