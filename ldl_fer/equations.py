@@ -21,8 +21,6 @@ Where the authors' released code computes something else, the difference is an a
 `ldl_fer.config.presets` says which preset uses which.
 """
 
-import math
-
 import tensorflow as tf
 
 
@@ -81,7 +79,8 @@ def local_similarity(
     if kernel == "gaussian":
         return tf.exp(-tf.reduce_sum(tf.square(difference), axis=-1) / delta**2)
     if kernel == "laplace":
-        width = delta * math.sqrt(auxiliary.shape[-1] / 2)
+        size = tf.cast(tf.shape(difference)[-1], difference.dtype)
+        width = delta * tf.sqrt(size / 2.0)
         return tf.exp(-tf.reduce_sum(tf.abs(difference), axis=-1) / width)
     raise ValueError(f"kernel is 'gaussian' or 'laplace', not {kernel!r}")
 

@@ -425,6 +425,25 @@ def test_similarity_at_the_kernels_width(kernel):
     check(s, np.full((1, 1), math.exp(-2)))
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_similarity_in_more_dimensions_is_that_of_the_plane_spread_over_them(case, kernel):
+    # Each axis m times, divided by sqrt(m): distances stay, sums of absolute differences grow.
+    points, others = case.auxiliary, case.neighbor_auxiliary
+    expected = equations.local_similarity(points, others, 0.5, kernel)
+    for times in (2, 7):
+        wide = [np.repeat(array, times, axis=-1) / np.sqrt(times) for array in (points, others)]
+        check(equations.local_similarity(*wide, 0.5, kernel), expected)
+
+
+def test_similarity_in_three_dimensions_by_hand():
+    # |(0.1, 0.2, 0.4)|^2 = 0.21; its sum 0.7, times sqrt(2 / 3)
+    points, others = np.zeros((1, 3)), np.array([[[0.1, -0.2, 0.4]]])
+    s = equations.local_similarity(points, others, 0.5, "gaussian")
+    check(s, np.full((1, 1), math.exp(-0.21 / 0.25)))
+    s = equations.local_similarity(points, others, 0.5, "laplace")
+    check(s, np.full((1, 1), math.exp(-math.sqrt(2 / 3) * 0.7 / 0.5)))
+
+
 def test_target_is_the_label_at_zero_and_the_aggregate_at_one(case):
     zero, one = np.zeros(len(case.label)), np.ones(len(case.label))
     inputs = case.label, case.aggregated

@@ -101,7 +101,7 @@ class DataConfig:
         choices=("rotated", "scaled", "none"),
     )
     valence_arousal_share: float = setting(
-        0.3,
+        0.2,
         "both: part of the mean squared distance between two faces that comes of valence and "
         "arousal; the rest comes of landmarks.",
         share,
