@@ -89,7 +89,7 @@ def distinct_names(name: str, value: tuple[str, ...]) -> None:
     plain_names(name, value)
 
 
-def auxiliary_space(name: str, value: str) -> None:
+def known_space(name: str, value: str) -> None:
     """Allows the named spaces, and files of the user's own."""
     if value not in SPACES and not value.endswith(".npz"):
         raise InputError(
@@ -97,7 +97,7 @@ def auxiliary_space(name: str, value: str) -> None:
         )
 
 
-def landmark_parts(name: str, value: tuple[str, ...]) -> None:
+def known_parts(name: str, value: tuple[str, ...]) -> None:
     """Allows one or several parts of a face, each once."""
     if not value or len(set(value)) < len(value) or not set(value) <= set(LANDMARK_PARTS):
         raise InputError(

@@ -9,10 +9,10 @@ from typing import Any
 from ldl_fer.config.checks import (
     LANDMARK_PARTS,
     Check,
-    auxiliary_space,
     checkpoint_interval,
     distinct_names,
-    landmark_parts,
+    known_parts,
+    known_space,
     not_negative,
     ordered_pair,
     positive,
@@ -84,7 +84,7 @@ class DataConfig:
         "table of `ldl-fer landmarks`; both; or a .npz of your own: path [N], and vectors [N, D] "
         "or points [N, P, D]. All but the first are scaled to its usual spread, so that --delta "
         "keeps its meaning, and find neighbors anew, whatever the column knn has.",
-        auxiliary_space,
+        known_space,
     )
     landmarks: str = setting(
         "", "Table of landmarks. Empty: beside the CSV, as train.landmarks.npz beside train.csv."
@@ -92,7 +92,7 @@ class DataConfig:
     landmark_parts: tuple[str, ...] = setting(
         LANDMARK_PARTS,
         "Parts of the face whose points count, of tables of 468 points; all points of others do.",
-        landmark_parts,
+        known_parts,
     )
     landmark_alignment: str = setting(
         "rotated",

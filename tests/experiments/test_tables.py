@@ -23,7 +23,8 @@ def noises_of(name):
 
 def test_all_experiments_are_there_and_make_sense():
     assert set(EXPERIMENTS) == {
-        *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty")
+        *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty"),
+        "auxiliary",
     }
     for name, experiment in EXPERIMENTS.items():
         assert experiment.name == name and experiment.measure in MEASURES
