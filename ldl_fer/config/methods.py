@@ -157,6 +157,9 @@ class LDLVASettings(MethodSettings):
     calibration_normalization: str = setting(
         "layer", "Normalization inside g (Eq. 3).", choices=("layer", "batch")
     )
+    calibration_units: tuple[int, ...] = setting(
+        (512, 256), "Units of g's hidden layers, two numbers; most of a frozen head's step."
+    )
     calibration_floor: float | None = setting(
         None, "Lower bound of g's logit: a number, or none (empty, too) for no bound.", any_sign
     )
@@ -205,7 +208,12 @@ class LDLVASettings(MethodSettings):
     )
 
     def check(self) -> None:
-        """Raises InputError where lambda itself is the variable and starts outside of [0, 1]."""
+        """Raises InputError where lambda is the variable and starts outside of [0, 1].
+
+        Or where g's hidden layers are not two.
+        """
+        if len(self.calibration_units) != 2:
+            raise InputError(f"calibration_units is two numbers, not {self.calibration_units}")
         start = self.uncertainty_init
         if self.uncertainty_form == "direct" and not 0 <= start <= 1:
             raise InputError(

@@ -13,6 +13,8 @@
     neighbors     Fig. 7     K 1 to 32; clean and 30 %
     auxiliary     sec. 3.2   the space of neighbors: valence-arousal, landmarks (see ldl-fer
                              landmarks), both; random and label's own as marks; clean and 30 %
+    tuning        ours       each method's free scalar, on validation faces; writes chosen.csv,
+                             which the others take by --tuned=results/tuning/chosen.csv
 
 Every flag of `ldl-fer train` sets what all runs have in common. A run that is done is not done
 again, one that was interrupted goes on after its last epoch, and runs that two experiments share
@@ -69,6 +71,10 @@ def main(names: list[str]) -> None:
     ):
         if not is_csv(value):
             raise InputError(f"{flag}={value} must be an annotation CSV: its labels are changed.")
+    if given.tuned:
+        from ldl_fer.experiments.tuning import tuned
+
+        experiment = tuned(experiment, given.tuned)
     try:
         seeds = tuple(int(seed) for seed in given.seeds)
     except ValueError as error:
@@ -143,6 +149,9 @@ def _define_flags() -> None:
         flags.DEFINE_string("other_test_data_path", "", "inconsistent: that annotator's test set.")
     with subject("experiment"):
         flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of noise and training, comma separated.")
+        flags.DEFINE_string(
+            "tuned", "", "chosen.csv of the experiment tuning: settings of methods. Empty: papers'."
+        )
         flags.DEFINE_list("only", [], "Methods to run, by their names in the table; empty: all.")
         flags.DEFINE_list("only_noise", [], "Noises to run, by their names there; empty: all.")
         flags.DEFINE_string("runs_dir", "checkpoints/experiments", "Where run folders go.")

@@ -37,6 +37,7 @@ from ldl_fer.networks.network import build_network
 from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
 FOLDS = 5
+LAST_EPOCHS = 5  # whose mean test accuracy SCN, RUL and EAC report
 INVERSE_PENALTY = 1e-3  # of a fold's classifier, whose inputs are standardized
 
 Values = dict[str, float]
@@ -51,6 +52,7 @@ class Finished:
       samples: its samples.csv.
       results: test set -> ("best" or "last" epoch -> metrics).
       last_epochs: test set -> mean accuracy after each of the last five epochs.
+      log: its log.csv, a row per epoch.
       class_names: C names.
       smoothing: of label smoothing.
       cross_validated: [N, C], predictions of classifiers that did not see the sample; None where
@@ -61,6 +63,7 @@ class Finished:
     samples: pd.DataFrame
     results: Mapping[str, Mapping[str, Values]]
     last_epochs: Mapping[str, float]
+    log: pd.DataFrame
     class_names: tuple[str, ...]
     smoothing: float
     cross_validated: np.ndarray | None = None
@@ -111,6 +114,16 @@ def test(run: Finished) -> Iterator[Measured]:
         if score is not None and score.nunique() > 1 and _some(run.flipped):
             values["flips_auc"] = flip_detection(score, run.flipped)["roc_auc"]
         yield Measured(run.variant.method, dataset, run.variant.setting, values)
+
+
+def validation(run: Finished) -> Iterator[Measured]:
+    """Yields accuracy on the validation faces, at the best epoch and the mean of the last five."""
+    accuracy, dataset = run.log["val_accuracy"], next(iter(run.results))
+    values = {
+        "validation_accuracy": float(accuracy.max()),
+        "validation_accuracy_last5": float(accuracy.tail(LAST_EPOCHS).mean()),
+    }
+    yield Measured(run.variant.method, dataset, run.variant.setting, values)
 
 
 def votes(run: Finished) -> Iterator[Measured]:
@@ -179,6 +192,7 @@ def auxiliary(run: Finished) -> Iterator[Measured]:
 
 MEASURES: Mapping[str, Callable[[Finished], Iterator[Measured]]] = {
     "test": test,
+    "validation": validation,
     "votes": votes,
     "uncertainty": uncertainty,
     "auxiliary": auxiliary,

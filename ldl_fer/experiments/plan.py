@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from ldl_fer.config import Config
+from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import replaced
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.tables import Experiment, Noise, Variant
@@ -98,8 +99,13 @@ def plan(
 
 
 def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]) -> str:
-    """Names method, noise and seed, and a hash of all settings and sets but places of output."""
+    """Names method, noise and seed, and a hash of settings and sets.
+
+    Places of output and other methods' settings are left out.
+    """
     settings = dataclasses.asdict(config)
+    for other in METHOD_SETTINGS.keys() - {config.method}:
+        del settings[other]
     del settings["data"]["records_dir"], settings["run"], settings["network"]["trust_model"]
     settings["tests"] = {name: str(path) for name, path in tests.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]

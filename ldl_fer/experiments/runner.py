@@ -19,6 +19,7 @@ from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
+    LAST_EPOCHS,
     MEASURES,
     Finished,
     check_cross_validation,
@@ -32,7 +33,6 @@ from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 
 EPOCHS = ("best", "last")  # networks of a run that are tested whole
-LAST_EPOCHS = 5  # whose mean test accuracy SCN, RUL and EAC report
 
 
 def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
@@ -126,17 +126,11 @@ class _Epochs(tf.keras.callbacks.Callback):
         super().__init__()
         self.one = one
         self.bar = bar
-
-    def on_train_begin(self, logs=None):
-        self.started_at = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.started_at is None:  # epochs done in an earlier session
-            self.started_at = epoch
-            self.bar.update(epoch)
+        self.counted = 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.update(1)
+        self.bar.update(epoch + 1 - self.counted)  # those of earlier sessions come with the first
+        self.counted = epoch + 1
         if epoch < self.one.config.optimizer.epochs - LAST_EPOCHS:
             return
         row: dict[str, float] = {"epoch": epoch + 1}
@@ -168,6 +162,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 for dataset in one.tests
             },
             pd.read_csv(one.last_epochs)[list(one.tests)].mean().to_dict(),
+            pd.read_csv(one.run.log),
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ldl_fer.experiments.tables import Experiment
+from ldl_fer.experiments.tuning import chosen
 from ldl_fer.files import made_folder, write_whole
 from ldl_fer.plots import save_figure
 
@@ -90,7 +91,7 @@ def _relative(word: str) -> str:
 def write_results(
     experiment: Experiment, runs: pd.DataFrame, folder: Path, command: str, planned: int
 ) -> None:
-    """Writes runs.csv, summary.csv, summary.md and a figure.
+    """Writes runs.csv, summary.csv, summary.md and a figure, and chosen.csv if it `chooses`.
 
     Paths of run folders are written relative to the current folder.
 
@@ -107,6 +108,8 @@ def write_results(
     write_whole(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "summary.csv", summary.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "summary.md", _markdown(experiment, runs, summary, command, planned))
+    if experiment.chooses:
+        write_whole(folder / "chosen.csv", chosen(experiment, runs).to_csv(index=False))
     save_figure(draw(experiment, summary), folder / f"{experiment.name}.png")
 
 
@@ -119,7 +122,7 @@ def _markdown(
     missing = f" of {planned} planned" if len(once) < planned else ""
     return "\n".join(
         [
-            f"# {experiment.name}: {experiment.source} of the paper",
+            f"# {experiment.name}{_source_of(experiment)}",
             "",
             experiment.question,
             "",
@@ -135,6 +138,10 @@ def _markdown(
             *_what_papers_print(experiment),
         ]
     )
+
+
+def _source_of(experiment: Experiment) -> str:
+    return f": {experiment.source} of the paper" if experiment.source else ""
 
 
 def _what_papers_print(experiment: Experiment) -> list[str]:
@@ -200,7 +207,7 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
         tilted: dict[str, Any] = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
         axes.set_xticks(range(len(ticks)), ticks, **tilted)
         axes.set_ylabel(shown.text)
-    axes.set_title(f"{experiment.name} ({experiment.source})")
+    axes.set_title(f"{experiment.name}{_source_of(experiment)}")
     if len(groups) > 1:
         axes.legend(fontsize=8)
     return figure

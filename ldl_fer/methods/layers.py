@@ -1,7 +1,7 @@
 """LDLVA's layers beside the network: uncertainty, calibrator, class centers.
 
   lambda, one number per sample                                        Eq. 6
-  g([v^i, v^k]), an MLP 512-256-1                                      Eq. 3
+  g([v^i, v^k]), an MLP with two hidden layers                         Eq. 3
   mu <- mu - rate (pull toward the features, push from each other)     Eq. 10; Wen et al. (2016)
 
 Le et al., WACV 2023.
@@ -14,8 +14,6 @@ import tensorflow as tf
 from ldl_fer import equations
 from ldl_fer.methods.centers import Centers
 from ldl_fer.methods.replicas import sum_over_replicas
-
-_HIDDEN = (512, 256)  # Units of g's first two layers.
 
 
 class SampleUncertainty(tf.keras.layers.Layer):
@@ -53,17 +51,24 @@ class SampleUncertainty(tf.keras.layers.Layer):
 
 
 class SimilarityCalibrator(tf.keras.layers.Layer):
-    """g of Eq. 3: an MLP 512-256-1 on [v^i, v^k], normalization and ReLU after the first two.
+    """g of Eq. 3: an MLP on [v^i, v^k], normalization and ReLU after its two hidden layers.
 
     The first layer is a sum of two products, W [v^i, v^k] = W_i v^i + W_k v^k, so that the main
     sample's half is computed once and not once per neighbor.
     """
 
-    def __init__(self, normalization: str, sync_batch_norm: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        normalization: str,
+        units: tuple[int, ...],
+        sync_batch_norm: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
           normalization: "layer", or "batch" with statistics over B and K in training.
+          units: of both hidden layers.
           sync_batch_norm: whether those are the statistics of all replicas together.
           **kwargs: as for any Keras layer.
 
@@ -79,19 +84,21 @@ class SimilarityCalibrator(tf.keras.layers.Layer):
                 return tf.keras.layers.LayerNormalization(name=name)
             return tf.keras.layers.BatchNormalization(name=name, synchronized=sync_batch_norm)
 
-        self.dense1 = tf.keras.layers.Dense(_HIDDEN[0], name="dense1")
+        first, second = units
+        self.dense1 = tf.keras.layers.Dense(first, name="dense1")
         self.norm1 = norm("norm1")
-        self.dense2 = tf.keras.layers.Dense(_HIDDEN[1], name="dense2")
+        self.dense2 = tf.keras.layers.Dense(second, name="dense2")
         self.norm2 = norm("norm2")
         self.dense3 = tf.keras.layers.Dense(1, name="dense3")
 
     def build(self, input_shape: tf.TensorShape) -> None:
         size = input_shape[-1]
         self.dense1.build([None, 2 * size])
-        self.norm1.build([None, None, _HIDDEN[0]])
-        self.dense2.build([None, None, _HIDDEN[0]])
-        self.norm2.build([None, None, _HIDDEN[1]])
-        self.dense3.build([None, None, _HIDDEN[1]])
+        for layer, inputs in (
+            *((self.norm1, self.dense1.units), (self.dense2, self.dense1.units)),
+            *((self.norm2, self.dense2.units), (self.dense3, self.dense2.units)),
+        ):
+            layer.build([None, None, inputs])
         super().build(input_shape)
 
     def call(

@@ -111,6 +111,7 @@ class LDLVA(Classifier):
         )
         self.calibrator = SimilarityCalibrator(
             settings.calibration_normalization,
+            settings.calibration_units,
             self.config.network.sync_batch_norm,
             name="calibrator",
         )

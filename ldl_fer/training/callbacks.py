@@ -106,7 +106,7 @@ class BestNetwork(tf.keras.callbacks.Callback):
         if accuracy > self.best:
             self.best = accuracy
             self.run.save_method(self.model.kept_with_best())
-            self.run.save_weights(self.model.network, "best", written)
+            self.run.copy_weights("last", "best")
 
 
 class PlainProgressBar(tf.keras.callbacks.Callback):

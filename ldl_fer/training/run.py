@@ -74,16 +74,34 @@ class Run:
         Raises:
           InputError: they cannot be written.
         """
+        from ldl_fer.networks.weight_files import save_weights
+
         with whole_file(self.weights(which)) as partial:
-            size = sum(weight.numpy().nbytes for weight in network.weights)
+            size = sum(
+                weight.dtype.size * weight.shape.num_elements() for weight in network.weights
+            )
             if shutil.disk_usage(self.folder).free < size:  # HDF5 would complain until its end
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
-                network.save_weights(partial)
+                save_weights(network, partial)
             except RuntimeError as error:
                 raise OSError(str(error)) from error
             written = epoch | {"sha256": sha256(partial)}
         write_whole(self.epoch_file(which), json.dumps(written) + "\n")
+
+    def copy_weights(self, which: str, to: str) -> None:
+        """Copies weights and their epoch, as `save_weights` wrote them last.
+
+        Args:
+          which: "best" or "last".
+          to: the other.
+
+        Raises:
+          InputError: they cannot be written.
+        """
+        for file in (self.weights, self.epoch_file):
+            with whole_file(file(to)) as partial:
+                shutil.copyfile(file(which), partial)
 
     def save_method(self, layers: "Mapping[str, tf.keras.layers.Layer]") -> None:
         """Writes the variables of a method's layers: `Classifier.kept_with_best`, if it has any.

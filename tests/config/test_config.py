@@ -122,6 +122,8 @@ def test_what_is_no_object_of_groups_is_refused(text):
 
 
 def test_unknown_names_and_choices_are_refused():
+    with pytest.raises(ValueError, match="calibration_units is two numbers"):
+        Config().replace(calibration_units=(512, 256, 128))
     with pytest.raises(ValueError, match="no setting 'lamda'"):
         Config().replace(lamda=1)
     with pytest.raises(ValueError, match="gaussian, laplace"):

@@ -23,6 +23,7 @@ from ldl_fer.experiments.measures import (
     cross_validated,
     read_metrics,
     uncertainty,
+    validation,
     votes,
 )
 from ldl_fer.experiments.measures import test as measured_test
@@ -49,6 +50,7 @@ RESULTS = {
     "theirs": {"best": {"accuracy": 0.55}, "last": {"accuracy": 0.5}},
 }
 LAST_EPOCHS = {"mine": 0.68, "theirs": 0.52}
+LOG = pd.DataFrame({"epoch": range(7), "val_accuracy": [0.1, 0.9, 0.5, 0.6, 0.7, 0.8, 0.4]})
 
 
 def columns(part, values):
@@ -64,7 +66,16 @@ def finished(method="ldlva", clean=CLEAN, human=True, cross_validated=None, smoo
         table |= columns("target", TARGET) | columns("aggregated", AGGREGATED)
     variant = Variant("ME", {"method": method}, "a setting")
     samples = pd.DataFrame(table)
-    return Finished(variant, samples, RESULTS, LAST_EPOCHS, NAMES, smoothing, cross_validated)
+    return Finished(variant, samples, RESULTS, LAST_EPOCHS, LOG, NAMES, smoothing, cross_validated)
+
+
+def test_validation_accuracy_is_of_the_best_and_of_the_last_five_epochs():
+    [row] = validation(finished())
+    assert (row.method, row.dataset, row.setting) == ("ME", "mine", "a setting")
+    assert row.values == {
+        "validation_accuracy": 0.9,
+        "validation_accuracy_last5": pytest.approx(0.6),
+    }
 
 
 def auc(scores, flipped):
@@ -102,8 +113,8 @@ def by_row(measured):
 
 
 def test_all_measures_are_registered():
-    known = {"test": measured_test, "votes": votes, "uncertainty": uncertainty}
-    assert known | {"auxiliary": auxiliary} == MEASURES
+    named = {"votes": votes, "uncertainty": uncertainty, "validation": validation}
+    assert named | {"test": measured_test, "auxiliary": auxiliary} == MEASURES
 
 
 def test_rows_of_test_have_best_and_last_epoch_and_flips_found():
@@ -278,7 +289,9 @@ def test_cleanlab_on_the_cross_validated_predictions():
         variant = Variant("ME", {"method": method}, "")
         return by_row(
             list(
-                uncertainty(Finished(variant, samples, RESULTS, LAST_EPOCHS, NAMES, 0.1, predicted))
+                uncertainty(
+                    Finished(variant, samples, RESULTS, LAST_EPOCHS, LOG, NAMES, 0.1, predicted)
+                )
             )
         )
 

@@ -13,6 +13,7 @@ import pytest
 from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config import GROUPS, fields
+from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import runner
@@ -151,7 +152,10 @@ def test_folders_differ_when_any_setting_does(sets, tmp_path):
                 continue
             value = getattr(CONFIG.group(group), setting.name)
             folder = folder_of(CONFIG.replace(**{setting.name: another(setting, value)}))
-            assert folder not in seen, setting.name
+            if group in METHOD_SETTINGS and group != ONE.variants[0].settings["method"]:
+                assert folder == original, setting.name  # of a method that does not run
+            else:
+                assert folder not in seen, setting.name
             seen.add(folder)
     # Where things lie, and how they are shown, is no other training.
     for settings in ({"records_dir": "elsewhere"}, {"run_dir": "x"}, {"pictures": True}):
@@ -167,7 +171,12 @@ def another(setting, value):
     if setting.name == "class_names":
         return (*value[:-1], "Fury")
     if isinstance(value, tuple):
-        others = {"decay_epochs": (1, 2), "dacl_units": (8, 4, 2), "ltnet_machine_runs": ("a", "b")}
+        others = {
+            "decay_epochs": (1, 2),
+            "dacl_units": (8, 4, 2),
+            "calibration_units": (8, 4),
+            "ltnet_machine_runs": ("a", "b"),
+        }
         return others.get(setting.name, (0.5, 0.75))
     return {str: "other", int: 7, float: 0.4321, type(None): 0.5}[type(value)]
 
@@ -435,8 +444,12 @@ def test_the_bar_counts_epochs_of_all_sessions():
 
     bar = Bar()
     watch = runner._Epochs(SimpleNamespace(config=CONFIG.replace(epochs=100)), bar)
-    watch.on_train_begin()
-    for epoch in (4, 5, 6):  # four were done before
+    for epoch in (
+        4,
+        5,
+        6,
+    ):  # four were done before, and a part of the fifth, which Keras fits apart
+        watch.on_train_begin()
         watch.on_epoch_begin(epoch)
         watch.on_epoch_end(epoch)
     assert bar.n == 7

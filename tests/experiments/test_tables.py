@@ -25,6 +25,7 @@ def test_all_experiments_are_there_and_make_sense():
     assert set(EXPERIMENTS) == {
         *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty"),
         "auxiliary",
+        "tuning",
     }
     for name, experiment in EXPERIMENTS.items():
         assert experiment.name == name and experiment.measure in MEASURES
@@ -91,6 +92,23 @@ def test_figures_in_numbers():
     assert noises_of("votes") == noises_of("uncertainty") == HALF
     assert EXPERIMENTS["votes"].measure == "votes"
     assert EXPERIMENTS["uncertainty"].measure == "uncertainty"
+
+
+def test_each_method_is_tuned_by_one_scalar_around_its_default():
+    tuned = {}
+    for variant in EXPERIMENTS["tuning"].variants:
+        method, *scalar = variant.settings.values()
+        name = next(name for name in variant.settings if name != "method")
+        assert len(scalar) == 1 and variant.setting == f"{name} {scalar[0]:g}"
+        tuned.setdefault((method, name), []).append(scalar[0])
+    assert [method for method, _ in tuned] == [name for name in METHODS if name != "ran"]
+    user = PRESETS["frozen"]
+    for (method, name), values in tuned.items():
+        config = user.replace(method=method)
+        groups = (config.method_settings, config.optimizer)
+        default = next(getattr(group, name) for group in groups if hasattr(group, name))
+        assert default in values and len(set(values)) == 3, method
+    assert noises_of("tuning") == HALF
 
 
 def test_the_presets_that_experiments_start_from():

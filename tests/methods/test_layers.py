@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from ldl_fer.methods.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
 
+UNITS = (24, 12)  # of g
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
@@ -37,7 +39,7 @@ def test_unknown_forms_are_refused():
     with pytest.raises(ValueError, match="direct"):
         SampleUncertainty(3, "other", 0.0)
     with pytest.raises(ValueError, match="layer"):
-        SimilarityCalibrator("other")
+        SimilarityCalibrator("other", UNITS)
 
 
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
@@ -45,7 +47,7 @@ def test_unknown_forms_are_refused():
 def test_calibrator_is_the_mlp_on_concatenated_features(normalization, shape):
     batch, neighbors, size = shape
     main, others = random(batch, size), random(batch, neighbors, size, seed=1)
-    layer = SimilarityCalibrator(normalization)
+    layer = SimilarityCalibrator(normalization, UNITS)
     layer.build([None, size])
     rng = np.random.default_rng(2)
     for weight in layer.trainable_variables:
@@ -69,7 +71,7 @@ def test_calibrator_is_the_mlp_on_concatenated_features(normalization, shape):
 
 
 def test_calibrator_statistics_move_in_training_only():
-    layer = SimilarityCalibrator("batch")
+    layer = SimilarityCalibrator("batch", UNITS)
     main, others = random(4, 3), random(4, 2, 3, seed=1)
     layer(main, others, training=False)
     before = [v.numpy() for v in layer.non_trainable_variables]
@@ -83,7 +85,7 @@ def test_calibrator_statistics_move_in_training_only():
 
 
 def test_calibrator_in_evaluation_treats_neighbors_alike():
-    layer = SimilarityCalibrator("batch")
+    layer = SimilarityCalibrator("batch", UNITS)
     main, others = random(4, 3), random(4, 5, 3, seed=1)
     order = [3, 1, 4, 0, 2]
     swapped = layer(main, others[:, order], training=False)

@@ -59,6 +59,14 @@ class StopAt(tf.keras.callbacks.Callback):
             os.kill(os.getpid(), self.number)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def graphs_as_in_a_process_of_their_own():
+    """Has graphs optimized here too: else other operations round, and these tests ask for bits."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return drawn(tmp_path_factory.mktemp("faces"))

@@ -9,10 +9,13 @@ with faces as `ldl-fer predict` writes them; a picture that cannot be read has "
 place. Other mistakes are {"error": ...} with a status of 400 or more. Nothing is kept.
 """
 
+import contextlib
 import email
 import io
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +31,7 @@ from ldl_fer.inference.predict.outputs import face_record
 from ldl_fer.inference.predict.predictor import Predictor
 
 HOST = "127.0.0.1"
+_LINGER = 5  # seconds that a body which was refused may still arrive
 _LOCAL = (HOST, "localhost", "[::1]")
 _PAGE = Path(__file__).parent / "page"
 _FILES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css")}
@@ -154,6 +158,18 @@ def _handler(predict: Callable[[str, bytes], dict], limits: Limits) -> type[Base
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
             self.wfile.write(content)
+            if status != 200:
+                self._read_away()
+
+        def _read_away(self) -> None:
+            """Reads what is still sent, for some time: else the answer may be lost."""
+            end = time.monotonic() + _LINGER
+            with contextlib.suppress(OSError):
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_WR)
+                self.connection.settimeout(_LINGER)
+                while time.monotonic() < end and self.connection.recv(1 << 16):
+                    pass
 
         def _check_origin(self) -> None:
             """Refuses pages of other sites, also those whose name leads here."""
