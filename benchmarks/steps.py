@@ -257,12 +257,12 @@ def _head_batches(config: Config, rows: int, inputs: int) -> tf.data.Dataset:
         "image": random.normal(size=[*shape, inputs]).astype(np.float32),
     }
     if neighbors := neighbors_read(config):
-        batches["valence_arousal"] = random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32)
+        batches["auxiliary"] = random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32)
         shape = [*shape, neighbors]
         batches |= {
             "neighbors": random.integers(rows, size=shape),
             "neighbor_labels": random.integers(len(config.data.class_names), size=shape),
-            "neighbor_valence_arousal": random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32),
+            "neighbor_auxiliary": random.uniform(-1, 1, size=[*shape, 2]).astype(np.float32),
         }
     whole = {k: v if v.dtype == np.float32 else v.astype(np.int32) for k, v in batches.items()}
     return tf.data.Dataset.from_tensor_slices(whole).repeat()

@@ -3,7 +3,7 @@
 | Eq. | function                  | quantity                                                   |
 |-----|---------------------------|------------------------------------------------------------|
 | 1   | classification_loss       | CE(d^i, f(x^i)), one value per sample                      |
-| 2   | local_similarity          | s_k, closeness in the valence-arousal plane                |
+| 2   | local_similarity          | s_k, closeness in the auxiliary space                      |
 | 3   | calibration_score         | zeta_k, from the logit of g([v^i, v^k])                    |
 | 4   | contribution_degree       | c_k = zeta_k s_k                                           |
 | 5   | aggregated_distribution   | d~, the neighbors' predictions averaged by c_k             |
@@ -15,7 +15,8 @@
 | 11  | total_loss                | L_cls + gamma L_D                                          |
 
 No state, flags, layers or replicas here. Per-sample values come out; the model reduces them.
-Letters: B batch, K neighbors, C classes, V feature size, M any number of rows.
+Letters: B batch, K neighbors, C classes, V feature size, D size of the auxiliary space (2 in the
+paper: valence, arousal), M any number of rows.
 Where the authors' released code computes something else, the difference is an argument, and
 `ldl_fer.config.presets` says which preset uses which.
 """
@@ -48,20 +49,23 @@ def classification_loss(
 
 
 def local_similarity(
-    valence_arousal: tf.Tensor,
-    neighbor_valence_arousal: tf.Tensor,
+    auxiliary: tf.Tensor,
+    neighbor_auxiliary: tf.Tensor,
     delta: float,
     kernel: str = "gaussian",
 ) -> tf.Tensor:
-    """Computes the closeness of each neighbor in the valence-arousal plane.  Eq. 2.
+    """Computes the closeness of each neighbor in the auxiliary space.  Eq. 2.
 
-      gaussian:  s_k = exp(-||a^i - a^k||_2^2 / delta^2)    the paper
-      laplace:   s_k = exp(-||a^i - a^k||_1 / delta)        the released code
+      gaussian:  s_k = exp(-||a^i - a^k||_2^2 / delta^2)             the paper
+      laplace:   s_k = exp(-sqrt(2 / D) ||a^i - a^k||_1 / delta)     the released code, D = 2
+
+    A sum of D absolute differences grows as sqrt(D) beside the distance: the factor, ours, keeps
+    delta's meaning.
 
     Args:
-      valence_arousal: [B, 2] in [-1, 1].
-      neighbor_valence_arousal: [B, K, 2] in [-1, 1].
-      delta: width of the kernel, > 0, in units of the plane.
+      auxiliary: [B, D], a^i: valence and arousal in [-1, 1], or of any other space.
+      neighbor_auxiliary: [B, K, D], a^k.
+      delta: width of the kernel, > 0, in units of the space.
       kernel: "gaussian" or "laplace".
 
     Returns:
@@ -70,14 +74,14 @@ def local_similarity(
     Raises:
       ValueError: for another kernel.
     """
-    tf.debugging.assert_shapes(
-        [(valence_arousal, ("B", 2)), (neighbor_valence_arousal, ("B", "K", 2))]
-    )
-    difference = valence_arousal[:, tf.newaxis] - neighbor_valence_arousal
+    tf.debugging.assert_shapes([(auxiliary, ("B", "D")), (neighbor_auxiliary, ("B", "K", "D"))])
+    difference = auxiliary[:, tf.newaxis] - neighbor_auxiliary
     if kernel == "gaussian":
         return tf.exp(-tf.reduce_sum(tf.square(difference), axis=-1) / delta**2)
     if kernel == "laplace":
-        return tf.exp(-tf.reduce_sum(tf.abs(difference), axis=-1) / delta)
+        size = tf.cast(tf.shape(difference)[-1], difference.dtype)
+        width = delta * tf.sqrt(size / 2.0)
+        return tf.exp(-tf.reduce_sum(tf.abs(difference), axis=-1) / width)
     raise ValueError(f"kernel is 'gaussian' or 'laplace', not {kernel!r}")
 
 

@@ -179,8 +179,8 @@ def draw(seed, sizes, dtype=np.float64):
     case = SimpleNamespace(
         logits=rng.normal(scale=rng.choice([0.1, 2.0, 15.0]), size=(b, c)),
         label=np.eye(c)[rng.integers(c, size=b)] if seed % 2 else rows(b, c),
-        valence_arousal=rng.uniform(-1, 1, (b, 2)),
-        neighbor_valence_arousal=rng.uniform(-1, 1, (b, k, 2)),
+        auxiliary=rng.uniform(-1, 1, (b, 2)),
+        neighbor_auxiliary=rng.uniform(-1, 1, (b, k, 2)),
         calibration_logit=rng.normal(scale=3, size=(b, k)),
         calibration=calibration,
         similarity=similarity,
@@ -243,7 +243,7 @@ def test_classification_loss(case, epsilon):
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("delta", [0.5, 0.2, 3.0])
 def test_local_similarity(case, delta, kernel):
-    points = case.valence_arousal, case.neighbor_valence_arousal
+    points = case.auxiliary, case.neighbor_auxiliary
     expected = reference_local_similarity(*points, delta, kernel)
     check(equations.local_similarity(*points, delta, kernel), expected)
 
@@ -307,7 +307,7 @@ def test_total_loss(case, gamma):
 
 def test_defaults_are_the_papers(case):
     # epsilon 0, gaussian, no floor, ordered pairs with sqrt(V)
-    points = case.valence_arousal, case.neighbor_valence_arousal
+    points = case.auxiliary, case.neighbor_auxiliary
     check(
         equations.classification_loss(case.label, case.logits),
         reference_classification_loss(case.label, case.logits, 0.0),
@@ -378,7 +378,7 @@ def test_one_contributing_neighbor_is_the_aggregate(case):
 
 def test_order_of_neighbors_is_irrelevant(case):
     order = np.random.default_rng(0).permutation(case.contribution.shape[1])
-    points, others = case.valence_arousal, case.neighbor_valence_arousal
+    points, others = case.auxiliary, case.neighbor_auxiliary
     similarity = equations.local_similarity(points, others, 0.5).numpy()
     check(equations.local_similarity(points, others[:, order], 0.5), similarity[:, order])
     check(
@@ -393,9 +393,7 @@ def test_order_of_neighbors_is_irrelevant(case):
 
 def test_bounds_of_similarity_calibration_and_contribution(case):
     for kernel in KERNELS:
-        s = equations.local_similarity(
-            case.valence_arousal, case.neighbor_valence_arousal, 0.5, kernel
-        )
+        s = equations.local_similarity(case.auxiliary, case.neighbor_auxiliary, 0.5, kernel)
         assert np.all((s > 0) & (s < 1))  # random points never coincide
     zeta = equations.calibration_score(case.calibration_logit)
     assert np.all((zeta > 0) & (zeta < 1))
@@ -425,6 +423,25 @@ def test_similarity_at_the_kernels_width(kernel):
     # both axes apart by 0.5: exp(-(0.25 + 0.25) / 0.25) = exp(-(0.5 + 0.5) / 0.5) = exp(-2)
     s = equations.local_similarity(corner, np.array([[[-0.25, 0.75]]]), 0.5, kernel)
     check(s, np.full((1, 1), math.exp(-2)))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_similarity_in_more_dimensions_is_that_of_the_plane_spread_over_them(case, kernel):
+    # Each axis m times, divided by sqrt(m): distances stay, sums of absolute differences grow.
+    points, others = case.auxiliary, case.neighbor_auxiliary
+    expected = equations.local_similarity(points, others, 0.5, kernel)
+    for times in (2, 7):
+        wide = [np.repeat(array, times, axis=-1) / np.sqrt(times) for array in (points, others)]
+        check(equations.local_similarity(*wide, 0.5, kernel), expected)
+
+
+def test_similarity_in_three_dimensions_by_hand():
+    # |(0.1, 0.2, 0.4)|^2 = 0.21; its sum 0.7, times sqrt(2 / 3)
+    points, others = np.zeros((1, 3)), np.array([[[0.1, -0.2, 0.4]]])
+    s = equations.local_similarity(points, others, 0.5, "gaussian")
+    check(s, np.full((1, 1), math.exp(-0.21 / 0.25)))
+    s = equations.local_similarity(points, others, 0.5, "laplace")
+    check(s, np.full((1, 1), math.exp(-math.sqrt(2 / 3) * 0.7 / 0.5)))
 
 
 def test_target_is_the_label_at_zero_and_the_aggregate_at_one(case):
@@ -795,7 +812,7 @@ def test_total_loss_passes_gradient_to_both_terms():
 def everything(case, floor, epsilon, similarity_kernel, separation_kernel):
     """The path of a training step through every equation."""
     s = equations.local_similarity(
-        case["valence_arousal"], case["neighbor_valence_arousal"], 0.5, similarity_kernel
+        case["auxiliary"], case["neighbor_auxiliary"], 0.5, similarity_kernel
     )
     zeta = equations.calibration_score(case["calibration_logit"], floor)
     c = equations.contribution_degree(zeta, s)

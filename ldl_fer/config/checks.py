@@ -10,6 +10,8 @@ from typing import Any, get_args, get_origin
 from ldl_fer.errors import InputError
 
 Check = Callable[[str, Any], Any]
+SPACES = ("valence_arousal", "landmarks", "both")
+LANDMARK_PARTS = ("lips", "brows", "eyes", "nose")
 KINDS = {
     bool: "true or false",
     int: "a whole number below 2147483648",
@@ -85,6 +87,23 @@ def distinct_names(name: str, value: tuple[str, ...]) -> None:
             f"{name} are two or more names that differ in more than case, not {value!r}"
         )
     plain_names(name, value)
+
+
+def known_space(name: str, value: str) -> None:
+    """Allows the named spaces, and files of the user's own."""
+    if value not in SPACES and not value.endswith(".npz"):
+        raise InputError(
+            f"{name} is {', '.join(SPACES)} or a file that ends in .npz, not {value!r}"
+        )
+
+
+def known_parts(name: str, value: tuple[str, ...]) -> None:
+    """Allows one or several parts of a face, each once."""
+    if not value or len(set(value)) < len(value) or not set(value) <= set(LANDMARK_PARTS):
+        raise InputError(
+            f"{name} are one or more of {', '.join(LANDMARK_PARTS)}, comma separated, each once; "
+            f"not {','.join(value)!r}"
+        )
 
 
 def plain_names(name: str, value: Sequence[str]) -> None:

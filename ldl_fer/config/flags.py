@@ -47,6 +47,17 @@ def define_flags(*groups: str, preset: str = "paper", without: Collection[str] =
                     _define_flag(group, setting)
 
 
+def define_flags_of(group: str, names: Collection[str]) -> None:
+    """Defines the flags of some settings, for a command that has no presets.
+
+    Args:
+      group: the name of their group.
+      names: of the settings.
+    """
+    for name in names:
+        _define_flag(group, fields(group)[name])
+
+
 def preset_table() -> str:
     """Returns a row for each flag of the command whose value differs between presets."""
     rows = [["", *PRESETS]]
@@ -94,8 +105,12 @@ def _as_flag(value: Any) -> str:
     return _NONE if value in ("", None) else str(value)
 
 
-def config_from_flags(base: Config | None = None) -> Config:
+def config_from_flags(base: Config | None = None, names: Collection[str] | None = None) -> Config:
     """Returns the preset, or `base` where one is given, with every flag that the user set.
+
+    Args:
+      base: a configuration.
+      names: of the settings whose flags are read; None: all that have one.
 
     Raises:
       InputError: for a list flag whose items are not numbers, and as `Config.replace`.
@@ -104,7 +119,8 @@ def config_from_flags(base: Config | None = None) -> Config:
     given = {}
     for group in GROUPS:
         for name, kind in kinds(group).items():
-            value = flags.FLAGS[name].value if name in flags.FLAGS else None
+            wanted = name in flags.FLAGS and (names is None or name in names)
+            value = flags.FLAGS[name].value if wanted else None
             if value is None:
                 continue
             if isinstance(value, list):

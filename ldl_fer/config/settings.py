@@ -7,9 +7,12 @@ import dataclasses
 from typing import Any
 
 from ldl_fer.config.checks import (
+    LANDMARK_PARTS,
     Check,
     checkpoint_interval,
     distinct_names,
+    known_parts,
+    known_space,
     not_negative,
     ordered_pair,
     positive,
@@ -75,7 +78,35 @@ class DataConfig:
     )
     image_size: int = setting(224, "Height and width of the network's input, pixels.", positive)
     num_neighbors: int = setting(
-        8, "K, the number of valence-arousal neighbors of a sample (Eq. 2).", positive
+        8, "K, the number of neighbors of a sample in the auxiliary space (Eq. 2).", positive
+    )
+    auxiliary: str = setting(
+        "valence_arousal",
+        "The space of neighbors and of Eq. 2: valence_arousal; landmarks: the face's shape, by a "
+        "table of `ldl-fer landmarks`; both; or a .npz of your own: path [N], and vectors [N, D] "
+        "or points [N, P, D]. All but the first are scaled to its usual spread, so that --delta "
+        "keeps its meaning, and find neighbors anew, whatever the column knn has.",
+        known_space,
+    )
+    landmarks: str = setting(
+        "", "Table of landmarks. Empty: beside the CSV, as train.landmarks.npz beside train.csv."
+    )
+    landmark_parts: tuple[str, ...] = setting(
+        LANDMARK_PARTS,
+        "Parts of the face whose points count, of tables of 468 points; all points of others do.",
+        known_parts,
+    )
+    landmark_alignment: str = setting(
+        "rotated",
+        "Before shapes are compared, each is moved to the origin and scaled to one size; rotated: "
+        "and turned to the mean shape; scaled: not turned; none: taken as it is in the table.",
+        choices=("rotated", "scaled", "none"),
+    )
+    valence_arousal_share: float = setting(
+        0.2,
+        "both: part of the mean squared distance between two faces that comes of valence and "
+        "arousal; the rest comes of landmarks.",
+        share,
     )
     sampling: str = setting(
         "natural",
@@ -88,6 +119,15 @@ class DataConfig:
         "Names of the classes, comma separated, in the order of `expression`.",
         distinct_names,
     )
+
+
+AUXILIARY_SETTINGS = (  # of `DataConfig`, that say which space it is
+    "auxiliary",
+    "landmarks",
+    "landmark_parts",
+    "landmark_alignment",
+    "valence_arousal_share",
+)
 
 
 @dataclasses.dataclass(frozen=True)

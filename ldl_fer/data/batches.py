@@ -11,7 +11,11 @@ from ldl_fer.networks.encoded_pictures import decode_picture
 
 
 def batch_spec(
-    image_size: int, num_neighbors: int, pooled_size: int = 0, both_views: bool = False
+    image_size: int,
+    num_neighbors: int,
+    pooled_size: int = 0,
+    both_views: bool = False,
+    auxiliary_size: int = 2,
 ) -> dict[str, tf.TensorSpec]:
     """Returns keys, shapes and types of a training batch; other datasets have some of the keys.
 
@@ -21,6 +25,7 @@ def batch_spec(
       pooled_size: P; above 0, pooled maps float32 [B, P] stand in place of images, and
         `mirrored_image` holds those of the mirrored pictures.
       both_views: whether it is there for images, too.
+      auxiliary_size: D of the auxiliary space.
     """
     image, kind = [image_size, image_size, 3], tf.uint8
     if pooled_size:
@@ -31,8 +36,8 @@ def batch_spec(
         "image": tf.TensorSpec([None, *image], kind),
         "neighbors": tf.TensorSpec([None, num_neighbors], tf.int32),
         "neighbor_labels": tf.TensorSpec([None, num_neighbors], tf.int32),
-        "valence_arousal": tf.TensorSpec([None, 2], tf.float32),
-        "neighbor_valence_arousal": tf.TensorSpec([None, num_neighbors, 2], tf.float32),
+        "auxiliary": tf.TensorSpec([None, auxiliary_size], tf.float32),
+        "neighbor_auxiliary": tf.TensorSpec([None, num_neighbors, auxiliary_size], tf.float32),
         "neighbor_image": tf.TensorSpec([None, num_neighbors, *image], kind),
     }
     if pooled_size or both_views:
@@ -54,7 +59,7 @@ def read_batch(
       records: any set.
       ids: sample_ids [B] int32, none twice.
       config: the image size is read from it.
-      neighbors: how many of each to give; 0: valence and arousal are left out, too.
+      neighbors: how many of each to give; 0: places in the auxiliary space are left out, too.
       images: whether to give the images.
       neighbor_images: whether to give the neighbors' images, too.
 
@@ -62,9 +67,9 @@ def read_batch(
       The keys of `batch_spec` that are wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
     """
     names = ["sample_id", "label"] + ["image"] * images
-    of_neighbors = ("neighbors", "neighbor_labels", "neighbor_valence_arousal")
+    of_neighbors = ("neighbors", "neighbor_labels", "neighbor_auxiliary")
     if neighbors:
-        names += ["valence_arousal", *of_neighbors]
+        names += ["auxiliary", *of_neighbors]
     parsed = records.examples(ids, names)
     batch = {name: parsed[name] for name in names if name != "image"}
     for name in of_neighbors if neighbors else ():
@@ -144,7 +149,8 @@ def ensure_spec(
     """Returns the batch, its static shapes checked against `batch_spec`."""
     pooled_size = batch["image"].shape[-1] if batch["image"].shape.rank == 2 else 0
     both_views = "mirrored_image" in batch
-    spec = batch_spec(config.data.image_size, neighbors, pooled_size, both_views)
+    auxiliary_size = batch["auxiliary"].shape[-1] if "auxiliary" in batch else 0
+    spec = batch_spec(config.data.image_size, neighbors, pooled_size, both_views, auxiliary_size)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}
 
 

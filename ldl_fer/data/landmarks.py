@@ -86,7 +86,7 @@ def read_landmarks(file: str | Path) -> tuple[list[str], np.ndarray]:
     Raises:
       InputError: it is no such table; the text says what is wrong with it.
     """
-    path, points = _arrays(Path(file), _PATH, _POINTS)
+    path, points = arrays_of(file, _PATH, _POINTS)
     if path.ndim != 1 or path.dtype.kind != "U":
         raise InputError(
             f"{file}: path is {path.dtype} {list(path.shape)}, not N texts. Write it as "
@@ -103,12 +103,7 @@ def read_landmarks(file: str | Path) -> tuple[list[str], np.ndarray]:
             "faces as paths, one at least."
         )
     paths, points = path.tolist(), points.astype(np.float32, copy=False)
-    rows: dict[str, int] = {}
-    for row, name in enumerate(paths):
-        if rows.setdefault(name, row) != row:
-            raise InputError(
-                f"{file}: row {row}: {name} is there already, in row {rows[name]}. Write each once."
-            )
+    _row_numbers(file, paths)
     known = np.isfinite(points).sum(axis=(1, 2))
     for row in np.flatnonzero((known != points[0].size) & ~np.isnan(points).all(axis=(1, 2))):
         raise InputError(
@@ -132,22 +127,47 @@ def landmarks_of(file: str | Path, paths: Sequence[str]) -> np.ndarray:
       InputError: as `read_landmarks`, or the table lacks a picture.
     """
     known, points = read_landmarks(file)
-    rows = {path: row for row, path in enumerate(known)}
+    return points[look_up(file, known, paths)]
+
+
+def look_up(file: str | Path, known: Sequence[str], paths: Sequence[str]) -> list[int]:
+    """Returns the rows of pictures in a table.
+
+    Args:
+      file: the table.
+      known: its paths.
+      paths: M of them, as in the CSV; the same may come several times.
+
+    Raises:
+      InputError: the table lacks a picture, or has one twice.
+    """
+    rows = _row_numbers(file, known)
     missing = [path for path in paths if path not in rows]
     if missing:
         raise InputError(
             f"{file} lacks {len(missing):,} of {len(paths):,} pictures, such as {missing[0]}; its "
             f"own are such as {known[0]}. Make it of this CSV, by ldl-fer landmarks."
         )
-    return points[[rows[path] for path in paths]]
+    return [rows[path] for path in paths]
 
 
-def _arrays(file: Path, *names: str) -> list[np.ndarray]:
-    """Reads arrays of a .npz file.
+def _row_numbers(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for row, name in enumerate(paths):
+        if rows.setdefault(name, row) != row:
+            raise InputError(
+                f"{file}: row {row}: {name} is there already, in row {rows[name]}. Write each once."
+            )
+    return rows
+
+
+def arrays_of(file: str | Path, *names: str) -> list[np.ndarray]:
+    """Reads arrays of a .npz file; nothing in it is unpickled.
 
     Raises:
       InputError: it cannot be read, is damaged, lacks one, or has one of Python objects.
     """
+    file = Path(file)
     if not file.is_file():
         raise InputError(f"{file} does not exist. Make it by ldl-fer landmarks.")
     if not zipfile.is_zipfile(file):

@@ -4,6 +4,7 @@ records-00000-of-00003.tfrecord    TFRecord frames, in row order
 records-00000-of-00003.index       per record: payload's offset and length, little-endian int64
 manifest.json                      `Manifest`
 annotations.csv                    the table; row number = sample_id, neighbors in column knn
+auxiliary.npy                      places [N, D] in a space other than the valence-arousal plane
 SHA256SUMS                         of all of them, see `ldl_fer.files`
 """
 
@@ -23,6 +24,7 @@ from ldl_fer.files import CHECKSUMS, damage
 SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
+AUXILIARY = "auxiliary.npy"
 INDEX_ENTRY = struct.Struct("<qq")  # a payload's offset and length
 _CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
 _OTHER = (
@@ -66,6 +68,11 @@ class Manifest:
     settings: dict[str, Any]
     created_by: str
 
+    @property
+    def space(self) -> dict[str, Any]:
+        """Of `auxiliary.space_identity`; {}: the valence-arousal plane, from the records."""
+        return self.settings.get("auxiliary", {})
+
     def to_json(self) -> str:
         """Returns indented JSON; `read_manifest` reads it back."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -80,7 +87,7 @@ def _cure(folder: str | Path) -> str:
 
 def strange_file(folder: str | Path) -> str | None:
     """Returns the name of a file in a folder that records have not; None where all are theirs."""
-    known = {MANIFEST, ANNOTATIONS, CHECKSUMS}
+    known = {MANIFEST, ANNOTATIONS, AUXILIARY, CHECKSUMS}
     for file in sorted(Path(folder).iterdir()):
         if file.is_dir() or (file.name not in known and file.suffix not in (".tfrecord", ".index")):
             return file.name
@@ -137,7 +144,7 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
         raise InputError(
             f"{folder / MANIFEST}: its shards do not add up to its count. {_cure(folder)}"
         )
-    needed = {MANIFEST, ANNOTATIONS}
+    needed = {MANIFEST, ANNOTATIONS} | ({AUXILIARY} if manifest.space else set())
     for shard in manifest.shards:
         needed |= {shard.name, shard.index_name}
         index = folder / shard.index_name

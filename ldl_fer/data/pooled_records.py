@@ -61,6 +61,17 @@ class PooledMaps:
         return mean, squares / (VIEWS * len(self)) - mean**2
 
 
+class _OfNeighbors:
+    """Places of each sample's neighbors, [N, K, D], made as they are asked for."""
+
+    def __init__(self, places: np.ndarray, neighbors: np.ndarray) -> None:
+        self._places, self._neighbors = places, neighbors
+        self.dtype, self.shape = places.dtype, (*neighbors.shape, *places.shape[1:])
+
+    def __getitem__(self, sample_ids: np.ndarray) -> np.ndarray:
+        return self._places[self._neighbors[sample_ids]]
+
+
 class PooledRecords:
     """Samples with pooled maps in place of pictures, looked up by sample_id as in `Records`.
 
@@ -72,9 +83,21 @@ class PooledRecords:
     """
 
     def __init__(
-        self, annotations: Annotations, pooled: PooledMaps, image_size: int, num_neighbors: int
+        self,
+        annotations: Annotations,
+        pooled: PooledMaps,
+        image_size: int,
+        num_neighbors: int,
+        space: np.ndarray | None = None,
     ) -> None:
         """Finds the neighbors of the annotated samples.
+
+        Args:
+          annotations: N rows.
+          pooled: their maps.
+          image_size: pixels.
+          num_neighbors: K.
+          space: [N, D], of `auxiliary_space`; None: the valence-arousal plane.
 
         Raises:
           InputError: if there are not more than K of them.
@@ -84,15 +107,16 @@ class PooledRecords:
         self.image_size = image_size
         self.num_neighbors = num_neighbors
         self.class_names = annotations.class_names
-        neighbors = neighbors_of(annotations, num_neighbors)
-        labels, points = annotations.labels, annotations.valence_arousal
+        neighbors = neighbors_of(annotations, num_neighbors, space)
+        labels = annotations.labels
+        places = annotations.valence_arousal if space is None else space
         self._columns = {
             "sample_id": np.arange(len(annotations), dtype=np.int32),
             "label": labels,
-            "valence_arousal": points,
+            "auxiliary": places,
             "neighbors": neighbors,
             "neighbor_labels": labels[neighbors],
-            "neighbor_valence_arousal": points[neighbors],
+            "neighbor_auxiliary": _OfNeighbors(places, neighbors),
         }
 
     def __len__(self) -> int:

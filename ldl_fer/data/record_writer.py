@@ -23,6 +23,7 @@ from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.manifest import (
     ANNOTATIONS,
+    AUXILIARY,
     MANIFEST,
     SCHEMA_VERSION,
     Manifest,
@@ -46,6 +47,8 @@ def write_records(
     *,
     image_size: int | None,
     neighbors: np.ndarray,
+    auxiliary: np.ndarray | None = None,
+    space: dict[str, Any] | None = None,
     shard_bytes: int = 150_000_000,
     workers: int | None = None,
     overwrite: bool = False,
@@ -62,6 +65,8 @@ def write_records(
       output_dir: the folder to make; parents are made too.
       image_size: height and width of the stored pictures, pixels; None or 0 keeps each its own.
       neighbors: [N, K] sample_ids, nearest first; K may be 0.
+      auxiliary: float32 [N, D], places in the auxiliary space; None: the valence-arousal plane.
+      space: of `auxiliary.space_identity`, of a space that is not that plane.
       shard_bytes: largest size of a .tfrecord (a larger record gets one of its own).
       workers: threads that read, decode and encode pictures; None: one per processor.
       overwrite: replace an `output_dir` that holds records.
@@ -109,10 +114,13 @@ def write_records(
                 "image_dir": without_home(str(image_dir.resolve())),
                 "shard_bytes": shard_bytes,
                 "jpeg_quality": JPEG_QUALITY,
-            },
+            }
+            | ({} if auxiliary is None else {"auxiliary": space}),
             created_by=f"ldl_fer {__version__}",
         )
         with_neighbors(annotations, neighbors).write(partial / ANNOTATIONS)
+        if auxiliary is not None:
+            np.save(partial / AUXILIARY, auxiliary)
         (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         write_checksums(partial)
         read_manifest(partial)

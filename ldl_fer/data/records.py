@@ -8,15 +8,27 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
-from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST, SCHEMA_VERSION, read_manifest
+from ldl_fer.data.auxiliary import auxiliary_space, reads_plane, space_identity
+from ldl_fer.data.manifest import (
+    ANNOTATIONS,
+    AUXILIARY,
+    MANIFEST,
+    SCHEMA_VERSION,
+    read_manifest,
+)
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.paths import places
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.shards import ShardReader, decode_examples
 from ldl_fer.errors import InputError
 from ldl_fer.files import with_home
+
+# Where places in the auxiliary space are read: features of a record, or the rows of a file.
+_IN_PLANE = {"auxiliary": "valence_arousal", "neighbor_auxiliary": "neighbor_valence_arousal"}
+_ROWS = {"auxiliary": "sample_id", "neighbor_auxiliary": "neighbors"}
 
 
 class Records:
@@ -39,6 +51,8 @@ class Records:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         self._shards = ShardReader(self.folder, self.manifest.shards)
+        space = self.manifest.space
+        self._places = np.load(self.folder / AUXILIARY, mmap_mode="r") if space else None
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -84,7 +98,7 @@ class Records:
             class_names=self.class_names,
             min_rows=1,
             progress=False,
-            plane=self.num_neighbors > 0,
+            plane=self.num_neighbors > 0 and self._places is None,
         )
 
     def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
@@ -96,14 +110,30 @@ class Records:
 
         Args:
           sample_ids: [M] integers in [0, N).
-          names: the features wanted.
+          names: the features wanted: those of a record, `auxiliary` and `neighbor_auxiliary`.
 
         Returns:
-          As `decode_examples`.
+          As `decode_examples`; places in the auxiliary space are [M, D] and [M, K, D].
         """
         records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
         records.set_shape(sample_ids.shape)
-        return decode_examples(records, self.num_neighbors, len(self.class_names), names)
+        stored = _IN_PLANE if self._places is None else _ROWS
+        wanted = {stored.get(name, name) for name in names}
+        read = decode_examples(records, self.num_neighbors, len(self.class_names), sorted(wanted))
+        found = {}
+        for name in names:
+            values = read[stored.get(name, name)]
+            in_file = self._places is not None and name in _ROWS
+            found[name] = self._places_of(values) if in_file else values
+        return found
+
+    def _places_of(self, ids: tf.Tensor) -> tf.Tensor:
+        """Reads places in the auxiliary space by sample_id, float32 [..., D]."""
+        places = tf.numpy_function(
+            lambda ids: np.asarray(self._places[ids]), [ids], tf.float32, stateful=False
+        )
+        places.set_shape([*ids.shape, self._places.shape[1]])
+        return places
 
 
 def prepare_records(
@@ -115,6 +145,7 @@ def prepare_records(
     num_neighbors: int,
     class_names: tuple[str, ...],
     annotations: Annotations | None = None,
+    data: DataConfig | None = None,
     progress: bool = True,
 ) -> Records:
     """Opens the records of a CSV, and writes them where no earlier call has.
@@ -131,28 +162,36 @@ def prepare_records(
       num_neighbors: K.
       class_names: C names in the order of `expression`.
       annotations: take these instead of what `csv_path` holds, for a part of it.
+      data: the auxiliary space is read from it; None: that of the defaults.
       progress: show a bar while writing.
 
     Raises:
-      InputError: as `read_annotations`, `neighbors_of`, `write_records` and `Records` do.
+      InputError: as `read_annotations`, `auxiliary_space`, `neighbors_of`, `write_records` and
+        `Records` do.
     """
+    data = data or DataConfig()
     if annotations is None:
         rows = num_neighbors + 1
-        plane = num_neighbors > 0
+        plane = num_neighbors > 0 and reads_plane(data)
         annotations = read_annotations(
             csv_path, image_dir, class_names, rows, progress, plane=plane, decode=False
         )
     versions = SCHEMA_VERSION, "neighbors are other pictures"
-    identity = annotations.identity(image_dir, image_size or None, num_neighbors, *versions)
+    space = space_identity(data, csv_path) if num_neighbors else {}
+    settings = image_size or None, num_neighbors, *versions, *([space] if space else [])
+    identity = annotations.identity(image_dir, *settings)
     folder = Path(records_dir) / f"{Path(csv_path).stem}-{identity}"
     if not (folder / MANIFEST).is_file():
         try:
+            auxiliary = auxiliary_space(annotations, data, csv_path, progress) if space else None
             write_records(
                 annotations,
                 image_dir,
                 folder,
                 image_size=image_size,
-                neighbors=neighbors_of(annotations, num_neighbors),
+                neighbors=neighbors_of(annotations, num_neighbors, auxiliary),
+                auxiliary=auxiliary,
+                space=space,
                 progress=progress,
             )
         except InputError:  # or another run has made the same records meanwhile

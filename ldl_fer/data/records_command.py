@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from ldl_fer.config import command_line
+from ldl_fer.config import Config, command_line
+from ldl_fer.config.flags import config_from_flags, define_flags_of
 from ldl_fer.config.processors import processors
-from ldl_fer.config.settings import DataConfig
+from ldl_fer.config.settings import AUXILIARY_SETTINGS, DataConfig
 
 if TYPE_CHECKING:
     from ldl_fer.data.manifest import Manifest
@@ -38,6 +39,7 @@ def _define_flags() -> None:
         "image_size", data.image_size, "Height and width, pixels; 0 keeps pictures.", 0
     )
     flags.DEFINE_integer("num_neighbors", data.num_neighbors, "K, neighbors per sample.", 0)
+    define_flags_of("data", AUXILIARY_SETTINGS)
     flags.DEFINE_list("class_names", list(data.class_names), "Names in the order of `expression`.")
     flags.DEFINE_integer("shard_megabytes", 150, "Largest size of a .tfrecord, MB.", 1)
     flags.DEFINE_integer("workers", processors(), "Threads that read and convert pictures.", 1)
@@ -46,16 +48,20 @@ def _define_flags() -> None:
 
 def main() -> None:
     from ldl_fer.data.annotations import read_annotations
+    from ldl_fer.data.auxiliary import auxiliary_space, reads_plane, space_identity
 
-    settings = flags.FLAGS
+    settings, data = flags.FLAGS, config_from_flags(Config(), AUXILIARY_SETTINGS).data
+    wanted = settings.num_neighbors > 0
+    space = space_identity(data, settings.annotations) if wanted else {}
     annotations = read_annotations(
         settings.annotations,
         settings.image_dir,
         tuple(settings.class_names),
         settings.num_neighbors + 1,
         decode=False,
-        plane=settings.num_neighbors > 0,
+        plane=wanted and reads_plane(data),
     )
+    auxiliary = auxiliary_space(annotations, data, settings.annotations) if space else None
 
     from ldl_fer.data.neighbors import neighbors_of
     from ldl_fer.data.record_writer import write_records
@@ -65,7 +71,9 @@ def main() -> None:
         settings.image_dir,
         settings.output_dir,
         image_size=settings.image_size,
-        neighbors=neighbors_of(annotations, settings.num_neighbors),
+        neighbors=neighbors_of(annotations, settings.num_neighbors, auxiliary),
+        auxiliary=auxiliary,
+        space=space,
         shard_bytes=settings.shard_megabytes * 1_000_000,
         workers=settings.workers,
         overwrite=settings.overwrite,
@@ -77,9 +85,10 @@ def _summary(manifest: "Manifest", folder: str) -> str:
     size = f"{manifest.image_size}x{manifest.image_size} pixels" if manifest.image_size else "as is"
     megabytes = sum(shard.bytes for shard in manifest.shards) / 1e6
     counts = zip(manifest.class_names, manifest.class_counts, strict=True)
+    where = f" by {manifest.space['auxiliary']}" if manifest.space else ""
     return "\n".join(
         [
-            f"{folder}: {manifest.count} samples, {manifest.num_neighbors} neighbors each",
+            f"{folder}: {manifest.count} samples, {manifest.num_neighbors} neighbors each{where}",
             f"  images   {size}, {manifest.images_copied} copied, "
             f"{manifest.count - manifest.images_copied} re-encoded",
             f"  shards   {len(manifest.shards)}, {megabytes:.1f} MB",

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import PATH, AnnotationError, image_problems
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations, read_annotations
+from ldl_fer.data.auxiliary import auxiliary_space, check_auxiliary, kind_of, reads_plane
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.paths import check_sources, is_csv
 from ldl_fer.data.pooled_records import PooledRecords, pool_pictures
@@ -56,6 +57,8 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
       InputError: a path is missing, or no part can be held out.
     """
     check_sources(data)
+    if data.num_neighbors and is_csv(data.train_data_path):
+        check_auxiliary(data, data.train_data_path)
     if data.val_data_path:
         return (
             (data.train_data_path, data.train_image_dir, data.num_neighbors, None),
@@ -67,7 +70,7 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
         data.class_names,
         data.num_neighbors + 1,
         decode=data.on_bad_image == "fail",
-        plane=data.num_neighbors > 0,
+        plane=data.num_neighbors > 0 and reads_plane(data),
     )
     first, second = split_annotations(annotations, data.validation_fraction, seed)
     paths = data.train_data_path, data.train_image_dir
@@ -108,6 +111,7 @@ def open_records(
             num_neighbors=neighbors,
             class_names=data.class_names,
             annotations=annotations,
+            data=data,
         )
     records = Records(path)
     for name, have, want in (
@@ -120,6 +124,12 @@ def open_records(
         raise InputError(
             f"{path} holds {records.num_neighbors} neighbors a sample, --num_neighbors is "
             f"{neighbors}. Write it again by ldl-fer records with the latter."
+        )
+    space = records.manifest.space.get("auxiliary", "valence_arousal")
+    if neighbors and space != kind_of(data):
+        raise InputError(
+            f"{path} has the auxiliary space {space}, the settings say {data.auxiliary}. Write it "
+            "again by ldl-fer records with the latter."
         )
     return records
 
@@ -154,14 +164,16 @@ def open_pooled(
             raise
         problems = [(row if row is None else int(rows[row]), text) for row, text in found]
         raise AnnotationError(path, problems) from error
-    return PooledRecords(annotations, pooled, data.image_size, neighbors)
+    space = auxiliary_space(annotations, data, path) if neighbors else None
+    return PooledRecords(annotations, pooled, data.image_size, neighbors, space)
 
 
 def _usable(data, path, image_dir, neighbors, annotations):
     """Returns the annotations given or in a CSV, without bad pictures if these are skipped."""
+    plane = neighbors > 0 and reads_plane(data)
     if annotations is None:
         annotations = read_annotations(
-            path, image_dir, data.class_names, neighbors + 1, plane=neighbors > 0, decode=False
+            path, image_dir, data.class_names, neighbors + 1, plane=plane, decode=False
         )
     if data.on_bad_image == "fail":
         return annotations

@@ -11,6 +11,8 @@
     votes         Fig. 3, 5  distributions against human votes (columns votes_*)
     uncertainty   Fig. 6     flipped labels found by lambda, beside cleanlab (frozen backbone only)
     neighbors     Fig. 7     K 1 to 32; clean and 30 %
+    auxiliary     sec. 3.2   the space of neighbors: valence-arousal, landmarks (see ldl-fer
+                             landmarks), both; random and label's own as marks; clean and 30 %
     tuning        ours       each method's free scalar, on validation faces; writes chosen.csv,
                              which the others take by --tuned=results/tuning/chosen.csv
 
@@ -51,6 +53,7 @@ def run() -> None:
 
 
 def main(names: list[str]) -> None:
+    from ldl_fer.data.auxiliary import check_auxiliary
     from ldl_fer.data.paths import check_data, check_pretrained, is_csv
 
     given = flags.FLAGS
@@ -107,6 +110,8 @@ def main(names: list[str]) -> None:
     if not given.summarize:
         check_data(config.data.val_data_path, given.test_data_path)
         check_pretrained(config.network)
+        for one in chosen:
+            check_auxiliary(one.config.data, config.data.train_data_path)
 
     from ldl_fer.experiments.runner import check_measure, measured, run_all
     from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results

@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer.config.settings import DataConfig
-from ldl_fer.data.annotation_checks import NEIGHBORS
+from ldl_fer.data.annotation_checks import NEIGHBORS, PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.landmarks import landmarks_file
 from ldl_fer.errors import InputError
-from ldl_fer.experiments.tables import CLEAN, Noise
+from ldl_fer.experiments.tables import CLEAN, LABEL_SPACE, RANDOM_SPACE, Noise
+from ldl_fer.files import whole_file
 from ldl_fer.preparation.noise.add import add_noise
 from ldl_fer.preparation.noise.label_list import CLEAN_LABEL, relabeled
 
 ONE_VOTE = Noise("one_vote")
+_WITHIN_CLASS = 0.05  # standard deviation around a class's corner; corners are 1.4 apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,31 @@ class Sets:
             annotations = add_noise(annotations, noise.kind, noise.rate, seed)
         annotations.write(path)
         return path
+
+    def space(self, name: str, csv_path: Path) -> dict[str, str]:
+        """Returns the settings that find an auxiliary space; makes one of an experiment's own.
+
+        Args:
+          name: as --auxiliary, `RANDOM_SPACE` or `LABEL_SPACE`.
+          csv_path: of `training_csv`; landmarks lie beside the user's CSV.
+        """
+        if name in ("landmarks", "both") and not self.data.landmarks:
+            return {"landmarks": str(landmarks_file(self.data.train_data_path))}
+        if name not in (RANDOM_SPACE, LABEL_SPACE):
+            return {}
+        file = csv_path.with_suffix(f".{name}")
+        if not file.exists():
+            table = self._read(str(csv_path)).table.drop_duplicates(PATH)
+            random = np.random.default_rng(0)
+            if name == RANDOM_SPACE:
+                vectors = random.uniform(-1.0, 1.0, [len(table), 2])
+            else:
+                labels = table[CLEAN_LABEL].to_numpy(np.int64)
+                vectors = np.eye(len(self.data.class_names))[labels]
+                vectors += random.normal(0.0, _WITHIN_CLASS, vectors.shape)
+            with whole_file(file) as partial, partial.open("wb") as opened:
+                np.savez(opened, path=table[PATH].to_numpy(np.str_), vectors=vectors)
+        return {"auxiliary": str(file)}
 
     def test_sets(self, union: bool, seed: int) -> dict[str, Path]:
         """Maps test sets to CSV files: the given one, with `union` the other annotator's too."""

@@ -25,7 +25,7 @@ from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import vote_columns
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.pooled_records import PooledRecords
-from ldl_fer.data.samples import shares
+from ldl_fer.data.samples import neighbor_numbers, shares
 from ldl_fer.data.sets import opener, training_records, training_sources
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import distribution_metrics, flip_detection
@@ -179,11 +179,23 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
         yield Measured(method, dataset, run.variant.setting, values)
 
 
+def auxiliary(run: Finished) -> Iterator[Measured]:
+    """Yields what `test` does; how often neighbors share clean labels; and d~ against the votes."""
+    clean = run.samples[CLEAN_LABEL].to_numpy()
+    neighbors = neighbor_numbers(run.samples, "neighbors", int)
+    values = {"label_agreement": float(np.mean(clean[neighbors] == clean[:, np.newaxis]))}
+    if run.votes is not None:
+        values["kl_neighbors"] = distribution_metrics(run.votes, run.per_class("aggregated"))["kl"]
+    for row in test(run):
+        yield dataclasses.replace(row, values=row.values | values)
+
+
 MEASURES: Mapping[str, Callable[[Finished], Iterator[Measured]]] = {
     "test": test,
     "validation": validation,
     "votes": votes,
     "uncertainty": uncertainty,
+    "auxiliary": auxiliary,
 }
 
 

@@ -82,7 +82,8 @@ def plan(
             tests = sets.test_sets(experiment.union, seed)
 
             def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
-                settings = {**settings, "train_data_path": str(data), "seed": seed}
+                space = sets.space(settings.get("auxiliary", config.data.auxiliary), data)
+                settings = {**settings, "train_data_path": str(data), "seed": seed, **space}
                 made = replaced(config, settings)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
 

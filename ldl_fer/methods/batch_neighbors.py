@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 
-def closeness_in_plane(places: tf.Tensor) -> tf.Tensor:
-    """Returns the negative squared distance of all pairs: [B, 2] -> [B, B]."""
+def closeness_in_space(places: tf.Tensor) -> tf.Tensor:
+    """Returns the negative squared distance of all pairs: [B, D] -> [B, B]."""
     distance = tf.math.squared_difference(places[:, tf.newaxis], places[tf.newaxis])
     return -tf.reduce_sum(distance, axis=-1)
 

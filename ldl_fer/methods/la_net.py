@@ -5,11 +5,11 @@
   d_i   = m bank_i + (1 - m) t_i,   then bank_i <- d_i          one-hot labels at first
   L     = CE(l_i, p_i) + KL(d_i || p_i)
 
-The spaces are the features' angles and, for landmarks, which data sets lack, the valence-arousal
-plane, as in LDLVA. g: a dense layer, whose first half of i and second half of j pass an MLP of V/2
-and V/4 units to a softmax of two. The gradient flows through t into p_j, g and v. Neighbors are
-other samples of the batch; a replica's are of its own part. LA-Net's other parts, a head for
-landmarks and a contrast of both spaces, are not here.
+The spaces are the features' angles and that of --auxiliary: landmarks in the paper, by default the
+valence-arousal plane, as in LDLVA. g: a dense layer, whose first half of i and second half of j
+pass an MLP of V/2 and V/4 units to a softmax of two. The gradient flows through t into p_j, g and
+v. Neighbors are other samples of the batch; a replica's are of its own part. LA-Net's other parts,
+a head for landmarks and a contrast of both spaces, are not here.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ldl_fer.config import Config
-from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
+from ldl_fer.methods.batch_neighbors import closeness_in_space, nearest_in_batch
 from ldl_fer.methods.classifier import Batch, Classifier
 from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.replicas import shared_variable, write_rows
@@ -96,7 +96,7 @@ class LANet(Classifier):
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
-        return True  # With them comes the samples' valence and arousal.
+        return True  # With them comes the samples' places in the auxiliary space.
 
     def add_parts(self) -> None:
         self.pair_score = PairScore(self.feature_size, name="pair_score")
@@ -120,7 +120,7 @@ class LANet(Classifier):
         settings = self.config.la_net
         features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
-        said = self._neighborhood(features, tf.nn.softmax(logits), batch["valence_arousal"])
+        said = self._neighborhood(features, tf.nn.softmax(logits), batch["auxiliary"])
         # A sample that is alone in its batch keeps what it has.
         said = tf.where(tf.reduce_sum(said, axis=1, keepdims=True) > 0.0, said, neighbors)
         target = settings.la_momentum * neighbors + (1.0 - settings.la_momentum) * said
@@ -137,13 +137,13 @@ class LANet(Classifier):
     ) -> None:
         write_rows(batch["sample_id"], [(self.targets, rows.target)], applied=applied)
 
-    def _neighborhood(self, features, probabilities, plane):
+    def _neighborhood(self, features, probabilities, auxiliary):
         """t of each sample, [B, C]."""
         scores, count = self.pair_score(features), self.config.la_net.la_neighbors
         directions = tf.math.l2_normalize(tf.stop_gradient(features), axis=1)
         spaces = (
             tf.matmul(directions, directions, transpose_b=True),
-            closeness_in_plane(plane),
+            closeness_in_space(auxiliary),
         )
         made = [aggregated(scores, nearest_in_batch(one, count), probabilities) for one in spaces]
         return 0.5 * (made[0] + made[1])

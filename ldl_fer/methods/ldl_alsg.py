@@ -8,8 +8,8 @@ The gradient reaches both ends of an edge. No code of the authors is public: dir
 graph are those of the one public re-implementation (PyLDL), which adds the terms up over the batch
 where here they are averaged, cross-entropy too.
 
-Departures: the paper's spaces are landmarks and action units, a graph each; here it is the
-valence-arousal plane, as in LDLVA. A replica's graph is of its own part of the batch.
+Departures: the paper's spaces are landmarks and action units, a graph each; here it is that of
+--auxiliary, as in LDLVA. A replica's graph is of its own part of the batch.
 
 --alsg_graph=training_set is ours, as --alsg_weight=1 with it: LDLVA's neighbors and similarity
 (Eq. 2), so that the two differ only in what is done with them.
@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.config import Config
-from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
+from ldl_fer.methods.batch_neighbors import closeness_in_space, nearest_in_batch
 from ldl_fer.methods.classifier import Batch, Classifier
 from ldl_fer.methods.divergences import divergence, edge_divergence
 from ldl_fer.methods.replicas import shared_variable, write_rows
@@ -86,7 +86,7 @@ class LDLALSG(Classifier):
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
-        return True  # With them comes the samples' valence and arousal.
+        return True  # With them comes the samples' places in the auxiliary space.
 
     @classmethod
     def looks_up_outputs(cls, config: Config) -> bool:
@@ -112,13 +112,13 @@ class LDLALSG(Classifier):
         features, logits = self.run_network(batch["image"], training=True)
         classification = self.cross_entropy(batch, self.labels(batch), logits)
         if neighbors is None:
-            closeness = closeness_in_plane(batch["valence_arousal"])
+            closeness = closeness_in_space(batch["auxiliary"])
             edges = nearest_in_batch(closeness, settings.alsg_neighbors)
             constraint = edge_divergence(logits, edges)
         else:
             similarity = equations.local_similarity(
-                batch["valence_arousal"],
-                batch["neighbor_valence_arousal"],
+                batch["auxiliary"],
+                batch["neighbor_auxiliary"],
                 self.config.ldlva.delta,
                 self.config.ldlva.similarity_kernel,
             )

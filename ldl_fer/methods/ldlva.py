@@ -214,8 +214,7 @@ class LDLVA(Classifier):
         """Computes the target distributions of a batch.  Eq. 2-6.
 
         Args:
-          batch: `label`, `sample_id`, `valence_arousal` and `neighbor_valence_arousal` of
-            `batches.batch_spec`.
+          batch: `label`, `sample_id`, `auxiliary` and `neighbor_auxiliary` of `batches.batch_spec`.
           features: [B, V], the batch's own.
           neighbors: the network's outputs for the neighbors.
           training: mode of the calibrator's normalization.
@@ -225,8 +224,8 @@ class LDLVA(Classifier):
             logit = self.calibrator(features, neighbors.features, training=training)
         return construct_targets(
             self.labels(batch),
-            batch["valence_arousal"],
-            batch["neighbor_valence_arousal"],
+            batch["auxiliary"],
+            batch["neighbor_auxiliary"],
             logit,
             neighbors,
             self.sample_uncertainty(batch["sample_id"]),

@@ -37,8 +37,8 @@ class Construction(NamedTuple):
 
 def construct_targets(
     label: tf.Tensor,
-    valence_arousal: tf.Tensor,
-    neighbor_valence_arousal: tf.Tensor,
+    auxiliary: tf.Tensor,
+    neighbor_auxiliary: tf.Tensor,
     logit: tf.Tensor | None,
     neighbors: Neighbors,
     uncertainty: tf.Tensor,
@@ -50,17 +50,15 @@ def construct_targets(
 
     Args:
       label: [B, C], rows sum to 1.
-      valence_arousal: [B, 2] in [-1, 1], a^i.
-      neighbor_valence_arousal: [B, K, 2] in [-1, 1], a^k.
+      auxiliary: [B, D], a^i.
+      neighbor_auxiliary: [B, K, D], a^k.
       logit: [B, K], the calibrator's; None: zeta is 1.
       neighbors: the network's outputs for them.
       uncertainty: [B] in [0, 1], lambda.
       delta, kernel: as `equations.local_similarity` takes them.
       floor: as `equations.calibration_score` takes it.
     """
-    similarity = equations.local_similarity(
-        valence_arousal, neighbor_valence_arousal, delta, kernel
-    )
+    similarity = equations.local_similarity(auxiliary, neighbor_auxiliary, delta, kernel)
     if logit is None:
         calibration = tf.ones_like(similarity)
     else:

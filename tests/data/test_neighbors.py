@@ -1,14 +1,13 @@
 """Neighbors agree with sorting all rows by (distance, row), however many rows coincide."""
 
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.called import call
 
-from ldl_fer.data import neighbors_command
+from ldl_fer.data import neighbors
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors, neighbors_of
@@ -20,7 +19,7 @@ def sorted_all(points, k):
     points = np.asarray(points, np.float64)
     result = []
     for row, point in enumerate(points):
-        distance = np.sqrt((points[:, 0] - point[0]) ** 2 + (points[:, 1] - point[1]) ** 2)
+        distance = np.sqrt(((points - point) ** 2).sum(axis=1))
         order = sorted(range(len(points)), key=lambda other: (distance[other], other))
         order.remove(row)
         result.append(order[:k])
@@ -142,6 +141,75 @@ def test_rows_of_the_same_picture_are_no_neighbors(layout):
             np.testing.assert_array_equal(found[row], expected)
 
 
+def normal(random, n, size):
+    return random.normal(size=[n, size])
+
+
+def far_off(random, n, size):
+    return normal(random, n, size) + 1e3
+
+
+def whole(random, n, size):
+    """Many rows equally far, some at one point."""
+    return random.integers(-1, 2, [n, size]).astype(float)
+
+
+def few_points(random, n, size):
+    return normal(random, 5, size)[random.integers(0, 5, n)]
+
+
+def along_two_axes(random, n, size):
+    return normal(random, n, 2) @ normal(random, 2, size)
+
+
+def tight_clusters(random, n, size):
+    """Nearer to each other than float32 can tell."""
+    return np.eye(size)[random.integers(0, size, n)] + 1e-6 * normal(random, n, size)
+
+
+SPACES = (normal, far_off, whole, few_points, along_two_axes, tight_clusters)
+
+
+@pytest.mark.parametrize("size", [1, 3, 40])
+@pytest.mark.parametrize("layout", SPACES)
+def test_any_number_of_dimensions_equals_sorting_all_rows(monkeypatch, layout, size):
+    monkeypatch.setattr(neighbors, "_ROWS", 32)
+    monkeypatch.setattr(neighbors, "_COLUMNS", 47)
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        rows = int(random.integers(2, 130))
+        for dtype in (np.float64, np.float32):
+            points = layout(random, rows, size).astype(dtype)
+            for k in {1, min(8, rows - 1), rows - 1}:
+                np.testing.assert_array_equal(nearest_neighbors(points, k), sorted_all(points, k))
+        points, pictures = layout(random, 60, size), random.integers(0, 25, 60)
+        found = nearest_neighbors(points, 7, pictures=pictures)
+        for row, others in enumerate(sorted_all(points, 59)):
+            expected = others[pictures[others] != pictures[row]][:7]
+            np.testing.assert_array_equal(found[row], expected)
+
+
+def test_few_distances_are_computed_where_points_vary_along_few_axes(monkeypatch):
+    """What makes large sets possible: of 4 million pairs, all but a few are ruled out together."""
+    computed, real = [], neighbors.distances
+    monkeypatch.setattr(
+        neighbors, "distances", lambda *given: computed.append(len(given[1])) or real(*given)
+    )
+    random = np.random.default_rng(0)
+    points = normal(random, 2000, 6) @ normal(random, 6, 100) + 0.01 * normal(random, 2000, 100)
+    nearest_neighbors(points, 8)
+    assert sum(computed) < 2000 * 60
+
+
+def test_another_space_leaves_the_column_knn_alone():
+    table = pd.DataFrame({PATH: list("abc"), "expression": 0, "valence": [0, 0.1, 0.5]})
+    annotations = Annotations(table.assign(arousal=0.0, knn=["2", "2", "1"]))
+    assert neighbors_of(annotations, 1).tolist() == [[2], [2], [1]]
+    space = np.array([[0.0, 0, 0], [1, 0, 0], [1.5, 0, 0]])
+    assert neighbors_of(annotations, 1, space).tolist() == [[1], [2], [1]]
+    assert add_neighbors(annotations, 1, space=space).neighbors.tolist() == [[1], [2], [1]]
+
+
 def test_neighbors_of_a_table_of_two_annotators_are_other_pictures():
     table = pd.DataFrame(
         {
@@ -171,46 +239,53 @@ def test_refuses():
         nearest_neighbors(np.zeros([0, 2]), 1)
     with pytest.raises(ValueError, match="finite"):
         nearest_neighbors(np.array([[0, 0], [np.nan, 0]]), 1)
-    with pytest.raises(ValueError, match=r"\[N, 2\]"):
-        nearest_neighbors(np.zeros([5, 3]), 1)
-
-
-def run_main(monkeypatch, source, output, k, overwrite=False):
-    given = {"annotations": str(source), "output": str(output), "num_neighbors": k}
-    monkeypatch.setattr("absl.flags.FLAGS", SimpleNamespace(overwrite=overwrite, **given))
-    neighbors_command.main()
+    for shape in ([5], [5, 0], [5, 2, 1]):
+        with pytest.raises(ValueError, match=r"\[N, D\]"):
+            nearest_neighbors(np.zeros(shape), 1)
 
 
 def command(*arguments):
     return call("neighbors", *arguments)
 
 
-def test_command(tmp_path, monkeypatch, capsys):
+def test_command(tmp_path):
     source, output = tmp_path / "in.csv", tmp_path / "out.csv"
     # On a line, neighbors by hand. The old knn is nonsense.
     text = "subDirectory_filePath,expression,valence,arousal,knn,note\n"
     text += "a.png,1,0.3,0,9,x\nb.png,1,0,0,9,007\nc.png,1,0.1,0,9,y\nd.png,2,0.7,0,9,\n"
     source.write_text(text)
-    run_main(monkeypatch, source, output, 2)
+    done = command(f"--annotations={source}", f"--output={output}", "--num_neighbors=2")
     read = read_annotations(output)
     assert read.neighbors.tolist() == [[2, 1], [2, 0], [1, 0], [0, 2]]
     assert read.table["note"].tolist() == ["x", "007", "y", ""]
     # Same label: both neighbors of rows 0-2, none of row 3: 6 of 8.
     # Distances: .2 .3, .1 .3, .1 .2, .4 .6, which is 2.2 / 8 = 0.275.
-    summary = capsys.readouterr().out
-    assert "4 rows with 2 neighbors each; 75.0% of" in summary
-    assert "mean distance 0.2750" in summary
+    assert "4 rows with 2 neighbors each; 75.0% of" in done.stdout
+    assert "mean distance 0.2750" in done.stdout
 
     linked = tmp_path / "link.csv"
     linked.symlink_to(source)
     for same in (source, linked):
-        with pytest.raises(InputError, match="is the input itself"):
-            run_main(monkeypatch, source, same, 2)
+        done = command(f"--annotations={source}", f"--output={same}", "--num_neighbors=2")
+        assert done.returncode == 2 and "is the input itself" in done.stderr
     assert source.read_text() == text
     linked.unlink()
-    run_main(monkeypatch, source, source, 2, overwrite=True)
+    command(f"--annotations={source}", f"--output={source}", "--num_neighbors=2", "--overwrite")
     assert source.read_text() == output.read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_command_in_another_space(tmp_path):
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("subDirectory_filePath,expression\na.png,1\nb.png,1\nc.png,2\n")
+    vectors = np.array([[0.0, 0, 0], [3, 4, 0], [0, 0, 1]])
+    np.savez(tmp_path / "mine.npz", path=np.array(["a.png", "b.png", "c.png"]), vectors=vectors)
+    files = f"--annotations={source}", f"--output={output}", "--num_neighbors=1"
+    done = command(*files, f"--auxiliary={tmp_path / 'mine.npz'}")
+    assert "33.3% of the neighbors have the same label" in done.stdout
+    assert read_annotations(output, plane=False).neighbors.tolist() == [[2], [0], [0]]
+    done = command(*files, "--auxiliary=landmarks", "--overwrite")
+    assert done.returncode == 2 and "ldl-fer landmarks --annotations=" in done.stderr
 
 
 def test_command_ends_with_2_and_writes_nothing(tmp_path):
@@ -252,6 +327,19 @@ def test_affectnet_size(layout, k):
         distance = np.sqrt(((points - points[row]) ** 2).sum(axis=1))
         distance[row] = np.inf
         np.testing.assert_array_equal(found[row], np.argsort(distance, kind="stable")[:k])
+
+
+@pytest.mark.slow
+def test_thirty_thousand_rows_of_many_dimensions():
+    """Points that vary as landmarks do, along few axes; a sample of rows against brute force."""
+    random = np.random.default_rng(0)
+    rows, scales = 30_000, 0.8 ** np.arange(300)
+    points = (random.normal(size=[rows, 300]) * scales).astype(np.float32)
+    found = nearest_neighbors(points, 8)
+    for row in random.integers(0, rows, 20):
+        distance = np.sqrt(((points.astype(np.float64) - points[row]) ** 2).sum(axis=1))
+        distance[row] = np.inf
+        np.testing.assert_array_equal(found[row], np.argsort(distance, kind="stable")[:8])
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5])

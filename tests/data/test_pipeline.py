@@ -91,10 +91,8 @@ def test_content_is_that_of_the_records(records, pictures):
         np.testing.assert_array_equal(batch["image"], pictures[ids])
         np.testing.assert_array_equal(batch["neighbor_image"], pictures[neighbors])
         for i, k in np.ndindex(neighbors.shape):
-            np.testing.assert_array_equal(batch["valence_arousal"][i], plane[ids[i]])
-            np.testing.assert_array_equal(
-                batch["neighbor_valence_arousal"][i, k], plane[neighbors[i, k]]
-            )
+            np.testing.assert_array_equal(batch["auxiliary"][i], plane[ids[i]])
+            np.testing.assert_array_equal(batch["neighbor_auxiliary"][i, k], plane[neighbors[i, k]])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data import pooled_records
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.batches import batch_spec
-from ldl_fer.data.neighbors import add_neighbors
+from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch, training_dataset
 from ldl_fer.data.pooled_records import PooledMaps, PooledRecords, pool_pictures
 from ldl_fer.errors import InputError
@@ -68,8 +68,8 @@ def test_attributes(records):
 def test_examples_are_the_annotations_rows(records, maps):
     annotations = without_knn()
     names = [
-        *("sample_id", "label", "image", "valence_arousal", "neighbors", "neighbor_labels"),
-        "neighbor_valence_arousal",
+        *("sample_id", "label", "image", "auxiliary", "neighbors", "neighbor_labels"),
+        "neighbor_auxiliary",
     ]
     ids = np.array([7, 0, 22, 7], np.int32)
     found = records.examples(tf.constant(ids), names)
@@ -78,9 +78,9 @@ def test_examples_are_the_annotations_rows(records, maps):
     plane = annotations.valence_arousal
     expected = {
         **{"sample_id": ids, "label": annotations.labels[ids], "image": maps[ids]},
-        **{"valence_arousal": plane[ids], "neighbors": neighbors[ids]},
+        **{"auxiliary": plane[ids], "neighbors": neighbors[ids]},
         "neighbor_labels": annotations.labels[neighbors[ids]],
-        "neighbor_valence_arousal": plane[neighbors[ids]],
+        "neighbor_auxiliary": plane[neighbors[ids]],
     }
     equal({name: value.numpy() for name, value in found.items()}, expected)
     # By the definition of neighbors: nearest first, never oneself.
@@ -88,6 +88,20 @@ def test_examples_are_the_annotations_rows(records, maps):
         distance = np.square(plane - plane[row]).sum(axis=1)
         distance[row] = np.inf
         np.testing.assert_allclose(distance[others], np.sort(distance)[:5], rtol=1e-5)
+
+
+def test_examples_in_another_space(maps):
+    space = np.random.default_rng(0).normal(size=[COUNT, 4]).astype(np.float32)
+    records = PooledRecords(without_knn(), maps, 112, NEIGHBORS, space)
+    neighbors = nearest_neighbors(space, NEIGHBORS)
+    ids = np.array([7, 0, 22], np.int32)
+    found = records.examples(tf.constant(ids), ["auxiliary", "neighbors", "neighbor_auxiliary"])
+    expected = {"auxiliary": space[ids], "neighbors": neighbors[ids]}
+    expected["neighbor_auxiliary"] = space[neighbors[ids]]
+    equal({name: value.numpy() for name, value in found.items()}, expected)
+    (batch, *_) = training_dataset(records, PLAIN, neighbors=NEIGHBORS)
+    assert batch["auxiliary"].shape == (5, 4)
+    assert batch["neighbor_auxiliary"].shape == (5, NEIGHBORS, 4)
 
 
 def test_examples_in_a_graph_have_known_shapes(records):
@@ -164,10 +178,8 @@ def test_content(records, maps):
         np.testing.assert_array_equal(batch["mirrored_image"], maps[ids][:, 1])
         for i, k in np.ndindex(neighbors.shape):
             np.testing.assert_array_equal(batch["neighbor_image"][i, k], maps[neighbors[i]][k, 0])
-            np.testing.assert_array_equal(batch["valence_arousal"][i], plane[ids[i]])
-            np.testing.assert_array_equal(
-                batch["neighbor_valence_arousal"][i, k], plane[neighbors[i, k]]
-            )
+            np.testing.assert_array_equal(batch["auxiliary"][i], plane[ids[i]])
+            np.testing.assert_array_equal(batch["neighbor_auxiliary"][i, k], plane[neighbors[i, k]])
 
 
 def test_a_run_goes_on_from_any_step(records):

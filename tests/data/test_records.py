@@ -11,9 +11,11 @@ import tensorflow as tf
 from helpers.called import call
 from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
+from ldl_fer.config.settings import DataConfig
 from ldl_fer.data import records
 from ldl_fer.data.annotations import Annotations
-from ldl_fer.data.neighbors import add_neighbors, neighbors_of
+from ldl_fer.data.auxiliary import auxiliary_space
+from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors, neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.records import Records, prepare_records
 from ldl_fer.errors import InputError
@@ -202,6 +204,82 @@ def test_other_content_or_settings_are_other_records(tmp_path):
     changed = annotations.table.assign(valence=-annotations.table["valence"])
     changed.to_csv(tmp_path / "all.csv", index=False)
     assert prepare(tmp_path).folder not in folders
+
+
+def spaced(folder, annotations, size=5, seed=0):
+    """Vectors of all pictures in folder/mine.npz, and the settings that find them."""
+    vectors = np.random.default_rng(seed).normal(size=[len(annotations), size])
+    np.savez(folder / "mine.npz", path=np.array(annotations.paths), vectors=vectors)
+    return DataConfig(auxiliary=str(folder / "mine.npz"))
+
+
+def test_records_of_the_plane_have_the_identity_that_they_had(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.write(tmp_path / "all.csv")
+    made = prepare(tmp_path)
+    versions = 2, "neighbors are other pictures"
+    identity = annotations.identity(tmp_path / "images", 12, K, *versions)
+    assert made.folder.name == f"all-{identity}"
+    assert made.manifest.settings.keys() == {"image_dir", "shard_bytes", "jpeg_quality"}
+    assert not (made.folder / "auxiliary.npy").exists()
+
+
+def test_records_of_another_space(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.table.drop(columns=["valence", "arousal"]).to_csv(tmp_path / "all.csv", index=False)
+    data = spaced(tmp_path, annotations)
+    made = prepare(tmp_path, data=data)
+    space = auxiliary_space(annotations, data, "all.csv")
+    neighbors = nearest_neighbors(space, K)
+    ids = np.array([7, 0, 7, 59], np.int32)
+    names = ["neighbor_auxiliary", "label", "auxiliary", "neighbors"]
+    for records in (made, Records(made.folder)):
+        spec = [tf.TensorSpec([None], tf.int32)]
+        run = tf.function(lambda ids, records=records: records.examples(ids, names), spec)
+        found = run(tf.constant(ids))
+        assert list(found) == names
+        np.testing.assert_array_equal(found["auxiliary"], space[ids])
+        np.testing.assert_array_equal(found["neighbors"], neighbors[ids])
+        np.testing.assert_array_equal(found["neighbor_auxiliary"], space[neighbors[ids]])
+        np.testing.assert_array_equal(found["label"], annotations.labels[ids])
+        shapes = run.get_concrete_function().structured_outputs
+        assert shapes["auxiliary"].shape.as_list() == [None, 5]
+        assert shapes["neighbor_auxiliary"].shape.as_list() == [None, K, 5]
+    assert made.manifest.space["auxiliary"] == "file"
+    assert records.annotations().labels.tolist() == annotations.labels.tolist()
+    np.save(made.folder / "auxiliary.npy", space + 1)
+    with pytest.raises(InputError, match="auxiliary.npy"):
+        Records(made.folder)
+
+
+def test_another_space_is_other_records(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.write(tmp_path / "all.csv")
+    folders = [prepare(tmp_path).folder]
+    for size, seed in ((5, 0), (5, 1), (2, 0)):
+        folders.append(prepare(tmp_path, data=spaced(tmp_path, annotations, size, seed)).folder)
+    assert len(set(folders)) == 4
+    assert prepare(tmp_path, data=spaced(tmp_path, annotations, 5, 1)).folder == folders[2]
+    # A set that is only evaluated has no neighbors, and no space.
+    alone = [prepare(tmp_path, data=data, num_neighbors=0).folder for data in (None, DataConfig())]
+    data = spaced(tmp_path, annotations)
+    assert {prepare(tmp_path, data=data, num_neighbors=0).folder} == set(alone)
+
+
+def test_the_command_writes_records_of_another_space(tmp_path):
+    annotations = make_set(tmp_path, COUNT)
+    annotations.write(tmp_path / "all.csv")
+    data = spaced(tmp_path, annotations)
+    done = call(
+        "records",
+        *(f"--annotations={tmp_path}/all.csv", f"--image_dir={tmp_path}/images"),
+        *(f"--output_dir={tmp_path}/records", "--image_size=12", "--num_neighbors=4"),
+        *("--class_names=Calm,Glad,Sad", f"--auxiliary={data.auxiliary}"),
+    )
+    assert "60 samples, 4 neighbors each by file" in done.stdout
+    records = Records(tmp_path / "records")
+    neighbors = nearest_neighbors(auxiliary_space(annotations, data, "all.csv"), 4)
+    np.testing.assert_array_equal(decoded(records, np.arange(COUNT))["neighbors"], neighbors)
 
 
 def test_replaced_pictures_are_other_records(tmp_path):

@@ -50,6 +50,11 @@ def test_shards_are_opened_as_they_are(folder):
         ({"image_size": 24}, K, "has image size 12, the settings say 24"),
         ({"class_names": ("Calm", "Glad")}, K, "has classes .*Sad.*, the settings say"),
         ({}, K + 1, "holds 4 neighbors a sample, --num_neighbors is 5. Write it again"),
+        (
+            {"auxiliary": "landmarks"},
+            K,
+            "has the auxiliary space valence_arousal, the settings say",
+        ),
     ],
 )
 def test_shards_that_do_not_fit_are_refused(folder, changes, neighbors, words):

@@ -7,9 +7,11 @@ from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config.settings import CLASS_NAMES, DataConfig
 from ldl_fer.data.annotations import Annotations, read_annotations
+from ldl_fer.data.auxiliary import auxiliary_space
+from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.tables import CLEAN, Noise
+from ldl_fer.experiments.tables import CLEAN, LABEL_SPACE, RANDOM_SPACE, Noise
 from ldl_fer.preparation.noise.add import add_noise
 
 ROWS = 50
@@ -54,6 +56,34 @@ def test_the_same_seed_gives_the_same_file_and_another_another(given, tmp_path):
     more = first.training_csv(Noise("symmetric", 0.2), 3, union=False)
     assert more not in (path, other)
     assert " " not in str(path.name)
+
+
+def test_spaces_that_are_made_for_the_experiment(given, tmp_path):
+    sets = sets_of(tmp_path)
+    path = sets.training_csv(FLIPPED, 3, union=False)
+    made = read_annotations(path)
+    agreements = {}
+    for name in (RANDOM_SPACE, LABEL_SPACE):
+        settings = sets.space(name, path)
+        data = DataConfig(**settings)
+        space = auxiliary_space(made, data, path)
+        neighbors = neighbors_of(made, 3, space)
+        agreements[name] = np.mean(given.labels[neighbors] == given.labels[:, np.newaxis])
+        written = (path.parent / settings["auxiliary"]).read_bytes()
+        assert sets.space(name, path) == settings
+        assert (path.parent / settings["auxiliary"]).read_bytes() == written
+    counts = np.bincount(given.labels)
+    enough = np.mean(counts[given.labels] > 3)  # whose classes have three others
+    assert agreements[LABEL_SPACE] >= enough > 0.5 > agreements[RANDOM_SPACE]
+
+
+def test_landmarks_lie_beside_the_users_csv(given, tmp_path):
+    sets = sets_of(tmp_path)
+    path = sets.training_csv(CLEAN, 0, union=False)
+    for name in ("landmarks", "both"):
+        assert sets.space(name, path) == {"landmarks": str(tmp_path / "train.landmarks.npz")}
+    for name in ("valence_arousal", "mine.npz"):
+        assert sets.space(name, path) == {}
 
 
 def test_a_file_that_is_there_is_not_made_again(given, tmp_path):

@@ -18,6 +18,7 @@ from ldl_fer.experiments.measures import (
     INVERSE_PENALTY,
     MEASURES,
     Finished,
+    auxiliary,
     check_cross_validation,
     cross_validated,
     read_metrics,
@@ -113,7 +114,7 @@ def by_row(measured):
 
 def test_all_measures_are_registered():
     named = {"votes": votes, "uncertainty": uncertainty, "validation": validation}
-    assert named | {"test": measured_test} == MEASURES
+    assert named | {"test": measured_test, "auxiliary": auxiliary} == MEASURES
 
 
 def test_rows_of_test_have_best_and_last_epoch_and_flips_found():
@@ -131,6 +132,24 @@ def test_rows_of_test_have_best_and_last_epoch_and_flips_found():
     assert second.values == pytest.approx(
         {"accuracy": 0.55, "accuracy_last": 0.5, "accuracy_last5": 0.52, "flips_auc": 5.5 / 6}
     )
+
+
+def test_neighbors_are_compared_by_clean_labels():
+    run = finished()
+    count = len(LABELS)
+    clean = LABELS.copy()
+    clean[FLIPPED] = (LABELS[FLIPPED] + 1) % len(NAMES)
+    neighbors = [[(row + 1) % count, (row + 2) % count] for row in range(count)]
+    run.samples["neighbors"] = [";".join(map(str, row)) for row in neighbors]
+    run.samples["clean_expression"] = clean
+    same = [clean[other] == clean[row] for row in range(count) for other in neighbors[row]]
+    first, second = auxiliary(run)
+    assert first.values["label_agreement"] == pytest.approx(np.mean(same))
+    assert second.values["label_agreement"] == first.values["label_agreement"]
+    assert first.values["kl_neighbors"] == pytest.approx(kl(VOTES, AGGREGATED))
+    assert first.values["accuracy_last"] == 0.7 and second.values["accuracy_last"] == 0.5
+    run.samples.drop(columns=[name for name in run.samples if "votes" in name], inplace=True)
+    assert "kl_neighbors" not in next(auxiliary(run)).values
 
 
 def test_there_are_no_flips_to_be_found_without_noise_or_without_lambda():

@@ -24,6 +24,7 @@ def noises_of(name):
 def test_all_experiments_are_there_and_make_sense():
     assert set(EXPERIMENTS) == {
         *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty"),
+        "auxiliary",
         "tuning",
     }
     for name, experiment in EXPERIMENTS.items():

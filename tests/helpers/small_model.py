@@ -46,10 +46,8 @@ def batch(seed=0, size=BATCH):
         "image": rng.normal(size=[size, SIDE, SIDE, 3]).astype(np.float32),
         "neighbors": neighbors,
         "neighbor_labels": labels[neighbors],
-        "valence_arousal": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
-        "neighbor_valence_arousal": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(
-            np.float32
-        ),
+        "auxiliary": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
+        "neighbor_auxiliary": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(np.float32),
         "neighbor_image": rng.normal(size=[size, NEIGHBORS, SIDE, SIDE, 3]).astype(np.float32),
     }
     return {name: tf.constant(array) for name, array in arrays.items()}

@@ -96,10 +96,8 @@ def batch(seed=0, size=BATCH):
         "label": LABELS[ids],
         "image": rng.integers(0, 256, [size, SIDE, SIDE, 3]).astype(np.uint8),
         "neighbors": rng.integers(0, SAMPLES, [size, NEIGHBORS]).astype(np.int32),
-        "valence_arousal": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
-        "neighbor_valence_arousal": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(
-            np.float32
-        ),
+        "auxiliary": places.uniform(-0.5, 0.5, [size, 2]).astype(np.float32),
+        "neighbor_auxiliary": places.uniform(-0.5, 0.5, [size, NEIGHBORS, 2]).astype(np.float32),
     }
     return {name: tf.constant(array) for name, array in arrays.items()}
 

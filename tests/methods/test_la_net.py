@@ -72,7 +72,7 @@ def test_targets_and_loss_are_those_by_loops():
         data = batch(seed)
         rows = made.losses(data, made.look_up(data))
         v, p = rows.features.numpy(), softmax(rows.logits.numpy())
-        scores, plane = made.pair_score(v).numpy(), data["valence_arousal"].numpy()
+        scores, plane = made.pair_score(v).numpy(), data["auxiliary"].numpy()
         ids, label = data["sample_id"].numpy(), data["label"].numpy()
         for i in range(BATCH):
             others = [j for j in range(BATCH) if j != i]

@@ -17,7 +17,7 @@ from helpers.tiny_networks import (
 )
 from helpers.toy_batch import LOGITS, PROBABILITIES, assert_differentiates, gradient_of
 
-from ldl_fer.methods.batch_neighbors import closeness_in_plane, nearest_in_batch
+from ldl_fer.methods.batch_neighbors import closeness_in_space, nearest_in_batch
 from ldl_fer.methods.divergences import edge_divergence
 from ldl_fer.methods.ldl_alsg import neighbor_constraint
 
@@ -59,14 +59,14 @@ def test_huge_logits_along_edges_give_no_nan():
 def test_the_batchs_graph_is_of_the_nearest_in_the_plane():
     made, data = compiled("ldl_alsg", alsg_neighbors=2, alsg_weight=3.0), batch()
     rows = made.losses(data, made.look_up(data))
-    places, p = data["valence_arousal"].numpy(), softmax(rows.logits.numpy())
+    places, p = data["auxiliary"].numpy(), softmax(rows.logits.numpy())
     for i in range(BATCH):
         others = sorted(set(range(BATCH)) - {i}, key=lambda j: ((places[i] - places[j]) ** 2).sum())
         expected = sum((p[i] * np.log(p[i] / p[j])).sum() for j in others[:2])
         np.testing.assert_allclose(rows.neighbor_constraint[i], expected, rtol=1e-3, atol=1e-6)
     expected = rows.classification_loss + 3.0 * rows.neighbor_constraint
     np.testing.assert_allclose(rows.loss, expected, rtol=1e-6)
-    chosen = nearest_in_batch(closeness_in_plane(places), 5).numpy()
+    chosen = nearest_in_batch(closeness_in_space(places), 5).numpy()
     np.testing.assert_array_equal(chosen, 1 - np.eye(BATCH))  # of six, all others
 
 
@@ -216,7 +216,7 @@ def test_steps_are_those_written_by_hand():
             for i, label in enumerate(labels):
                 total -= weights[label] * f[i, label]
                 sums = divergence = 0.0
-                gaps = arrays["valence_arousal"][i] - arrays["neighbor_valence_arousal"][i]
+                gaps = arrays["auxiliary"][i] - arrays["neighbor_auxiliary"][i]
                 similarity = np.exp(-(gaps**2).sum(axis=-1) / 0.5**2)  # Eq. 2, delta 0.5
                 for k, s in zip(arrays["neighbors"][i], similarity, strict=True):
                     p = remembered[k]

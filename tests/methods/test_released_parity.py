@@ -82,8 +82,8 @@ def batch_of(golden, step):
         "sample_id": indices,
         "neighbors": neighbors,
         "neighbor_labels": golden["labels"][neighbors],
-        "valence_arousal": np.zeros([len(indices), 2]),
-        "neighbor_valence_arousal": np.stack([distance, np.zeros_like(distance)], axis=-1),
+        "auxiliary": np.zeros([len(indices), 2]),
+        "neighbor_auxiliary": np.stack([distance, np.zeros_like(distance)], axis=-1),
         "neighbor_image": golden[f"step{step}/neighbor_images"],
     }
 

@@ -12,7 +12,11 @@ from helpers.frozen_faces import COUNT, SIDE, TESTED, make_frozen_faces
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import replaced
 from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.auxiliary import auxiliary_space
+from ldl_fer.data.landmarks import write_landmarks
+from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.pipeline import ordered_dataset, training_dataset
+from ldl_fer.data.samples import neighbor_numbers, read_samples
 from ldl_fer.data.sets import open_pooled, open_records, opener, training_records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
@@ -305,6 +309,47 @@ def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, blank, se
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_neighbors_by_landmarks_on_kept_maps_and_on_shards(faces, tmp_path):
+    """Trains, holds a part out, and resumes, in the space of made-up landmarks and both."""
+    annotations = read_annotations(faces.folder / "drawn/train.csv")
+    points = np.random.default_rng(0).normal(size=[COUNT, 6, 3]).astype(np.float32)
+    points[5] = np.nan
+    write_landmarks(tmp_path / "faces.npz", annotations.paths, points)
+    landmarks = {"landmarks": str(tmp_path / "faces.npz"), "auxiliary": "landmarks"}
+
+    def config(name, epochs, **settings):
+        return faces.config(tmp_path / name, epochs=epochs, **landmarks | settings)
+
+    whole = train(config("whole", 2))
+    train(config("parts", 1))
+    parts = train(config("parts", 2), resume=True)
+    assert whole.config().data.auxiliary == "landmarks"
+    tables = [read_samples(run.samples) for run in (whole, parts)]
+    pd.testing.assert_frame_equal(*tables)
+    data = whole.config().data
+    space = auxiliary_space(annotations, data, data.train_data_path, progress=False)
+    found = neighbor_numbers(tables[0], "neighbors", int)
+    np.testing.assert_array_equal(found, nearest_neighbors(space, 3))
+
+    held = train(config("held", 1, val_data_path="", validation_fraction=0.3, auxiliary="both"))
+    table = read_samples(held.samples)
+    rows = annotations.subset(table["source_row"].to_numpy())
+    space = auxiliary_space(rows, held.config().data, data.train_data_path, progress=False)
+    found = neighbor_numbers(table, "neighbors", int)
+    np.testing.assert_array_equal(found, nearest_neighbors(space, 3))
+
+    small = {"backbone": "small_cnn", "pretrained": "", "frozen": False, "pad": 2}
+    shards = read_samples(train(config("shards", 1, **small)).samples)
+    assert shards["neighbors"].tolist() == tables[0]["neighbors"].tolist()
+
+
+def test_a_missing_table_of_landmarks_is_named_before_anything_is_made(faces, tmp_path):
+    with pytest.raises(InputError, match="ldl-fer landmarks --annotations="):
+        train(faces.config(tmp_path / "run", auxiliary="landmarks"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
     config = faces.config("unused", val_data_path="", val_image_dir="", validation_fraction=0.25)
     network = build_network(config.network, SIDE, 7)

@@ -11,7 +11,8 @@ what is doubtful and what is a mistake, with rows and cure:
     label order            numbers of `expression` that look like another data set's order, also
                            by a wrong --map of class folders
     valence-arousal        absent; far from what its class usually has
-    neighbors              how many have the same label, beside chance (training set)
+    neighbors              how many have the same label, beside chance (training set); by landmarks,
+                           too, where they lie beside the CSV
     pictures               unreadable, tiny, blank, without a face
     duplicates             identical and near duplicates, within and across splits, mirrored ones
                            too; labels that contradict each other
@@ -22,9 +23,10 @@ The JSON has all rows of each finding, the report the first few. Nothing is chan
 
 from absl import flags
 
-from ldl_fer.config import command_line
+from ldl_fer.config import Config, command_line
+from ldl_fer.config.flags import config_from_flags, define_flags_of
 from ldl_fer.config.help import subject
-from ldl_fer.config.settings import CLASS_NAMES, DataConfig
+from ldl_fer.config.settings import AUXILIARY_SETTINGS, CLASS_NAMES, DataConfig
 from ldl_fer.errors import InputError
 from ldl_fer.files import check_replaceable
 from ldl_fer.preparation.doctor import CORRELATION, TINY
@@ -73,6 +75,7 @@ def _define_flags() -> None:
             "cross_entropy: it needs no valence-arousal.",
             lower_bound=0,
         )
+        define_flags_of("data", AUXILIARY_SETTINGS)
         flags.DEFINE_integer(
             "min_side",
             TINY,
@@ -121,6 +124,7 @@ def main() -> int:
         given.num_neighbors,
         given.min_side,
         given.correlation,
+        data=config_from_flags(Config(), AUXILIARY_SETTINGS).data,
     )
     if given.output:
         write_report(given.output, findings, splits)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ldl_fer.config.settings import DataConfig
+from ldl_fer.data.auxiliary import reads_plane
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.datasets import READERS
 from ldl_fer.preparation.doctor import CORRELATION, TINY
@@ -11,6 +13,7 @@ from ldl_fer.preparation.doctor.label_order import check_label_order
 from ldl_fer.preparation.doctor.picture_checks import check_duplicates, check_pictures
 from ldl_fer.preparation.doctor.pictures import look_at
 from ldl_fer.preparation.doctor.plane import NEIGHBORS, check_plane
+from ldl_fer.preparation.doctor.spaces import check_spaces
 from ldl_fer.preparation.doctor.split import Split
 from ldl_fer.preparation.faces.detector import FaceDetector
 
@@ -23,6 +26,7 @@ def examine(
     min_side: int = TINY,
     correlation: float = CORRELATION,
     progress: bool = True,
+    data: DataConfig | None = None,
 ) -> list[Finding]:
     """Runs every check; a broken row or picture is a finding and stops nothing.
 
@@ -35,6 +39,7 @@ def examine(
       min_side: a shorter side below it is tiny, pixels.
       correlation: least correlation of near duplicates; see `duplicates`.
       progress: show bars with time left.
+      data: which auxiliary spaces are looked at; None: those of the defaults.
 
     Raises:
       InputError: there is no such data set, or no split.
@@ -47,7 +52,9 @@ def examine(
     order_findings = check_label_order(splits, data_set)
     orders = {f.values["split"]: f.values["order"] for f in order_findings if "order" in f.values}
     findings += check_published(splits, data_set, orders) + order_findings
-    findings += check_plane(splits, num_neighbors, progress)
+    data = data or DataConfig()
+    findings += check_plane(splits, num_neighbors, progress, reads_plane(data))
+    findings += check_spaces(splits, data, num_neighbors, progress)
     pictures = look_at(splits, detector, progress)
     findings += check_pictures(pictures, min_side)
     return findings + check_duplicates(pictures, correlation, progress)

@@ -30,7 +30,10 @@ _FILL = (
 
 
 def check_plane(
-    splits: Sequence[Split], num_neighbors: int = NEIGHBORS, progress: bool = True
+    splits: Sequence[Split],
+    num_neighbors: int = NEIGHBORS,
+    progress: bool = True,
+    wanted: bool = True,
 ) -> list[Finding]:
     """Runs all checks of valence and arousal.
 
@@ -39,13 +42,14 @@ def check_plane(
       num_neighbors: K of the neighbors whose labels are compared; 0: of a method without, which
         needs no valence-arousal.
       progress: show a bar where finding them takes longer than two seconds.
+      wanted: whether neighbors are to be found by valence-arousal, in the training set.
     """
     findings = []
     for split in splits:
-        needed = split.name == "train" and num_neighbors > 0
-        findings += _missing(split, needed) + _saturated(split)
+        by_neighbors = split.name == "train" and num_neighbors > 0
+        findings += _missing(split, by_neighbors and wanted) + _saturated(split)
         findings += _shifted(split) + _unusual(split)
-        if needed:
+        if by_neighbors:
             findings += _agreement(split, num_neighbors, progress)
     return findings
 
@@ -179,15 +183,33 @@ def _unusual_row(split: Split, row: int, distance: float) -> Row:
 
 
 def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
-    """Compares how often neighbors have the row's label with rows drawn at random."""
     if len(split) <= k:
         text = f"{split.name} has {len(split)} rows; {k} neighbors need more than {k}."
         return [Finding("neighbors", MISTAKE, text, "Lower --num_neighbors or add rows.")]
     rows = np.flatnonzero(~np.isnan(split.valence_arousal).any(axis=1) & (split.labels >= 0))
     if len(rows) <= k:
         return []
-    labels = split.labels[rows]
     neighbors = nearest_neighbors(split.valence_arousal[rows], k, progress)
+    cure = (
+        "Valence and arousal say next to nothing of these labels; check that they belong to these "
+        "rows, or make them anew by `ldl-fer affect`."
+    )
+    return [agreement(split, rows, neighbors, cure)]
+
+
+def agreement(
+    split: Split, rows: np.ndarray, neighbors: np.ndarray, cure: str, space: str = "valence_arousal"
+) -> Finding:
+    """Compares how often neighbors have the row's label with rows drawn at random.
+
+    Args:
+      split: the training set.
+      rows: M of its rows, with a label.
+      neighbors: [M, K], their neighbors among them, by place in `rows`.
+      cure: what to do where neighbors are no better than others.
+      space: where they are neighbors.
+    """
+    labels, k = split.labels[rows], neighbors.shape[1]
     same = (labels[neighbors] == labels[:, np.newaxis]).mean(axis=1)
     counts = np.bincount(labels, minlength=len(split.class_names))
     by_class = np.bincount(labels, same, len(counts)) / np.maximum(counts, 1)
@@ -195,6 +217,7 @@ def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
     overall, chance = float(same.mean()), float(chances[labels].mean())
     values = {
         "split": split.name,
+        "auxiliary": space,
         "num_neighbors": k,
         "same_label": overall,
         "chance": chance,
@@ -205,14 +228,11 @@ def _agreement(split: Split, k: int, progress: bool) -> list[Finding]:
         f"{name} {share:.0%} ({by_chance:.0%})"
         for name, share, by_chance in zip(split.class_names, by_class, chances, strict=True)
     )
+    by = "" if space == "valence_arousal" else f", by {space}"
     text = (
-        f"{split.name}: {overall:.1%} of the {k} neighbors have the same label, {chance:.1%} "
+        f"{split.name}{by}: {overall:.1%} of the {k} neighbors have the same label, {chance:.1%} "
         f"would by chance. By class (chance): {listed}."
     )
     if overall >= _NO_BETTER * chance:
-        return [Finding("neighbors", FINE, text, values=values)]
-    cure = (
-        "Valence and arousal say next to nothing of these labels; check that they belong to these "
-        "rows, or make them anew by `ldl-fer affect`."
-    )
-    return [Finding("neighbors", DOUBTFUL, text, cure, values=values)]
+        return Finding("neighbors", FINE, text, values=values)
+    return Finding("neighbors", DOUBTFUL, text, cure, values=values)
