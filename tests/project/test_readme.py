@@ -13,8 +13,10 @@ import cv2
 import pandas as pd
 import pytest
 from helpers.commands import ROOT
+from helpers.data_set_copies import text
 from helpers.documents import blocks, documents
 from helpers.frozen_faces import write_mobilefacenet
+from helpers.landmark_models import bright_spot_model
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
@@ -100,11 +102,15 @@ def furnished(tmp_path_factory, pytestconfig):
     yunet = pytestconfig.rootpath.parent / "shared" / "models" / "yunet_n_320_320.onnx"
     if yunet.exists():
         shutil.copy(yunet, folder / YUNET)
+    bright_spot_model(folder / "face_landmark.tflite")
+    for path in table["subDirectory_filePath"]:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        text(folder / f"Annotation/auto/{stem}_auto_attri.txt", *["1.5 2"] * 37)
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/activate").touch()
     (folder / "bin").mkdir()
-    for name, text in {"ldl-fer": LDL_FER, "tensorboard": TENSORBOARD}.items():
-        (folder / "bin" / name).write_text(text)
+    for name, script in {"ldl-fer": LDL_FER, "tensorboard": TENSORBOARD}.items():
+        (folder / "bin" / name).write_text(script)
         (folder / "bin" / name).chmod(0o755)
     run(
         folder,

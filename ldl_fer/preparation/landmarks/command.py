@@ -108,6 +108,11 @@ def _find(
 
     parts, network = output.with_suffix(".parts"), FaceMesh(model)
     points, score = find_landmarks(network, annotations, image_dir, rows, parts, workers)
+    if not (score > 0).any():
+        raise InputError(
+            f"{annotations}: no face in any of {len(score):,} pictures. Do they show one face "
+            "each, upright? `ldl-fer faces` cuts faces out."
+        )
     write_landmarks(output, list(rows), points, score)
     shutil.rmtree(parts)
     return points

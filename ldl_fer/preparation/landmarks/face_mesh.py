@@ -104,8 +104,8 @@ class FaceMesh:
     def _interpreter(self) -> tf.lite.Interpreter:
         """Returns this thread's interpreter.
 
-        An interpreter takes one picture at a time fastest: resized to a batch it loses the faster
-        kernels (XNNPACK), and its own threads wait for each other.
+        It takes one picture at a time: a batch is no faster, and threads of its own wait for each
+        other.
         """
         if not hasattr(self._of_thread, "interpreter"):
             interpreter = tf.lite.Interpreter(model_content=self._content, num_threads=1)

@@ -56,20 +56,30 @@ def find_landmarks(
     keys = _keys(annotations, Path(image_dir), rows)
     chunks = [slice(start, start + PART) for start in range(0, len(names), PART)]
     files = [Path(folder) / f"{_digest([model.digest, *keys[chunk]])}.npy" for chunk in chunks]
-    made = np.empty([len(names), POINTS * 3 + 1], np.float32)
+    points = np.empty([len(names), POINTS, 3], np.float32)
+    score = np.empty(len(names), np.float32)
 
-    def one(name: str) -> np.ndarray:
-        path = Path(image_dir) / name
-        with named_when_unreadable(path, _CURE, rows[name]):
+    def answer(row: int) -> None:
+        path = Path(image_dir) / names[row]
+        with named_when_unreadable(path, _CURE, rows[names[row]]):
             picture = decoded_image(picture_bytes(path))
-        points, score = model(picture)
-        return np.append(points, np.float32(score))
+        points[row], score[row] = model(picture)
+
+    def is_read(file: Path, chunk: slice) -> bool:
+        """Reads a part, where it is there and whole."""
+        try:
+            kept = np.load(file)
+            points[chunk] = kept[:, :-1].reshape(-1, POINTS, 3)
+            score[chunk] = kept[:, -1]
+        except (OSError, ValueError, EOFError, IndexError):
+            return False
+        return True
 
     with claimed(Path(folder) / _LOCK) as mine:
         if not mine:
             raise InputError(f"another process is at work in {folder}. Name another --output.")
         pairs = zip(chunks, files, strict=True)
-        pending = [(chunk, file) for chunk, file in pairs if not _is_read(file, made[chunk])]
+        pending = [(chunk, file) for chunk, file in pairs if not is_read(file, chunk)]
         done = len(names) - sum(len(names[chunk]) for chunk, _ in pending)
         bar = tqdm(
             None, "landmarks", len(names), initial=done, unit="picture", disable=not progress
@@ -78,14 +88,14 @@ def find_landmarks(
         try:
             with bar:
                 for chunk, file in pending:
-                    for place, row in enumerate(pool.map(one, names[chunk]), chunk.start):
-                        made[place] = row
+                    for _ in pool.map(answer, range(len(names))[chunk]):
                         bar.update()
+                    flat = points[chunk].reshape(-1, POINTS * 3)
                     with whole_file(file) as partial:
-                        np.save(partial, made[chunk])
+                        np.save(partial, np.column_stack([flat, score[chunk]]))
         finally:
             pool.shutdown(cancel_futures=True)
-    return made[:, :-1].reshape(len(names), POINTS, 3), made[:, -1]
+    return points, score
 
 
 def _keys(annotations: str | Path, image_dir: Path, rows: Mapping[str, int]) -> list[str]:
@@ -107,15 +117,3 @@ def _keys(annotations: str | Path, image_dir: Path, rows: Mapping[str, int]) -> 
 
 def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-
-
-def _is_read(file: Path, place: np.ndarray) -> bool:
-    """Reads a part into its place, where it is there and whole."""
-    try:
-        kept = np.load(file)
-    except (OSError, ValueError, EOFError):
-        return False
-    if kept.shape != place.shape:
-        return False
-    place[:] = kept
-    return True

@@ -61,6 +61,13 @@ def test_landmarks_of_a_data_set(faces):
     assert points.shape == (3, 5, 2) and points[0].tolist() == [[1.5, 2]] * 5
 
 
+def test_a_set_without_a_face_is_refused(faces, made_model):
+    text(faces / "train.csv", "subDirectory_filePath", "none.png")
+    done = landmarks(faces, f"--model={made_model}")
+    assert done.returncode == 2 and "no face in any of 1 pictures. Do they" in done.stderr
+    assert not (faces / "train.landmarks.npz").exists()
+
+
 def test_boxes_are_noted(faces, made_model):
     header = "subDirectory_filePath,face_x,face_y,face_width,face_height"
     text(faces / "train.csv", header, "a.png,1,2,30,30")

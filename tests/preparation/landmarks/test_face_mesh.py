@@ -92,7 +92,7 @@ def test_real_faces(face_mesh_file, ferplus):
     table = read_annotations(ferplus / "val.csv", plane=False, decode=False)
     matrix = np.array([[1.6, -0.9, 40], [0.9, 1.6, 5]])  # turns by 29 degrees, scales by 1.8
     errors = []
-    for path in table.paths[:24]:
+    for path in table.paths[:12]:
         picture = decoded_image((ferplus / "images" / path).read_bytes())
         points, score = mesh(picture)
         assert np.isnan(points).all() == (score <= 0)
@@ -105,6 +105,6 @@ def test_real_faces(face_mesh_file, ferplus):
         expected = cv2.transform(points[None, :, :2], matrix)[0]
         distances = np.linalg.norm(mesh(turned)[0][:, :2] - expected, axis=1)
         errors.append(distances.mean() / np.linalg.norm(expected[EYES[0]] - expected[EYES[1]]))
-    assert len(errors) >= 20 and np.nanmedian(errors) < 0.08
+    assert len(errors) >= 10 and np.nanmedian(errors) < 0.08
     noise = np.random.default_rng(0).integers(0, 256, [48, 48, 3], np.uint8)
     assert np.isnan(mesh(noise)[0]).all()
