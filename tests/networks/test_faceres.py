@@ -119,7 +119,7 @@ def test_a_damaged_file_ends_the_command_with_a_sentence(tmp_path):
         "subDirectory_filePath,expression,valence,arousal\n" + "a.png,0,0.1,0.1\n"
     )
     done = call(
-        *("train", "--preset=frozen", "--backbone=faceres", "--noselect_on_test"),
+        *("train", "--preset=frozen", "--backbone=faceres"),
         f"--pretrained={tmp_path}/broken.json",
         f"--train_data_path={tmp_path}/train.csv",
         f"--run_dir={tmp_path}/run",

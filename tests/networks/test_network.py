@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.built_networks import images_of, network_of, pixels_of, randomize
+from helpers.frozen_faces import write_mobilefacenet
 from helpers.torch_weights import state_dict, write_safetensors
 
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
 from ldl_fer.networks.head import frozen_part
+from ldl_fer.networks.mobilefacenet_onnx import load_mobilefacenet
 from ldl_fer.networks.network import BACKBONES, WITH_IMAGENET_WEIGHTS, build_network
-from ldl_fer.networks.torch_resnet import BLOCKS
 
 SMALL = ("resnet18", "mobilefacenet", "small_cnn")
 FEATURES = {"resnet18": 512, "resnet34": 512, "mobilefacenet": 128, "small_cnn": 160}
@@ -150,20 +151,25 @@ def test_unknown_names_and_unfit_sizes_are_refused(name, size, text):
 
 @pytest.mark.slow
 def test_several_backbones_are_frozen_each_with_its_file(tmp_path):
-    files = []
-    for name, bottleneck in (("resnet50", True), ("resnet18", False)):
-        weights = state_dict(bottleneck, blocks=BLOCKS[name])
-        files.append(str(write_safetensors(tmp_path / f"{name}.safetensors", weights)))
-    settings = dict(backbone="resnet50,resnet18", frozen=True, pretrained=",".join(files))
-    network = network_of(**settings)
-    assert not network.get_layer("backbone").trainable_variables
+    write_mobilefacenet(tmp_path / "a.onnx")
+    write_safetensors(tmp_path / "b.safetensors", state_dict())
+    settings = dict(frozen=True, rectifier="relu6")
+    several = settings | dict(  # the order of names is that of the files, not that of the maps
+        backbone="resnet18,mobilefacenet", pretrained=f"{tmp_path}/b.safetensors,{tmp_path}/a.onnx"
+    )
+    network = network_of(**several)
+    backbone = network.get_layer("backbone")
+    assert not backbone.trainable_variables and backbone.output_shape == (None, 2304 + 2688)
     pooled = frozen_part(network)(pixels_of())
-    for start, name, file in ((0, "resnet50", files[0]), (9216, "resnet18", files[1])):
-        alone = frozen_part(network_of(name, frozen=True, pretrained=file))(pixels_of())
-        assert np.std(alone, axis=0).max() > 0.01
-        found = pooled[:, start : start + alone.shape[1]]
-        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-5)
-    unread = build_network(NetworkConfig(**settings), 32, 7, load=False)  # as a run is restored
+    alone = network_of("resnet18", pretrained=f"{tmp_path}/b.safetensors", **settings)
+    expected = frozen_part(alone)(pixels_of())
+    assert np.std(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(pooled[:, 2304:], expected, rtol=1e-5, atol=1e-5)
+    file = load_mobilefacenet(tmp_path / "a.onnx", 112)
+    within = backbone.get_layer("mobilefacenet")
+    for value, other in zip(within.get_weights(), file.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, other)
+    unread = build_network(NetworkConfig(**several), 32, 7, load=False)  # as a run is restored
     assert [v.shape for v in unread.weights] == [v.shape for v in network.weights]
 
 

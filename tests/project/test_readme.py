@@ -17,6 +17,7 @@ from helpers.data_set_copies import text
 from helpers.documents import blocks, documents
 from helpers.frozen_faces import write_mobilefacenet
 from helpers.landmark_models import bright_spot_model
+from helpers.tfjs_files import faceres_graph, write_tfjs
 
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
@@ -99,6 +100,7 @@ def furnished(tmp_path_factory, pytestconfig):
         video.write(picture)
     video.release()
     write_mobilefacenet(folder / "MobileFaceNet.onnx")
+    write_tfjs(folder / "faceres-deep.json", *faceres_graph()[1:])
     yunet = pytestconfig.rootpath.parent / "shared" / "models" / "yunet_n_320_320.onnx"
     if yunet.exists():
         shutil.copy(yunet, folder / YUNET)
