@@ -130,7 +130,7 @@ def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progr
     model = METHODS[config.method](network, config, len(training), steps, **facts)
     run.load_method(model.kept_with_best())
     samples = construct_samples(model, training, config, run.folder, progress)
-    with whole_file(run.samples) as partial:
+    with whole_file(run.samples_file) as partial:
         samples.to_csv(partial, index=False, float_format="%.5f")
 
 
@@ -151,7 +151,7 @@ def _callbacks(config, run, training, chief, watch):
         NumberSummary(writer),
         *([PictureSummary(writer, training, config)] if config.run.pictures else []),
         BestNetwork(run),
-        tf.keras.callbacks.CSVLogger(str(run.log), append=True),
+        tf.keras.callbacks.CSVLogger(str(run.log_file), append=True),
     ]
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from ldl_fer.config import Config
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export.formats import Comparison, Format, warnings
 from ldl_fer.training.run import Run
@@ -109,10 +108,10 @@ def _data(run: Run, config: Config, data_license: str) -> str:
         lines.append("- not at hand as a CSV when this card was written: no fingerprint")
     else:
         lines.append(f"- {len(table):,} rows, SHA-256 of the table `{table.fingerprint()}`")
-        if not run.samples.exists():
+        if not run.samples_file.exists():
             lines.append(_counts("per class", table.labels, data))
-    if run.samples.exists():
-        samples = read_samples(run.samples)
+    if run.samples_file.exists():
+        samples = run.samples
         lines.append(_counts(f"{len(samples):,} trained on", samples["expression"], data))
         if "clean_expression" in samples:
             wrong = (samples["expression"] != samples["clean_expression"]).mean()

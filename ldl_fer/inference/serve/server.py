@@ -24,8 +24,8 @@ from PIL import Image
 
 from ldl_fer.data.pictures import decoded_image
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict.outputs import face_record
 from ldl_fer.inference.predict.predictor import Predictor
+from ldl_fer.inference.predict.records import face_record
 
 HOST = "127.0.0.1"
 _LOCAL = (HOST, "localhost", "[::1]")

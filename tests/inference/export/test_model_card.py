@@ -96,7 +96,7 @@ def test_results_and_samples(run, faces):
     result = {"data_path": str(faces / "test.csv"), "count": 6, "metrics": {"accuracy": 0.5}}
     result |= {"best": BEST, "weights": "best", "per_class": {"Happy": row}}
     (run.folder / "result.json").write_text(json.dumps(result))
-    run.samples.write_text("expression,clean_expression\n1,1\n1,2\n0,0\n0,0\n")
+    run.samples_file.write_text("expression,clean_expression\n1,1\n1,2\n0,0\n0,0\n")
     card = _card(run)
     assert "on `test.csv`, 6 images" in card
     assert "| Happy | 6 | 0.500 | - | 0.400 |" in card
