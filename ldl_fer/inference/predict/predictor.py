@@ -28,7 +28,7 @@ from ldl_fer.config.processors import processors
 from ldl_fer.data.pictures import resized
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import scaled
-from ldl_fer.evaluation.trained_model import TrainedModel, load_model
+from ldl_fer.evaluation.trained_model import TrainedModel, is_run, load_model
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
 from ldl_fer.inference.predict.records import columns_of, rows
 from ldl_fer.inference.predict.sources import (
@@ -126,9 +126,9 @@ class Predictor:
         self.notes = list(self._model.notes)
         if temperature is None and self._model.temperature is None:
             named = model if isinstance(model, (str, Path)) else "this model"
-            is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
-            flag = shlex.quote(f"--run_dir={model if is_run else 'RUN'}")
-            where = "" if is_run else " on the run it was exported from, and export again"
+            of_run = isinstance(model, (str, Path)) and is_run(model)
+            flag = shlex.quote(f"--run_dir={model if of_run else 'RUN'}")
+            where = "" if of_run else " on the run it was exported from, and export again"
             self.notes.append(
                 f"no temperature was fitted for {named}, its confidence is as it came out: run "
                 f"ldl-fer temperature {flag}{where}"

@@ -15,7 +15,8 @@ from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export import export_formats
-from ldl_fer.inference.export.model_card import model_card, public_name
+from ldl_fer.inference.export.formats import public_name
+from ldl_fer.inference.export.model_card import model_card
 from ldl_fer.inference.export.run_export import representative_pictures, temperature_of
 from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.networks.network import build_network
