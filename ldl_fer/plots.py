@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
+from PIL import Image
 
 from ldl_fer.files import whole_file
 
@@ -43,9 +44,10 @@ class Figure(matplotlib.figure.Figure):
     """A figure that notebooks show, without pyplot and `%matplotlib`."""
 
     def _repr_png_(self) -> bytes:
-        _choose_fonts(self)
+        """In 256 colors, so that notebooks stay small."""
+        pixels = Image.fromarray(figure_to_array(self, _OF_NOTEBOOKS)).convert("RGB")
         content = io.BytesIO()
-        self.savefig(content, format="png", dpi=_OF_NOTEBOOKS)
+        pixels.quantize(256, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
         return content.getvalue()
 
 
@@ -116,10 +118,10 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | Path) -> None:
         figure.savefig(partial, dpi=DOTS_PER_INCH)
 
 
-def figure_to_array(figure: Figure) -> np.ndarray:
+def figure_to_array(figure: Figure, dots_per_inch: float = DOTS_PER_INCH) -> np.ndarray:
     """Renders a figure: [H, W, 4] uint8 RGBA, as `tf.summary.image` takes it."""
     _choose_fonts(figure)
-    figure.set_dpi(DOTS_PER_INCH)
+    figure.set_dpi(dots_per_inch)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())
