@@ -13,6 +13,7 @@ from ldl_fer.evaluation.safetensors_model import load_safetensors
 from ldl_fer.evaluation.trained_model import load_model
 from ldl_fer.inference.export import export_formats
 from ldl_fer.inference.export.formats import Trained, write_export
+from ldl_fer.inference.export.run_export import Exported, Exports
 from ldl_fer.inference.export.safetensors_file import SAFETENSORS
 from ldl_fer.methods import network_of_method
 from ldl_fer.networks.torch_files import read_tensors, write_safetensors
@@ -81,6 +82,16 @@ def test_a_predictor_takes_the_folder(exported):
     assert tuple(found.distribution) == NAMES
     (note,) = Predictor(exported.folder, faces="whole").notes
     assert "on the run it was exported from" in note
+
+
+def test_exports_have_a_table(exported):
+    table = Exports([exported, Exported(SAFETENSORS, exported.folder, failure="why not")]).table
+    assert table["format"].tolist() == ["safetensors"] * 2
+    assert table["failure"].tolist() == ["", "why not"]
+    first = table.loc[0, ["images", "largest_difference", "same_class"]].tolist()
+    assert first == [3, 0.0, 1.0] and np.isnan(table.loc[1, "images"])
+    weights = (exported.folder / "model.safetensors").stat().st_size
+    assert weights < 1e6 * table.loc[0, "megabytes"] < weights + 5000  # config.json
 
 
 def test_the_package_safetensors_reads_the_same(exported):
