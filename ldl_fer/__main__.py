@@ -68,7 +68,7 @@ GROUPS = {
         ),
         "export": (
             "ldl_fer.inference.export.command",
-            "Writes the network as SavedModel, TFLite, int8 TFLite or ONNX, with a model card.",
+            "Writes the network as SavedModel, TFLite, ONNX or safetensors, with a model card.",
         ),
     },
     "Find wrong labels": {

@@ -103,13 +103,12 @@ def demo(data_dir: Path, checkpoints_dir: Path, config: Config) -> str:
 
 def flip_auc(run: Run) -> float:
     """Computes the ROC-AUC by which lambda finds flipped labels, over the training samples."""
-    import pandas as pd
 
     from ldl_fer.data.annotation_checks import LABEL
     from ldl_fer.evaluation.metrics import flip_detection
     from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
-    samples = pd.read_csv(run.samples)
+    samples = run.samples
     flipped = samples[LABEL] != samples[CLEAN_LABEL]
     return flip_detection(samples["uncertainty"], flipped)["roc_auc"]
 
@@ -117,13 +116,12 @@ def flip_auc(run: Run) -> float:
 def picture_uncertain(run: Run, image_dir: Path) -> Path:
     """Writes a picture of the training faces with the highest lambda; returns its path."""
     import cv2
-    import pandas as pd
 
     from ldl_fer import plots
     from ldl_fer.data.annotation_checks import LABEL, PATH
     from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
-    samples = pd.read_csv(run.samples).nlargest(PICTURED, "uncertainty")
+    samples = run.samples.nlargest(PICTURED, "uncertainty")
     images = [cv2.imread(str(image_dir / p))[..., ::-1] for p in samples[PATH]]
     rows = zip(samples[LABEL], samples[CLEAN_LABEL], samples["uncertainty"], strict=True)
     titles = [

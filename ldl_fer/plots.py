@@ -1,30 +1,34 @@
 """Draws figures of confusion matrices, faces, distributions, uncertainty and neighbors; saves them.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to nobody: there is no pyplot, no
-display and nothing to close. Images are uint8 RGB, [H, W, 3] each, of any size.
+display and nothing to close; a notebook shows it as the last value of a cell. Images are uint8
+RGB, [H, W, 3] each, of any size.
 
 Names of classes may be in any script: a font that has the letters is looked for among those that
 are installed, and where there is none, a class is shown by its number.
 """
 
 import functools
+import io
 import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib.figure
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
+from PIL import Image
 
 from ldl_fer.files import whole_file
 
 DOTS_PER_INCH = 110
+_OF_NOTEBOOKS = 66  # the same, beside text
 FACE = 1.5  # inches that a picture has in width and height
 _GIVEN, TARGET, _REFERENCE, _AGGREGATED = "#9aa0a6", "#1f77b4", "#f28e2b", "#9ecae1"
 _COLORS = (TARGET, _REFERENCE, "#59a14f")
@@ -34,6 +38,17 @@ _SERIES_COLORS = {
     "target distribution": TARGET,
     "prediction": TARGET,
 }
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that notebooks show, without pyplot and `%matplotlib`."""
+
+    def _repr_png_(self) -> bytes:
+        """In 256 colors, so that notebooks stay small."""
+        pixels = Image.fromarray(figure_to_array(self, _OF_NOTEBOOKS)).convert("RGB")
+        content = io.BytesIO()
+        pixels.quantize(256, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+        return content.getvalue()
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,7 +98,7 @@ def _letters_of(file: str) -> frozenset[int]:
         return frozenset()
 
 
-def _choose_fonts(figure: Figure) -> None:
+def _choose_fonts(figure: matplotlib.figure.Figure) -> None:
     """Gives each text of a figure a font that has its letters."""
     for text in figure.findobj(Text):
         file = font_file(text.get_text())
@@ -92,7 +107,7 @@ def _choose_fonts(figure: Figure) -> None:
             text.stale = True
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: matplotlib.figure.Figure, path: str | Path) -> None:
     """Writes a figure to a file, whole or not at all; the suffix names the format.
 
     Raises:
@@ -103,10 +118,10 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure.savefig(partial, dpi=DOTS_PER_INCH)
 
 
-def figure_to_array(figure: Figure) -> np.ndarray:
+def figure_to_array(figure: Figure, dots_per_inch: float = DOTS_PER_INCH) -> np.ndarray:
     """Renders a figure: [H, W, 4] uint8 RGBA, as `tf.summary.image` takes it."""
     _choose_fonts(figure)
-    figure.set_dpi(DOTS_PER_INCH)
+    figure.set_dpi(dots_per_inch)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())

@@ -35,15 +35,15 @@ def test_demo_trains_both_and_leaves_what_it_names(tmp_path, monkeypatch):
 
 def test_flips_are_found_and_pictured_by_lambda(tmp_path, monkeypatch):
     """Two flipped faces of four, ranked above the others by lambda but for one pair."""
-    run = SimpleNamespace(samples=tmp_path / "samples.csv", folder=tmp_path)
-    pd.DataFrame(
+    samples = pd.DataFrame(
         {
             "subDirectory_filePath": [f"{i}.png" for i in range(4)],
             "expression": [0, 1, 2, 3],
             "clean_expression": [0, 6, 2, 4],
             "uncertainty": [0.1, 0.9, 0.5, 0.3],
         }
-    ).to_csv(run.samples, index=False)
+    )
+    run = SimpleNamespace(samples=samples, folder=tmp_path)
     for i in range(4):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros([8, 8, 3], np.uint8))
     # Pairs of a flipped and a kept face that lambda puts in order: 3 of 4.

@@ -1,10 +1,26 @@
-"""The choice of Keras 2."""
+"""The names at the top, which cost nothing until they are used; the choice of Keras 2."""
 
 import importlib.util
 import subprocess
 import sys
 
 import pytest
+
+import ldl_fer
+
+
+def test_every_name_is_there_and_importing_the_package_loads_nothing_heavy():
+    assert set(ldl_fer.__all__) == {*ldl_fer._LAZY, "equations"} <= set(dir(ldl_fer))
+    for name in ldl_fer._LAZY:
+        assert getattr(ldl_fer, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        ldl_fer.trian  # noqa: B018
+    code = (
+        "import sys, ldl_fer; from ldl_fer import Config; Config.preset('small');"
+        "heavy = {'tensorflow', 'pandas', 'cv2', 'matplotlib', 'sklearn'} & set(sys.modules);"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.skipif(

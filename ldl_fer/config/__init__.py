@@ -5,11 +5,13 @@ flag.
 """
 
 import dataclasses
+import difflib
 import functools
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ldl_fer.config import expressions, noisy_labels
 from ldl_fer.config.checks import check_setting
@@ -35,6 +37,9 @@ from ldl_fer.config.settings import (
 from ldl_fer.errors import InputError
 from ldl_fer.files import values_without_home, with_home
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _NOT_KEPT = ("trust_model",)
 
 
@@ -43,6 +48,9 @@ class Config:
     """All settings of a run: the method and what all methods share, in groups; then each method's.
 
     Names are unique across groups: they are flags.
+
+      config = Config.preset("small", train_data_path="train.csv", train_image_dir="images")
+      config.replace(epochs=30, method="scn")
     """
 
     method: str = setting(
@@ -87,6 +95,47 @@ class Config:
     la_net: expressions.LANetSettings = expressions.LANetSettings()
     ada_df: expressions.AdaDFSettings = expressions.AdaDFSettings()
 
+    @classmethod
+    def preset(cls, name: str = "paper", /, **settings: Any) -> "Config":
+        """Returns a preset with settings of one's own, as `ldl-fer train --preset` has it.
+
+        Args:
+          name: of `presets.PRESETS`.
+          **settings: by the names of the flags; a method brings what its paper sets, too.
+
+        Raises:
+          InputError: there is no such preset, or as `replace`.
+        """
+        from ldl_fer.config.presets import PRESETS, replaced
+
+        if name not in PRESETS:
+            raise InputError(f"there is no preset {name!r}{_nearest(name, PRESETS)}")
+        return replaced(PRESETS[name], settings)
+
+    def __repr__(self) -> str:
+        """Returns Python that makes it: the settings that are not the paper's."""
+        paper = Config()
+        changed = [
+            f"{name}={getattr(self.group(group), name)!r}"
+            for group in GROUPS
+            for name in fields(group)
+            if getattr(self.group(group), name) != getattr(paper.group(group), name)
+        ]
+        return f"Config().replace({', '.join(changed)})" if changed else "Config()"
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The settings by name, those of other methods left out: `value`, `group`, `help`."""
+        import pandas as pd
+
+        rows = {
+            name: (getattr(self.group(group), name), group, rules.metadata["help"])
+            for group in GROUPS
+            if group == self.method or group not in METHOD_SETTINGS
+            for name, rules in fields(group).items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "group", "help"])
+
     @property
     def method_settings(self) -> MethodSettings:
         """The settings of the method that trains."""
@@ -99,14 +148,16 @@ class Config:
     def replace(self, **settings: Any) -> "Config":
         """Returns a copy with the named settings changed, whatever their group.
 
+        Paths may be `pathlib.Path`, lists may be lists.
+
         Raises:
-          InputError: for an unknown name, a value that is out of range or not among a setting's
-            choices, or values that do not go together.
+          InputError: for an unknown name, which is answered with the nearest one, a value that is
+            out of range or not among a setting's choices, or values that do not go together.
         """
         changed = {}
         for name, value in settings.items():
             group = _group_of(name)
-            rules = fields(group)[name].metadata
+            rules, value = fields(group)[name].metadata, _plain(value)
             check_setting(name, value, kinds(group)[name], rules["choices"], rules["checks"])
             if isinstance(value, tuple):
                 value = tuple(with_home(one) if isinstance(one, str) else one for one in value)
@@ -151,7 +202,6 @@ class Config:
             if not isinstance(value, dict) and name not in fields(TOP):
                 raise ValueError(f"{name} is not a group of settings")
             settings |= value if isinstance(value, dict) else {name: value}
-        settings = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
         for name in _NOT_KEPT:
             settings.pop(name, None)
         return cls().replace(**settings)
@@ -180,4 +230,20 @@ def _group_of(name: str) -> str:
     for group in GROUPS:
         if name in fields(group):
             return group
-    raise InputError(f"there is no setting {name!r}")
+    known = [setting for group in GROUPS for setting in fields(group)]
+    raise InputError(f"there is no setting {name!r}{_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Returns the end of a sentence on an unknown name: the nearest one, or all if they are few."""
+    near = difflib.get_close_matches(str(name), known := list(known), 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f": it is one of {', '.join(known)}" if len(known) < 20 else ""
+
+
+def _plain(value: Any) -> Any:
+    """Returns a path as text, a list as a tuple."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value

@@ -1,7 +1,7 @@
 """Runs a network over a data set, computes its metrics, and evaluates the network of a run."""
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,11 +139,11 @@ def evaluate_data(
 
 
 def evaluate_run(
-    run_dir: str | Path,
-    data_path: str,
-    image_dir: str,
+    run_dir: str | os.PathLike,
+    data_path: str | os.PathLike,
+    image_dir: str | os.PathLike,
     which: str = "best",
-    output_dir: str | Path | None = None,
+    output_dir: str | os.PathLike | None = None,
     progress: bool = True,
     network: "tf.keras.Model | None" = None,
     trust_model: bool = False,
@@ -152,7 +152,7 @@ def evaluate_run(
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
     Args:
-      run_dir: the run folder.
+      run_dir: the run folder, or the `Run` that `train` returned.
       data_path: annotation CSV, or a folder of shards.
       image_dir: folder that the CSV's paths start from.
       which: "best" or "last" epoch's network.
@@ -170,6 +170,7 @@ def evaluate_run(
     """
     from ldl_fer.training.run import Run, load_network
 
+    data_path, image_dir = os.fspath(data_path), os.fspath(image_dir)
     network, config = load_network(run_dir, which, network, trust_model)
     config = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image)
     result, annotations = evaluate_data(network, config, data_path, image_dir, progress)
@@ -194,7 +195,7 @@ def evaluate_run(
 def _trained_on(run: "Run", config: "Config", pictures: set[str]) -> int:
     """Counts those pictures that a run was trained on; 0 where its samples.csv is not there."""
     try:
-        paths = pd.read_csv(run.samples, usecols=[PATH], dtype=str)[PATH]
+        paths = pd.read_csv(run.samples_file, usecols=[PATH], dtype=str)[PATH]
     except (OSError, ValueError):
         return 0
     return len(pictures & places(config.data.train_image_dir, paths))

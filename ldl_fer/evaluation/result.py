@@ -1,12 +1,14 @@
 """Shows the result of an evaluation: result.json, a table, a confusion matrix."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ldl_fer import plots
 from ldl_fer.errors import InputError
@@ -31,7 +33,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Result:
-    """The result of an evaluation.
+    """The result of an evaluation; printed, it is `format_table`.
 
     Attributes:
       class_names: C names.
@@ -46,6 +48,18 @@ class Result:
     confusion: np.ndarray
     count: int
     vote_count: int = 0
+
+    def __str__(self) -> str:
+        return format_table(self)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per class, see `per_class`."""
+        return pd.DataFrame(self.per_class(), index=pd.Index(self.class_names, name="class"))
+
+    def figure(self) -> plots.Figure:
+        """Draws the confusion matrix."""
+        return plots.confusion_matrix(self.confusion, self.class_names)
 
     def per_class(self) -> dict[str, np.ndarray]:
         """Computes `recall`, `precision`, `f1` in [0, 1] and `support` in images, each [C].
@@ -64,7 +78,7 @@ class Result:
 
 
 def write_result(
-    result: Result, folder: str | Path, extra: Mapping[str, Any] | None = None
+    result: Result, folder: str | os.PathLike, extra: Mapping[str, Any] | None = None
 ) -> Path:
     """Writes result.json and confusion_matrix.png, each whole or not at all.
 
@@ -98,8 +112,7 @@ def write_result(
         raise ValueError(f"extra uses names of the result itself: {', '.join(sorted(taken))}")
     content = dict(extra or {}) | content
     text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
-    figure = plots.confusion_matrix(result.confusion, result.class_names)
-    plots.save_figure(figure, folder / "confusion_matrix.png")
+    plots.save_figure(result.figure(), folder / "confusion_matrix.png")
     write_whole(folder / "result.json", text)
     return folder / "result.json"
 

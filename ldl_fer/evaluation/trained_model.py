@@ -1,6 +1,6 @@
-"""Loads a trained network as a function, be it a run folder or an exported SavedModel.
+"""Loads a trained network as a function: of a run folder, an exported SavedModel or safetensors.
 
-An export is loaded by TensorFlow alone: neither Keras nor the code that trained it takes part.
+A SavedModel is loaded by TensorFlow alone: neither Keras nor the code that trained it takes part.
 """
 
 import json
@@ -9,15 +9,21 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ldl_fer.errors import InputError
+from ldl_fer.evaluation.safetensors_model import SETTINGS, WEIGHTS, load_safetensors
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 from ldl_fer.files import check_checksums, check_utf8
 from ldl_fer.networks.model_files import load_saved_model
 from ldl_fer.networks.saved_model import EXTRA, probabilities
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from ldl_fer.config import Config
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,20 @@ def load_model(folder: str | Path) -> TrainedModel:
     check_utf8(folder)
     if (folder / "saved_model.pb").exists():
         return _load_export(folder)
-    if (folder / "config.json").exists():
+    if (folder / WEIGHTS).exists():
+        return _load_safetensors(folder)
+    if is_run(folder):
         return _load_run(folder)
     raise InputError(
-        f"{folder} is no model: give a run folder that ldl-fer train wrote (config.json in it) or "
-        "an exported SavedModel (saved_model.pb in it)."
+        f"{folder} is no model: give a run folder that ldl-fer train wrote (config.json in it), or "
+        f"an exported SavedModel (saved_model.pb in it) or safetensors ({WEIGHTS} in it)."
     )
+
+
+def is_run(folder: str | Path) -> bool:
+    """Returns whether a folder is one that `ldl-fer train` wrote."""
+    folder = Path(folder)
+    return (folder / SETTINGS).exists() and not (folder / WEIGHTS).exists()
 
 
 def _load_export(folder: Path) -> TrainedModel:
@@ -129,10 +143,30 @@ def _load_run(folder: Path) -> TrainedModel:
     from ldl_fer.training.run import Run, load_network
 
     Run(folder).check_weights("best")
+    trained, config = load_network(folder)
+    temperature, notes = read_temperature(folder / TEMPERATURE_FILE), ()
+    if is_stale(folder):
+        notes = (
+            f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
+            f"fit it again by ldl-fer temperature {shlex.quote(f'--run_dir={folder}')}",
+        )
+    return _of_network(trained, config, temperature, notes)
+
+
+def _load_safetensors(folder: Path) -> TrainedModel:
+    check_checksums(folder)
+    return _of_network(*load_safetensors(folder), read_temperature(folder / "info.json"))
+
+
+def _of_network(
+    trained: "tf.keras.Model",
+    config: "Config",
+    temperature: float | None,
+    notes: tuple[str, ...] = (),
+) -> TrainedModel:
     import tensorflow as tf
 
-    trained, config = load_network(folder)
-    size = config.data.image_size
+    names, size = tuple(config.data.class_names), config.data.image_size
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
     def softmax(images):
@@ -141,13 +175,7 @@ def _load_run(folder: Path) -> TrainedModel:
     def network(images: np.ndarray) -> np.ndarray:
         return softmax(tf.constant(images)).numpy()
 
-    temperature, notes = read_temperature(folder / TEMPERATURE_FILE), ()
-    if is_stale(folder):
-        notes = (
-            f"{folder / TEMPERATURE_FILE} was fitted for another epoch than that of the weights: "
-            f"fit it again by ldl-fer temperature {shlex.quote(f'--run_dir={folder}')}",
-        )
-    return TrainedModel(network, tuple(config.data.class_names), size, temperature, notes)
+    return TrainedModel(network, names, size, temperature, notes)
 
 
 def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -14,7 +14,6 @@ import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config.progress import tqdm
-from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
 from ldl_fer.experiments.data import Sets
@@ -156,7 +155,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
             outside = cross_validated(one.config, sets.folder)
         finished = Finished(
             one.variant,
-            read_samples(one.run.samples),
+            one.run.samples,
             {
                 dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
                 for dataset in one.tests

@@ -1,6 +1,6 @@
-"""Reads the tensors of PyTorch's files, as data: nothing of them is run, torch is not needed.
+"""Reads tensors from files as data: nothing of them is run, torch is not needed; writes them.
 
-.safetensors   a header in JSON, then the numbers
+.safetensors   a header in JSON, then the numbers; also written
 .pth, .pt      a pickle that names tensors, whose numbers lie beside it in a zip file or, before
                PyTorch 1.6, behind it
 
@@ -75,6 +75,31 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
     if not tensors:
         raise InputError(f"{path} holds no tensors by name. Save the network's state_dict().")
     return tensors
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as .safetensors, by falling size of a number and then in their order.
+
+    Args:
+      path: of the file.
+      tensors: name -> array, of a type that `read_tensors` reads.
+
+    Raises:
+      KeyError: of another type.
+    """
+    codes = {np.dtype(kind): code for code, kind in _SAFETENSORS.items()}
+    header: dict[str, Any] = {"__metadata__": {"format": "tf"}}  # kernels as TensorFlow has them
+    ordered, end = sorted(tensors.items(), key=lambda item: -item[1].itemsize), 0
+    for name, values in ordered:
+        start, end = end, end + values.nbytes
+        code, shape = codes[values.dtype.newbyteorder("<")], list(values.shape)
+        header[name] = {"dtype": code, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    with Path(path).open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, values in ordered:
+            file.write(values.astype(values.dtype.newbyteorder("<")).tobytes())
 
 
 def _safetensors(path: Path) -> dict[str, Any]:

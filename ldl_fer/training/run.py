@@ -35,23 +35,80 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, sha256, whole_file, without_home, write_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
     import tensorflow as tf
+
+    from ldl_fer.plots import Figure
 
 
 class Run:
-    """A run folder's paths and small files."""
+    """A run folder: its paths, its tables and its small files.
 
-    def __init__(self, folder: str | Path) -> None:
+    Whatever takes the path of a run folder takes a `Run`, too.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
         """Names the folder; nothing is read or made."""
         self.folder = Path(folder)
         self.config_file = self.folder / "config.json"
-        self.log = self.folder / "log.csv"
+        self.log_file = self.folder / "log.csv"
         self.tensorboard = self.folder / "tensorboard"
         self.state = self.folder / "state"
         self.lock = self.folder / ".lock"
-        self.samples = self.folder / "samples.csv"
+        self.samples_file = self.folder / "samples.csv"
         self.method = self.folder / "best.method.npz"
         self.saved_model = self.folder / "saved_model"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        best = self.epoch("best")
+        if not best:
+            return f"Run({str(self.folder)!r})"
+        accuracy = best.get("validation_accuracy", np.nan)
+        return f"Run({str(self.folder)!r}), best at epoch {best['epoch']}: {accuracy:.4f}"
+
+    @property
+    def log(self) -> "pd.DataFrame":
+        """A row per epoch: `epoch` from 0 on, losses, `accuracy`; `val_*` on the validation set.
+
+        Raises InputError where no epoch is finished, or the file is damaged.
+        """
+        return self._table(self.log_file, "the run has not finished an epoch")
+
+    @property
+    def samples(self) -> "pd.DataFrame":
+        """A row per training sample, at the best epoch, as `data.samples` reads it.
+
+        The annotation's columns and `probability_*`; of LDLVA also `uncertainty` (lambda),
+        `aggregated_*` (Eq. 5) and `target_*` (Eq. 6), and of the K neighbors, joined by ";",
+        `neighbors`, `calibration` (Eq. 3), `contribution` (Eq. 4).
+
+        Raises InputError where the run is not finished, or the file is damaged.
+        """
+        self.check_samples()
+        return self._table(self.samples_file, "the run is not finished")
+
+    def figure(self) -> "Figure":
+        """Draws losses and accuracies by epoch.
+
+        Raises:
+          InputError: as `log`.
+        """
+        from ldl_fer.training.curves import draw_curves
+
+        return draw_curves(self.log, self.epoch("best").get("epoch"))
+
+    def _table(self, file: Path, missing: str) -> "pd.DataFrame":
+        from ldl_fer.data.samples import read_samples
+
+        try:
+            return read_samples(file)
+        except FileNotFoundError as error:
+            raise InputError(f"{file} is missing: {missing}.") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} is damaged: {error}. Copy the run folder anew.") from error
 
     def weights(self, which: str) -> Path:
         """Returns the file of the network's weights, `which` being "best" or "last"."""
@@ -133,9 +190,9 @@ class Run:
 
     def keep_log(self, epochs: int) -> None:
         """Takes rows off log.csv that are not of the first `epochs` epochs, half ones too."""
-        if self.log.exists():
-            lines = self.log.read_bytes().splitlines(keepends=True)[: epochs + 1]
-            with whole_file(self.log) as partial:
+        if self.log_file.exists():
+            lines = self.log_file.read_bytes().splitlines(keepends=True)[: epochs + 1]
+            with whole_file(self.log_file) as partial:
                 partial.write_bytes(b"".join(lines) if epochs else b"")
 
     def exists(self) -> bool:
@@ -182,9 +239,9 @@ class Run:
     def check_samples(self) -> None:
         """Raises InputError where there is no run, or it is not finished."""
         self.config()
-        if not self.samples.exists():
+        if not self.samples_file.exists():
             raise InputError(
-                f"{self.samples} is missing: the run is not finished. Go on with it by "
+                f"{self.samples_file} is missing: the run is not finished. Go on with it by "
                 f"ldl-fer train {shlex.quote(f'--run_dir={self.folder}')} --resume."
             )
 
@@ -214,7 +271,7 @@ def _variables(layers: "Mapping[str, tf.keras.layers.Layer]") -> "dict[str, tf.V
 
 
 def load_network(
-    run_dir: str | Path,
+    run_dir: str | os.PathLike,
     which: str = "best",
     network: "tf.keras.Model | None" = None,
     trust_model: bool = False,

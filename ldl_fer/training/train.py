@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ldl_fer.config import Config
 from ldl_fer.config.checks import checkpoint_interval
+from ldl_fer.config.progress import shown_as
 from ldl_fer.data.pipeline import steps_per_epoch
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.sets import AnyRecords, opener, training_records
@@ -42,7 +43,10 @@ from ldl_fer.training.state import TrainingState
 
 
 def train(
-    config: Config, resume: bool = False, watch: tf.keras.callbacks.Callback | None = None
+    config: Config,
+    resume: bool = False,
+    watch: tf.keras.callbacks.Callback | None = None,
+    progress: bool = True,
 ) -> Run:
     """Trains one network and leaves a run folder.
 
@@ -50,16 +54,20 @@ def train(
       config: all settings.
       resume: go on where the run in `config.run.run_dir` stopped; without one there, begin.
       watch: a callback in place of the progress bar; nothing is printed then.
+      progress: whether to show progress and to print what is trained, and doubts about it.
 
     Returns:
-      The run, with the network of the best validation accuracy. On a machine of several that is
-      not the chief, its files lie in the chief's run folder only.
+      The run, with the network of the best validation accuracy: `log`, `samples`, `figure()`. On
+      a machine of several that is not the chief, its files lie in the chief's run folder only.
 
     Raises:
       InputError: for data or settings that cannot be trained on, a run folder in use, a state
         that cannot be saved, or a loss that is no finite number any more.
       Stopped: SIGTERM, SIGHUP or ^C came, and what was done until then is saved.
     """
+    if not progress:
+        with shown_as("none"):
+            return train(config, resume, watch or tf.keras.callbacks.Callback())
     for name in ("run_dir", "records_dir"):
         check_utf8(getattr(config.run if name == "run_dir" else config.data, name), f"--{name}")
     strategy = devices.choose_strategy(config.run.strategy)
@@ -130,7 +138,7 @@ def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progr
     model = METHODS[config.method](network, config, len(training), steps, **facts)
     run.load_method(model.kept_with_best())
     samples = construct_samples(model, training, config, run.folder, progress)
-    with whole_file(run.samples) as partial:
+    with whole_file(run.samples_file) as partial:
         samples.to_csv(partial, index=False, float_format="%.5f")
 
 
@@ -151,7 +159,7 @@ def _callbacks(config, run, training, chief, watch):
         NumberSummary(writer),
         *([PictureSummary(writer, training, config)] if config.run.pictures else []),
         BestNetwork(run),
-        tf.keras.callbacks.CSVLogger(str(run.log), append=True),
+        tf.keras.callbacks.CSVLogger(str(run.log_file), append=True),
     ]
 
 

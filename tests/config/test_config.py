@@ -1,11 +1,13 @@
 """Presets are the paper's and the released code's, as docs/paper_and_released_code.md has them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ldl_fer.config import GROUPS, Config, fields
 from ldl_fer.config.presets import PRESETS
+from ldl_fer.errors import InputError
 
 
 def settings(preset):
@@ -133,3 +135,41 @@ def test_unknown_names_and_choices_are_refused():
 def test_a_deeply_nested_configuration_is_refused():
     with pytest.raises(ValueError, match="nested"):
         Config.from_json("[" * 100_000)
+
+
+def test_a_preset_takes_settings_by_the_names_of_flags():
+    config = Config.preset("small", train_data_path=Path("a") / "t.csv", decay_epochs=[3, 4])
+    assert (config.data.train_data_path, config.optimizer.decay_epochs) == ("a/t.csv", (3, 4))
+    assert config == PRESETS["small"].replace(train_data_path="a/t.csv", decay_epochs=(3, 4))
+    assert Config.preset() == PRESETS["paper"]
+    soft = Config.preset(method="mek")  # what the method's paper sets comes along, as by --method
+    assert soft.augmentation != Config().augmentation and soft.method == "mek"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Config.preset("smal"), "no preset 'smal'; did you mean 'small'?"),
+        (lambda: Config.preset("x"), "no preset 'x': it is one of paper, "),
+        (
+            lambda: Config().replace(batch_siz=3),
+            "no setting 'batch_siz'; did you mean 'batch_size'?",
+        ),
+        (lambda: Config().replace(qqqq=3), "no setting 'qqqq'"),
+        (lambda: Config.preset("small", epochs=Path("3")), "epochs is a whole number"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(make, said):
+    with pytest.raises(InputError) as raised:
+        make()
+    assert said in str(raised.value)
+
+
+def test_a_configuration_shows_what_is_not_the_papers():
+    config = Config().replace(epochs=3, class_names=("Calm", "Glad"))
+    assert repr(config) == "Config().replace(class_names=('Calm', 'Glad'), epochs=3)"
+    assert eval(repr(config)) == config and repr(Config()) == "Config()"
+    table = Config.preset("small").table
+    assert table.loc["image_size", ["value", "group"]].tolist() == [48, "data"]
+    assert "gamma" in table.index and "scn_margin" not in table.index
+    assert table.loc["method", "value"] == "ldlva" and table["help"].str.len().min() > 10

@@ -26,6 +26,14 @@ def test_per_class(result):
     np.testing.assert_array_equal(found["support"], [4, 1236, 0])
 
 
+def test_table_and_figure(result):
+    assert result.table.loc["Glad", "support"] == 1236
+    assert result.table.columns.tolist() == ["recall", "precision", "f1", "support"]
+    assert np.isnan(result.table.loc["Sad", "recall"])
+    assert str(result) == evaluation_result.format_table(result)
+    assert result.figure()._repr_png_().startswith(b"\x89PNG")  # as a notebook shows it
+
+
 def test_write_result(result, tmp_path):
     folder = tmp_path / "new" / "folder"
     path = evaluation_result.write_result(

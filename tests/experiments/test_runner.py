@@ -366,7 +366,7 @@ def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
         result = json.loads((one.result("drawn", epoch) / "result.json").read_text())
         assert result["weights"] == epoch and result["count"] == 20
         assert result["data_path"] == str(one.tests["drawn"])
-    log = pd.read_csv(one.run.log)
+    log = pd.read_csv(one.run.log_file)
     # Here the validation set is the test set.
     accuracy = {
         epoch: json.loads((one.result("drawn", epoch) / "result.json").read_text())["metrics"][
@@ -380,7 +380,7 @@ def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
     by_epoch = pd.read_csv(one.last_epochs)
     assert by_epoch["epoch"].tolist() == [1, 2, 3]
     np.testing.assert_allclose(by_epoch["drawn"], log["val_accuracy"], rtol=1e-6)
-    samples = pd.read_csv(one.run.samples)
+    samples = pd.read_csv(one.run.samples_file)
     # round(0.3 * 50)
     assert (samples["expression"] != samples["clean_expression"]).sum() == 15
 
@@ -392,7 +392,7 @@ def test_measured_rows_say_where_they_come_from(finished, faces):
     [row] = table.to_dict("records")
     result = json.loads((one.result("drawn", "best") / "result.json").read_text())["metrics"]
     assert result.items() <= row.items() and 0 <= row["flips_auc"] <= 1
-    log = pd.read_csv(one.run.log)
+    log = pd.read_csv(one.run.log_file)
     assert row["accuracy_last5"] == pytest.approx(log["val_accuracy"].mean())
     assert (row["method"], row["dataset"], row["noise"]) == ("LDLVA", "drawn", "symmetric 0.3")
     assert (row["setting"], row["seed"], row["run_dir"]) == ("", 0, str(one.run.folder))
@@ -428,7 +428,9 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_was_not(finished, faces
     _, whole = finished
     assert one.run.folder.name == whole.run.folder.name
     assert one.last_epochs.read_text() == whole.last_epochs.read_text()
-    pd.testing.assert_frame_equal(pd.read_csv(one.run.samples), pd.read_csv(whole.run.samples))
+    pd.testing.assert_frame_equal(
+        pd.read_csv(one.run.samples_file), pd.read_csv(whole.run.samples_file)
+    )
     for which in ("best", "last"):
         first, second = (load_network(x.run.folder, which)[0] for x in (one, whole))
         for a, b in zip(first.get_weights(), second.get_weights(), strict=True):

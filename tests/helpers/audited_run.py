@@ -54,5 +54,5 @@ def make_run(folder, count=30, held_out=6, neighbors=3, seed=0, ldlva=True):
     data = Data(train_data_path=str(folder / "train.csv"), train_image_dir=str(folder / "images"))
     run = Run(folder / "run")
     run.begin(Config(data=data))
-    samples.to_csv(run.samples, index=False)
+    samples.to_csv(run.samples_file, index=False)
     return run

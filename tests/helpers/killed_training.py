@@ -139,7 +139,10 @@ def differences(first: Path, second: Path) -> list[str]:
     """In what two finished run folders differ, to the bit; places of files aside."""
     found = []
     first, second = Run(first), Run(second)
-    for one, other in ((first.log, second.log), (first.samples, second.samples)):
+    for one, other in (
+        (first.log_file, second.log_file),
+        (first.samples_file, second.samples_file),
+    ):
         if one.read_bytes() != other.read_bytes():
             found.append(one.name)
     if first.epoch("best") != second.epoch("best"):

@@ -23,12 +23,15 @@ def parsed(path):
 def imported(tree, at_import=False):
     """Yields (line, full name) of every import; `from a import b` counts as a.b.
 
-    With `at_import` those inside of functions are left out: they run later.
+    With `at_import` those inside of functions are left out, which run later, and those for type
+    checkers.
     """
     waiting = list(tree.body)
     while waiting:
         node = waiting.pop()
         if at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if at_import and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

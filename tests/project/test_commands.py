@@ -30,7 +30,7 @@ def test_audit_says_what_differs_and_how_good_the_rankings_are(tmp_path):
     (tmp_path / "images/face1.png").unlink()
     code, out, _ = command("audit", run.folder, f"--output={tmp_path}/page.html")
     assert code == 0
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     shares = samples[[f"probability_{name.lower()}" for name in CLASS_NAMES]].to_numpy()
     given, clean = samples["expression"].to_numpy(), samples["clean_expression"].to_numpy()
     differ, wrong = (shares.argmax(axis=1) != given).sum(), (given != clean).sum()

@@ -65,6 +65,6 @@ def test_pictures_that_a_run_was_trained_on(tmp_path):
     config = config.replace(train_image_dir=str(tmp_path))
     assert _trained_on(run, config, places(tmp_path, ["a.png"])) == 0  # there is no samples.csv
     table = pd.DataFrame({"subDirectory_filePath": ["a.png", "b.png"], "expression": [0, 1]})
-    table.to_csv(run.samples, index=False)
+    table.to_csv(run.samples_file, index=False)
     assert _trained_on(run, config, places(tmp_path, ["a.png", "c.png"])) == 1
     assert _trained_on(run, config, places(tmp_path / "other", ["a.png"])) == 0

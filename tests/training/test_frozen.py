@@ -248,7 +248,7 @@ def test_training_leaves_the_backbone_as_it_was_and_moves_the_head(
 @pytest.mark.slow
 def test_from_pictures_the_whole_answers_as_the_head_on_kept_maps(run, faces):
     network, config = load_network(run.folder)
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     said = samples[[f"probability_{name.lower()}" for name in config.data.class_names]].to_numpy()
     whole = softmax(network(pictures(faces, "train"), training=False)[1].numpy())
     # samples.csv has five decimals.
@@ -304,8 +304,8 @@ def test_resume_ends_where_the_uninterrupted_run_ends(faces, tmp_path, blank, se
     parts = train(config("parts", 3), resume=True)
     for which in ("last", "best"):
         assert same(weights_of(whole, which, blank), weights_of(parts, which, blank))
-    pd.testing.assert_frame_equal(pd.read_csv(whole.log), pd.read_csv(parts.log))
-    pd.testing.assert_frame_equal(pd.read_csv(whole.samples), pd.read_csv(parts.samples))
+    pd.testing.assert_frame_equal(pd.read_csv(whole.log_file), pd.read_csv(parts.log_file))
+    pd.testing.assert_frame_equal(pd.read_csv(whole.samples_file), pd.read_csv(parts.samples_file))
 
 
 @pytest.mark.slow
@@ -402,7 +402,7 @@ def test_every_baseline_leaves_a_run(faces, tmp_path, run, method):
     settings = {"method": method} | taught_by(method, run)
     run = train(replaced(faces.config(tmp_path / "run"), settings))
     network, config = load_network(run.folder)
-    said = pd.read_csv(run.samples)[
+    said = pd.read_csv(run.samples_file)[
         [f"probability_{name.lower()}" for name in config.data.class_names]
     ]
     whole = softmax(network(pictures(faces, "train"), training=False)[1].numpy())

@@ -223,14 +223,14 @@ def test_fewer_epochs_than_are_done_are_refused(stopped):
 
 def test_half_a_row_of_the_log_is_dropped(tmp_path):
     run = Run(tmp_path)
-    run.log.write_bytes(b"epoch,loss\r\n0,1.5\r\n1,1.25\r\n2,1.")
+    run.log_file.write_bytes(b"epoch,loss\r\n0,1.5\r\n1,1.25\r\n2,1.")
     for epochs, expected in (
         (2, b"epoch,loss\r\n0,1.5\r\n1,1.25\r\n"),
         (1, b"epoch,loss\r\n0,1.5\r\n"),
         (0, b""),
     ):
         run.keep_log(epochs)
-        assert run.log.read_bytes() == expected
+        assert run.log_file.read_bytes() == expected
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(folder, tmp_path):

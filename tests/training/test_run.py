@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.audited_run import make_run
 
 from ldl_fer.config import Config
 from ldl_fer.errors import InputError
@@ -90,3 +91,23 @@ def test_a_damaged_json_is_named(run, content):
     run.epoch_file("best").write_bytes(content)
     with pytest.raises(InputError, match="best.json is damaged: .*Copy the run folder anew"):
         load_network(run.folder)
+
+
+def test_tables_and_curves(tmp_path):
+    run = make_run(tmp_path / "made")
+    assert len(run.samples) == 24 and run.samples["expression"].between(0, 6).all()
+    with pytest.raises(InputError, match="log.csv is missing: the run has not finished an epoch"):
+        run.figure()
+    rows = "epoch,accuracy,loss,lr,val_accuracy\n0,0.2,2.0,0.001,0.1\n1,0.5,1.5,0.001,0.4\n"
+    run.log_file.write_text(rows)
+    run.epoch_file("best").write_text('{"epoch": 2, "validation_accuracy": 0.4}')
+    losses, accuracies = run.figure().axes
+    (line,) = losses.lines
+    assert (line.get_label(), *line.get_xdata()) == ("loss", 1, 2)
+    labels = [line.get_label() for line in accuracies.lines]
+    assert labels == ["accuracy", "validation accuracy", "best network"]
+    assert repr(run) == f"Run('{run.folder}'), best at epoch 2: 0.4000"
+    assert Run(run).folder == run.folder  # whatever takes a path takes a run
+    run.log_file.write_text("")
+    with pytest.raises(InputError, match="log.csv is damaged"):
+        _ = run.log

@@ -113,7 +113,7 @@ def test_without_valence_and_arousal_other_methods_train_and_all_are_evaluated(
     with pytest.raises(InputError, match=r"ldl-fer affect"):
         train(config)
     made = train(config.replace(method="cross_entropy"))
-    assert pd.read_csv(made.samples)["valence"].isna().all()
+    assert pd.read_csv(made.samples_file)["valence"].isna().all()
     paths = [str(folder / "test.csv") for folder in (faces / "drawn", tmp_path)]
     found = [
         evaluate_run(run.folder, path, str(faces / "drawn/images"), output_dir=tmp_path)
@@ -125,15 +125,15 @@ def test_without_valence_and_arousal_other_methods_train_and_all_are_evaluated(
 def test_the_run_folder_is_complete(run, faces):
     for path in (
         run.config_file,
-        run.log,
-        run.samples,
+        run.log_file,
+        run.samples_file,
         run.epoch_file("best"),
         run.folder / "environment.json",
     ):
         assert path.stat().st_size > 0
     assert run.weights("best").exists() and run.weights("last").exists()
     assert run.config() == config_of(faces, faces / "run", pictures=True)
-    log = pd.read_csv(run.log)
+    log = pd.read_csv(run.log_file)
     assert log["epoch"].tolist() == [0, 1]
     assert {"loss", "classification_loss", "discriminative_loss", "val_accuracy", "lr"} <= set(log)
     best = run.epoch("best")
@@ -152,7 +152,7 @@ def test_tensorboard_has_curves_histogram_and_pictures(run):
 
 
 def test_samples_are_equations_5_and_6_on_the_files_own_columns(run, faces):
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     training, _ = training_records(run.config().data, run.config().run.seed)
     assert len(samples) == len(training) < COUNT
     values = {
@@ -220,7 +220,7 @@ def test_samples_have_network_and_uncertainty_of_one_epoch(faces, tmp_path):
     run = train(config_of(faces, tmp_path / "run"), watch=watch)
     first, last = watch.uncertainties
     assert run.epoch("best")["epoch"] == 1 and np.abs(first - last).max() > 0.01
-    np.testing.assert_allclose(pd.read_csv(run.samples)["uncertainty"], first, atol=1e-5)
+    np.testing.assert_allclose(pd.read_csv(run.samples_file)["uncertainty"], first, atol=1e-5)
     training, _ = training_records(run.config().data, run.config().run.seed)
     model = build_model(run.config(), training)
     run.load_method(model.kept_with_best())
@@ -233,7 +233,9 @@ def test_samples_have_network_and_uncertainty_of_one_epoch(faces, tmp_path):
 
 def test_samples_of_an_earlier_run_can_be_trained_on(run, faces):
     training, _ = training_records(run.config().data, run.config().run.seed)
-    stale = pd.read_csv(run.samples).assign(uncertainty=-1.0, neighbors="x", probability_fear=2.0)
+    stale = pd.read_csv(run.samples_file).assign(
+        uncertainty=-1.0, neighbors="x", probability_fear=2.0
+    )
     training.annotations = lambda: Annotations(stale, PRESETS["small"].data.class_names)
     model = build_model(run.config(), training)
     made = construct_samples(model, training, run.config(), run.folder, progress=False)

@@ -5,5 +5,8 @@ page           ranks the labels and writes the page and its columns; page/ has i
                JavaScript
 hand_over      writes it for cleanlab, Label Studio, FiftyOne, Hugging Face
 corrections    reads labels corrected in Label Studio and FiftyOne back
+audit          the audit as an object: table, figure, page
 command        `ldl-fer audit`
 """
+
+COUNT, SIDE = 20_000, 80  # pictures of the page, at most, and their side in pixels

@@ -18,16 +18,13 @@ Other tools take the audit over, and Label Studio and FiftyOne give it back:
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
+from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.files import check_replaceable
-
-if TYPE_CHECKING:
-    from ldl_fer.evaluation.audit.training_set import TrainingSet
 
 _NEXT = {  # how each tool loads what was written
     "cleanlab": "find_label_issues(np.load('labels.npy'), np.load('pred_probs.npy')).",
@@ -39,7 +36,6 @@ _NEXT = {  # how each tool loads what was written
     "fiftyone": "fo.Dataset.from_dir('{folder}', dataset_type=fo.types.FiftyOneDataset).",
     "imagefolder": "load_dataset('imagefolder', data_dir='{folder}').",
 }
-_TOP = 500  # samples, at most, that the rankings are judged by
 
 
 def run() -> None:
@@ -67,29 +63,24 @@ def main(arguments: list[str]) -> None:
 
 
 def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
-    from ldl_fer.evaluation.audit.page import write_page
-    from ldl_fer.evaluation.audit.training_set import training_set
+    from ldl_fer.evaluation.audit.audit import audit
 
     output = Path(settings.output or run_dir / "audit.html")
     check_replaceable(output, "<title>Label audit")
-    training = training_set(run_dir, settings.annotations, settings.image_dir)
-    title = f"Label audit of {training.name}"
-    problems = write_page(output, training, title, settings.count, settings.picture_size)
-    _print_problems(problems)
-    _summarize(training)
+    found = audit(run_dir, settings.annotations, settings.image_dir)
+    _print_problems(found.write_page(output, settings.count, settings.picture_size))
+    print("\n".join(found.notes))
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
 
 
 def _hand_over(settings: flags.FlagValues, run_dir: Path, form: str) -> None:
     """Writes what another tool reads, and prints how it is loaded there."""
-    from ldl_fer.evaluation.audit.hand_over import hand_over
-    from ldl_fer.evaluation.audit.training_set import training_set
+    from ldl_fer.evaluation.audit.audit import audit
 
     folder = Path(settings.output or run_dir / f"audit_{form}")
-    training = training_set(run_dir, settings.annotations, settings.image_dir)
-    count = settings.count if settings["count"].present else 0
-    _print_problems(hand_over(folder, training, form, count))
-    _summarize(training)
+    found = audit(run_dir, settings.annotations, settings.image_dir)
+    _print_problems(found.export(form, folder, settings.count if settings["count"].present else 0))
+    print("\n".join(found.notes))
     print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
 
 
@@ -116,38 +107,6 @@ def _print_problems(problems: list[str]) -> None:
         print(f"no picture: {len(problems) - 10} more")
 
 
-def _summarize(training: "TrainingSet") -> None:
-    """Prints how many suggestions differ, and how good they are where the truth is known."""
-    import numpy as np
-
-    from ldl_fer.evaluation.audit.page import suggested_labels, suspicion
-
-    samples, names = training.samples, training.annotations.class_names
-    given, suggested = samples["expression"].to_numpy(), suggested_labels(samples, names)
-    differ = int((given != suggested).sum())
-    print(f"{len(samples):,} labels, {differ:,} of which the network would call otherwise.")
-    held_out = len(training.annotations) - len(samples)
-    if held_out:
-        print(
-            f"{held_out:,} rows were held out to choose the epoch: they are not listed, and stay "
-            "as they are in the corrected CSV. Training with --val_data_path leaves none out."
-        )
-    if "clean_expression" not in samples:
-        return
-    clean = samples["clean_expression"].to_numpy()
-    wrong_in_all = int((given != clean).sum())
-    count = min(_TOP, wrong_in_all)
-    if not count:
-        return
-    for ranking in ("probability", "margin"):
-        top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:count]
-        wrong, right = (given != clean)[top], (suggested == clean)[top]
-        print(
-            f"By the column clean_expression, {wrong.sum()} of the {count} first by {ranking} are "
-            f"wrong ({wrong_in_all:,} in all), and {right.sum()} suggestions right."
-        )
-
-
 def _define_flags() -> None:
     flags.DEFINE_string(
         "output",
@@ -160,5 +119,5 @@ def _define_flags() -> None:
     )
     flags.DEFINE_string("annotations", None, "The CSV trained on, if it was moved.")
     flags.DEFINE_string("image_dir", None, "The folder of its pictures, if it was moved.")
-    flags.DEFINE_integer("count", 20_000, "How many pictures; 0: all, as for --export.", 0)
-    flags.DEFINE_integer("picture_size", 80, "Side of a picture, pixels, at most.", 16, 1024)
+    flags.DEFINE_integer("count", COUNT, "How many pictures; 0: all, as for --export.", 0)
+    flags.DEFINE_integer("picture_size", SIDE, "Side of a picture, pixels, at most.", 16, 1024)

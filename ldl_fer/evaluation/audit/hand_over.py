@@ -59,12 +59,18 @@ def hand_over(
     folder = made_folder(folder)
     if any(folder.iterdir()):
         raise InputError(f"{folder} is not empty. Name another folder by --output.")
-    table = _table(training).head(count or len(training.samples))
+    table = ranked(training).head(count or len(training.samples))
     return write(folder, table, training, progress)
 
 
-def _table(training: TrainingSet) -> pd.DataFrame:
-    """Returns a row per sample, the most suspicious first, and its probabilities at the end."""
+def ranked(training: TrainingSet) -> pd.DataFrame:
+    """Ranks samples, the most suspicious first.
+
+    Returns:
+      A row per sample: `row` of the annotation file, `source_path`, `label` and `suggested` (names
+      of classes), `confidence` in the latter, `suspicion` of the former, `uncertainty` where the
+      method has it, and `probability_*` of each class.
+    """
     samples, names = training.samples, training.annotations.class_names
     named = np.array(names, object)
     suggested, probabilities = suggested_labels(samples, names), shares(samples, _SHARE, names)

@@ -1,7 +1,8 @@
 """Reads the training set of a run as its owner knows it: every row of the file, every picture."""
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,8 @@ import pandas as pd
 
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations, read_annotations
 from ldl_fer.data.paths import is_csv
-from ldl_fer.data.pictures import picture_bytes
+from ldl_fer.data.pictures import decoded_image, named_when_unreadable, picture_bytes
 from ldl_fer.data.records import Records
-from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import InputError
 from ldl_fer.training.run import Run
 
@@ -35,9 +35,24 @@ class TrainingSet:
     picture: Callable[[int], bytes]
     name: str
 
+    def pixels(self, rows: Iterable[int]) -> list[np.ndarray]:
+        """Reads the pictures of some rows, RGB uint8 [H, W, 3] each, in their own size.
+
+        Raises:
+          InputError: one cannot be read.
+        """
+        cure = "Name the folder of the training pictures by --train_image_dir"
+        found = []
+        for row in map(int, rows):
+            with named_when_unreadable(self.annotations.paths[row], cure, row):
+                found.append(decoded_image(self.picture(row)))
+        return found
+
 
 def training_set(
-    run_dir: str | Path, annotations: str | Path | None = None, image_dir: str | Path | None = None
+    run_dir: str | os.PathLike,
+    annotations: str | os.PathLike | None = None,
+    image_dir: str | os.PathLike | None = None,
 ) -> TrainingSet:
     """Reads the annotations that a run was trained on, and its samples.csv.
 
@@ -74,7 +89,7 @@ def training_set(
         def picture(row: int) -> bytes:
             return records.examples(np.array([row]), ["image"])["image"].numpy()[0]
 
-    samples = read_samples(run.samples)
+    samples = run.samples
     rows = samples.get(SOURCE_ROW, samples["sample_id"]).to_numpy()
     _check_rows(path, run, table, samples, rows)
     return TrainingSet(table, samples, rows, picture, path.stem)

@@ -34,19 +34,19 @@ def main() -> None:
     Run(given.run_dir).config()
     check_data(given.test_data_path)
 
-    from ldl_fer.evaluation.figures import draw_figures
+    from ldl_fer.evaluation.figures.figures import paper_figures, write_figures
 
     test = (given.test_data_path, given.test_image_dir) if given.test_data_path else None
-    _, notes = draw_figures(
+    drawn = paper_figures(
         given.run_dir,
-        given.output_dir,
         given.count,
         given.seed,
         test,
         given.train_data_path,
         given.train_image_dir,
     )
-    for note in notes:
+    write_figures(drawn, given.output_dir or Run(given.run_dir).folder / "figures")
+    for note in drawn.notes:
         print(f"note: {note}")
 
 

@@ -4,19 +4,19 @@ Figures 3 and 4: label distributions of training faces, and their neighbors. Fig
 for test faces. Figure 6: the labels on which lambda is high.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from ldl_fer import plots
 from ldl_fer.config import Config
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.pictures import decoded_image, named_when_unreadable, picture_bytes, read_pictures
+from ldl_fer.data.pictures import decoded_image, picture_bytes, read_pictures
 from ldl_fer.data.samples import neighbor_numbers, shares
 from ldl_fer.equations import local_similarity
 from ldl_fer.errors import InputError
@@ -25,6 +25,7 @@ from ldl_fer.evaluation.metrics import flip_detection
 from ldl_fer.files import made_folder
 from ldl_fer.methods import METHODS
 from ldl_fer.networks.saved_model import probabilities
+from ldl_fer.plots import Figure
 from ldl_fer.training.run import Run, load_network
 
 _ROWS = 5  # of Figure 4
@@ -32,27 +33,51 @@ _HIGH = 0.25  # part of the samples that counts as of high lambda
 _VOTED = 0.8, 0.5  # shares of votes for the given label that bound the groups of Figure 6
 
 
-def draw_figures(
-    run_dir: str | Path,
-    output_dir: str | Path | None = None,
+class Figures(Mapping[str, Figure]):
+    """The figures that a run and its data allow, by name; one is drawn when it is asked for.
+
+    Attributes:
+      notes: a sentence for each figure that is missing.
+    """
+
+    def __init__(self, drawn: Mapping[str, Callable[[], Figure]], notes: Sequence[str]) -> None:
+        """Takes what draws each figure, and the sentences."""
+        self._drawn, self.notes = dict(sorted(drawn.items())), tuple(notes)
+
+    def __getitem__(self, name: str) -> Figure:
+        """Draws the figure of that name."""
+        return self._drawn[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._drawn)
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    def __repr__(self) -> str:
+        return f"Figures({', '.join(self)})"
+
+
+def paper_figures(
+    run_dir: str | os.PathLike,
     count: int = 8,
     seed: int = 0,
-    test: tuple[str, str] | None = None,
-    annotations: str | Path | None = None,
-    image_dir: str | Path | None = None,
-) -> tuple[list[Path], list[str]]:
-    """Draws all figures that the run and its data allow.
+    test: tuple[str | os.PathLike, str | os.PathLike] | None = None,
+    annotations: str | os.PathLike | None = None,
+    image_dir: str | os.PathLike | None = None,
+) -> Figures:
+    """Prepares the paper's Figures 3 to 6.
 
     Args:
-      run_dir: the run folder.
-      output_dir: where they go; None: figures in the run folder.
+      run_dir: the run folder, or a `Run`.
       count: faces of a figure (Figure 4: at most 5).
       seed: of the faces that are drawn.
       test: annotation CSV and image folder of the test set; None: no Figure 5.
       annotations, image_dir: the training set's, as `audit.training_set` takes them.
 
     Returns:
-      The files, and a sentence for each figure that is missing.
+      `figure_3_distributions`, `figure_4_neighbors`, `figure_5_predictions` and
+      `figure_6_uncertainty`, those of them that the run and its data allow.
 
     Raises:
       InputError: there is no such run, data cannot be read, or there is nothing to draw.
@@ -74,18 +99,27 @@ def draw_figures(
             f"{config.method}, which has none."
         )
     if test:
-        wanted["figure_5_predictions"] = lambda: predictions(run_dir, *test, count, seed)
+        data = os.fspath(test[0]), os.fspath(test[1])
+        wanted["figure_5_predictions"] = lambda: predictions(run_dir, *data, count, seed)
     else:
         notes.append("Figure 5 shows test faces: give --test_data_path and --test_image_dir.")
     if not wanted:
         raise InputError(" ".join(notes))
-    folder = made_folder(output_dir or run.folder / "figures")
+    return Figures(wanted, notes)
+
+
+def write_figures(drawn: Figures, folder: str | Path) -> list[Path]:
+    """Draws figures into a folder, as PNG, and prints the name of each file.
+
+    Raises:
+      InputError: a picture cannot be read, or a file cannot be written.
+    """
     files = []
-    for name in sorted(wanted):
-        files.append(folder / f"{name}.png")
-        plots.save_figure(wanted[name](), files[-1])
+    for name, figure in drawn.items():
+        files.append(made_folder(folder) / f"{name}.png")
+        plots.save_figure(figure, files[-1])
         print(files[-1], flush=True)
-    return files, notes
+    return files
 
 
 def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) -> Figure:
@@ -107,7 +141,7 @@ def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) 
     if votes is not None:
         series["human votes"] = votes
     titles = [_caption(row, names) for _, row in table.iterrows()]
-    return plots.faces_with_bars(_pictures(training, ids), series, names, titles)
+    return plots.faces_with_bars(training.pixels(training.rows[ids]), series, names, titles)
 
 
 def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Figure:
@@ -141,8 +175,8 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
         return f"{shown[labels[sample]]}\nf: {shown[p.argmax()]} {p.max():.2f}"
 
     return plots.neighbors(
-        _pictures(training, ids),
-        [_pictures(training, row) for row in neighbors],
+        training.pixels(training.rows[ids]),
+        [training.pixels(training.rows[row]) for row in neighbors],
         [_caption(row, names) for _, row in table.iterrows()],
         [[text_of(sample) for sample in row] for row in neighbors],
         neighbor_numbers(table, "contribution"),
@@ -152,7 +186,7 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
 
 
 def predictions(
-    run_dir: str | Path, data_path: str, image_dir: str, count: int, seed: int
+    run_dir: str | os.PathLike, data_path: str, image_dir: str, count: int, seed: int
 ) -> Figure:
     """Draws Figure 5: test faces with given label, the best network's prediction, human votes.
 
@@ -206,7 +240,7 @@ def by_uncertainty(training: TrainingSet, names: tuple[str, ...], count: int, se
     extremes = {}
     for heading, ids in (("lowest", order[:count]), ("highest", order[::-1][:count])):
         captions = [_caption(row, names) for _, row in samples.iloc[ids].iterrows()]
-        extremes[rf"{heading} $\lambda$"] = (_pictures(training, ids), captions)
+        extremes[rf"{heading} $\lambda$"] = (training.pixels(training.rows[ids]), captions)
     return plots.uncertainty(
         {name: values[mask] for name, mask in groups.items() if mask.any()}, title, extremes
     )
@@ -262,20 +296,6 @@ def _vote_shares(votes: np.ndarray | None, rows: np.ndarray) -> np.ndarray | Non
     if votes is None or not votes[rows].any():
         return None
     return votes[rows] / np.maximum(votes[rows].sum(axis=1, keepdims=True), 1e-9)
-
-
-def _pictures(training: TrainingSet, ids: np.ndarray) -> list[np.ndarray]:
-    """Reads the faces of some samples, RGB uint8 [H, W, 3] each, in their own size.
-
-    Raises:
-      InputError: one cannot be read.
-    """
-    cure = "Name the folder of the training pictures by --train_image_dir"
-    found, paths = [], training.annotations.paths
-    for row in training.rows[ids].tolist():
-        with named_when_unreadable(paths[row], cure, row):
-            found.append(decoded_image(training.picture(row)))
-    return found
 
 
 def _caption(row: pd.Series, names: tuple[str, ...]) -> str:

@@ -1,22 +1,23 @@
-"""Exports a trained network as SavedModel, TensorFlow Lite or ONNX.
+"""Exports a trained network as SavedModel, TensorFlow Lite, ONNX or safetensors.
 
 formats       what a format is; how an export is written, checked and kept
-saved_model, tflite, onnx_file   the formats
+saved_model, tflite, onnx_file, safetensors_file   the formats
 run_export    exports the network of a run
 model_card    MODEL_CARD.md
 command       `ldl-fer export`
 
-Every export takes RGB images of 0 to 255, uint8 [batch, H, W, 3], and answers probabilities,
-float32 [batch, C]. labels.txt (a class name a line) and info.json lie in it, for a SavedModel in
-its folder assets.extra/; SHA256SUMS has the checksums of all its files but the card.
+Every export but safetensors, which is weights alone, takes RGB images of 0 to 255, uint8
+[batch, H, W, 3], and answers probabilities, float32 [batch, C]. labels.txt (a class name a line)
+and info.json lie in it, for a SavedModel in its folder assets.extra/; SHA256SUMS has the checksums
+of all its files but the card.
 
 A new format is a module like `onnx_file`, a line in `FORMATS` below, and one in the help of
 `command`.
 """
 
 import importlib
+import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "tflite": "tflite.TFLITE",
         "tflite_int8": "tflite.TFLITE_INT8",
         "onnx": "onnx_file.ONNX",
+        "safetensors": "safetensors_file.SAFETENSORS",
     }
 )
 _PLACES = {
@@ -60,7 +62,7 @@ def load_format(name: str) -> "Format":
     return getattr(importlib.import_module(f"{__name__}.{module}"), constant)
 
 
-def check_request(run_dir: str | Path, formats: Collection[str]) -> None:
+def check_request(run_dir: str | os.PathLike, formats: Collection[str]) -> None:
     """Checks a request before TensorFlow is loaded.
 
     Raises:

@@ -4,17 +4,19 @@ r"""Writes the best network of a run for use elsewhere, checks it, and states it
   ldl-fer export --run_dir=checkpoints/x --format=saved_model,tflite,tflite_int8,onnx \
       --data_license="RAF-DB: non-commercial research only"
 
-Formats, each a folder of that name with MODEL_CARD.md, SHA256SUMS (`sha256sum -c SHA256SUMS` finds
-damage), and labels.txt and info.json, of saved_model in its folder assets.extra:
+Formats, each a folder of that name with MODEL_CARD.md (of safetensors README.md), SHA256SUMS
+(`sha256sum -c SHA256SUMS` finds damage), and labels.txt and info.json, of saved_model in its folder
+assets.extra:
   saved_model   TensorFlow, without Keras and this package; takes encoded images or pixels, of any
                 size
   tflite        TensorFlow Lite in float32, for phones; pixels uint8 [batch, S, S, 3], RGB
   tflite_int8   the same in 8-bit integers, a quarter of the size; calibrated on pictures of the
                 training set, or of --representative
   onnx          ONNX, pixels uint8 [batch, S, S, 3], RGB; needs requirements-extras.txt
-All answer probabilities, float32 [batch, C]. Each is loaded again and compared with the network, on
-random images and on real ones where the training set is at hand; one that differs is not kept, and
-the exit code is 1.
+  safetensors   weights, config.json and README.md as Hugging Face's hub has them; for this package
+All but the last answer probabilities, float32 [batch, C]. Each is loaded again and compared with
+the network, on random images and on real ones where the training set is at hand; one that differs
+is not kept, and the exit code is 1.
 """
 
 import sys

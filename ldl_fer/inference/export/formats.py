@@ -6,18 +6,20 @@ import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from ldl_fer.config import Config
 from ldl_fer.config.progress import tqdm
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, values_without_home, write_checksums
 from ldl_fer.networks.saved_model import probabilities
 
 CARD = "MODEL_CARD.md"
+HUB_CARD = "README.md"  # begins with the metadata that Hugging Face reads
 RANDOM = 3  # made-up images that every export is compared on
 _BATCH = 32
 
@@ -86,6 +88,7 @@ class Trained:
       image_size: S, pixels.
       info: further entries of info.json, such as the backbone and its validation accuracy.
       pictures: uint8 [M, S, S, 3], real ones, to compare on and to calibrate by; None: not at hand.
+      config: of its run, for a format that rebuilds the network; None: it is of none.
 
     Raises:
       ValueError: the number of class names is not the network's number of classes.
@@ -96,6 +99,7 @@ class Trained:
     image_size: int
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     pictures: np.ndarray | None = None
+    config: Config | None = None
 
     def __post_init__(self) -> None:
         classes = self.network.outputs[1].shape[-1]
@@ -125,6 +129,7 @@ class Format:
       tolerance: how far they may be from the network's.
       interface: its inputs and outputs, in a sentence or two, {size} being S.
       example: Python that uses it, for the card, {folder} being the folder's name.
+      card: the card's file; `HUB_CARD` begins with Hugging Face's metadata.
     """
 
     name: str
@@ -136,6 +141,7 @@ class Format:
     tolerance: Tolerance
     interface: str
     example: str
+    card: str = CARD
 
     def check_pictures(self, pictures: np.ndarray | None) -> None:
         """Checks that there are pictures enough, before anything is written.
@@ -168,7 +174,7 @@ def write_export(
       kind: the format.
       trained: the network and its names.
       folder: an earlier export of the same format there is replaced.
-      card: makes the text of MODEL_CARD.md; None: there is none.
+      card: makes the text of the card; None: there is none.
 
     Returns:
       The comparisons, by kind of images.
@@ -193,8 +199,15 @@ def write_export(
         )
         write_checksums(written)
         if card:  # It is for people, who may edit it: it has no checksum.
-            (written / CARD).write_text(card(kind, checks), encoding="utf-8")
+            (written / kind.card).write_text(card(kind, checks), encoding="utf-8")
     return checks
+
+
+def public_name(path: str) -> str:
+    """Shortens a path for the public: relative ones stay, of others the last part is left."""
+    parts = PurePosixPath(path.replace("\\", "/"))
+    private = parts.is_absolute() or ".." in parts.parts or ":" in path or path.startswith("~")
+    return parts.name if private else path
 
 
 def content(trained: Trained) -> dict[str, Any]:

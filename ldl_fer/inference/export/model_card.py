@@ -5,8 +5,10 @@ It names files without the folders of the machine they lie on, since exports are
 
 import dataclasses
 import json
+import os
+import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,14 @@ import numpy as np
 from ldl_fer.config import Config
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.samples import read_samples
 from ldl_fer.errors import InputError
-from ldl_fer.inference.export.formats import Comparison, Format, warnings
+from ldl_fer.inference.export.formats import (
+    HUB_CARD,
+    Comparison,
+    Format,
+    public_name,
+    warnings,
+)
 from ldl_fer.training.run import Run
 
 NO_LICENSE = "not stated: ask the data's owner"
@@ -37,7 +44,7 @@ _LIMITS = """\
 
 
 def model_card(
-    run_dir: str | Path,
+    run_dir: str | os.PathLike,
     kind: Format,
     checks: Mapping[str, Comparison],
     pictures: str = "",
@@ -45,7 +52,7 @@ def model_card(
     folder: str = "",
     temperature: float | None = None,
 ) -> str:
-    """Writes the text of the card, Markdown.
+    """Writes the text of the card, Markdown, in Hugging Face's form where the format has that.
 
     Args:
       run_dir: the run that was exported; its config.json, best.json, samples.csv, result.json
@@ -77,14 +84,47 @@ def model_card(
         + (f"\n\nReal pictures: {pictures}." if pictures else ""),
     }
     title = f"# Facial expression network, {kind.title}"
+    if kind.card == HUB_CARD:
+        title = f"{_metadata(run, config, data_license)}\n\n{title}"
     return "\n\n".join([title, *(f"## {name}\n\n{text}" for name, text in sections.items())]) + "\n"
 
 
-def public_name(path: str) -> str:
-    """Shortens a path for the public: relative ones stay, of others the last part is left."""
-    parts = PurePosixPath(path.replace("\\", "/"))
-    private = parts.is_absolute() or ".." in parts.parts or ":" in path or path.startswith("~")
-    return parts.name if private else path
+def _metadata(run: Run, config: Config, data_license: str) -> str:
+    """Returns the card's beginning as Hugging Face reads it: YAML, here in the form of JSON."""
+    license_name = re.sub(r"[^a-z0-9.]+", "-", data_license.lower()).strip("-") or "not-stated"
+    held: dict[str, Any] = {
+        "library_name": "ldl_fer",
+        "pipeline_tag": "image-classification",
+        "license": "other",  # of the training data's owner, see the card
+        "license_name": license_name,
+        "tags": [
+            *("facial-expression-recognition", "label-distribution-learning", "tensorflow"),
+            config.method.replace("_", "-"),
+        ],
+        "metrics": ["accuracy", "f1"],
+    }
+    result = _read(run.folder / "result.json")
+    if result and not _of_another_epoch(result, run):
+        name = Path(public_name(str(result.get("data_path", "a set not named")))).name
+        measured = [
+            {"type": "accuracy", "value": result["metrics"].get("accuracy")},
+            {"type": "f1", "name": "macro F1", "value": result["metrics"].get("macro_f1")},
+        ]
+        found = {
+            "task": {"type": "image-classification", "name": "facial expression recognition"},
+            "dataset": {"type": "custom", "name": name},
+            "metrics": [metric for metric in measured if metric["value"] is not None],
+        }
+        title = f"{config.method_settings.title}, {public_name(config.network.backbone)}"
+        held["model-index"] = [{"name": title, "results": [found]}]
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in held.items())
+    return "\n".join(["---", *lines, "---"])
+
+
+def _of_another_epoch(result: Mapping[str, Any], run: Run) -> bool:
+    """Returns whether a result is of other weights than the best, which are exported."""
+    best = run.epoch("best")
+    return result.get("weights", "best") != "best" or result.get("best", best) != best
 
 
 def _calibration(temperature: float | None) -> str:
@@ -109,10 +149,10 @@ def _data(run: Run, config: Config, data_license: str) -> str:
         lines.append("- not at hand as a CSV when this card was written: no fingerprint")
     else:
         lines.append(f"- {len(table):,} rows, SHA-256 of the table `{table.fingerprint()}`")
-        if not run.samples.exists():
+        if not run.samples_file.exists():
             lines.append(_counts("per class", table.labels, data))
-    if run.samples.exists():
-        samples = read_samples(run.samples)
+    if run.samples_file.exists():
+        samples = run.samples
         lines.append(_counts(f"{len(samples):,} trained on", samples["expression"], data))
         if "clean_expression" in samples:
             wrong = (samples["expression"] != samples["clean_expression"]).mean()
@@ -172,9 +212,7 @@ def _results(run: Run) -> str:
         return "None: the run was not evaluated (`ldl-fer evaluate`) before it was exported."
     name = public_name(str(result.get("data_path", "a set not named")))
     lines = [f"Of the trained network on `{name}`, {result['count']:,} images:", ""]
-    if result.get("weights", "best") != "best" or result.get(
-        "best", run.epoch("best")
-    ) != run.epoch("best"):
+    if _of_another_epoch(result, run):
         lines[:0] = ["**Of another epoch than the one exported.**", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {n.replace('_', ' ')} | {v:.4f} |" for n, v in result["metrics"].items()]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ldl_fer import files
 from ldl_fer.config.settings import DataConfig
@@ -21,7 +23,6 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 from ldl_fer.inference.export import COUNT, check_request, load_format
 from ldl_fer.inference.export.formats import (
-    CARD,
     Comparison,
     Format,
     Trained,
@@ -53,7 +54,7 @@ class Exported:
     @property
     def size(self) -> int:
         """Bytes of all files but labels.txt, info.json, SHA256SUMS and the card."""
-        skipped = {"labels.txt", "info.json", CARD, files.CHECKSUMS}
+        skipped = {"labels.txt", "info.json", self.kind.card, files.CHECKSUMS}
         kept = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in kept if path.name not in skipped)
 
@@ -63,7 +64,29 @@ class Exported:
         return warnings(self.checks, self.kind.tolerance)
 
 
-def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Path:
+class Exports(list[Exported]):
+    """Exports in the order that they were asked for."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per export: folder, size, the comparison that came out worst; or its failure."""
+        return pd.DataFrame([_row(made) for made in self])
+
+
+def _row(made: Exported) -> dict[str, Any]:
+    row = {"format": made.kind.name, "folder": str(made.folder), "failure": made.failure}
+    if made.failure:
+        return row
+    worst = max(made.checks.values(), key=lambda comparison: comparison.largest)
+    return row | {
+        "megabytes": made.size / 1e6,
+        "images": sum(comparison.images for comparison in made.checks.values()),
+        "largest_difference": worst.largest,
+        "same_class": min(comparison.agreement for comparison in made.checks.values()),
+    }
+
+
+def export_run(run_dir: str | os.PathLike, output_dir: str | Path | None = None) -> Path:
     """Exports the best network of a run as a SavedModel.
 
     Args:
@@ -85,17 +108,17 @@ def export_run(run_dir: str | Path, output_dir: str | Path | None = None) -> Pat
 
 
 def export_formats(
-    run_dir: str | Path,
-    formats: Mapping[str, str | Path] | Sequence[str],
-    representative: str | Path | None = None,
+    run_dir: str | os.PathLike,
+    formats: Mapping[str, str | os.PathLike] | Sequence[str] | str = ("saved_model",),
+    representative: str | os.PathLike | None = None,
     count: int = COUNT,
     data_license: str = "",
     trust_model: bool = False,
-) -> list[Exported]:
+) -> Exports:
     """Exports the best network of a run in several formats.
 
     Args:
-      run_dir: the run folder.
+      run_dir: the run folder, or the `Run` that `train` returned.
       formats: names in `export.FORMATS`, each with its folder; or names alone, for folders of
         these names in the run folder.
       representative: folder of pictures to compare on and to calibrate by; None: the run's training
@@ -105,12 +128,15 @@ def export_formats(
       trust_model: see `training.run.load_network`.
 
     Returns:
-      The exports in the order of `formats`, with the failure of those that were not kept.
+      The exports in the order of `formats`, with the failure of those that were not kept; `table`
+      has them as a table.
 
     Raises:
       InputError: an unknown format, no such run, a folder in the way, a missing package, or too
         few pictures to calibrate by.
     """
+    if isinstance(formats, str):
+        formats = [formats]
     if not isinstance(formats, Mapping):
         formats = {name: Path(run_dir) / name for name in formats}
     check_request(run_dir, formats)
@@ -129,8 +155,9 @@ def export_formats(
     temperature = temperature_of(run)
     if temperature is not None:
         info["temperature"] = temperature
-    trained = Trained(network, config.data.class_names, config.data.image_size, info, pictures)
-    made = []
+    names, size = config.data.class_names, config.data.image_size
+    trained = Trained(network, names, size, info, pictures, config)
+    made = Exports()
     for name, folder in formats.items():
         print(f"Writing and checking {name} of {run.folder} ...", flush=True)
         card = functools.partial(
@@ -150,7 +177,10 @@ def export_formats(
 
 
 def representative_pictures(
-    data: DataConfig, folder: str | Path | None = None, count: int = COUNT, progress: bool = True
+    data: DataConfig,
+    folder: str | os.PathLike | None = None,
+    count: int = COUNT,
+    progress: bool = True,
 ) -> tuple[np.ndarray, str]:
     """Draws pictures at random, always the same, in the network's size.
 
@@ -172,7 +202,7 @@ def representative_pictures(
     """
     text = "representative pictures" if progress else ""
     if folder:
-        paths = pictures_in(folder)
+        paths = pictures_in(os.fspath(folder))
         chosen = [paths[row] for row in _drawn(len(paths), count)]
         pictures = _different(read_pictures(chosen, data.image_size, text))
         return pictures, f"{len(pictures)} of {len(paths)} pictures of a folder given for it"

@@ -37,7 +37,9 @@ def run() -> None:
 def _define_flags() -> None:
     with subject("in and out"):
         flags.DEFINE_string(
-            "model", None, "Run folder or exported SavedModel. (default: the first argument)"
+            "model",
+            None,
+            "Run folder, or exported SavedModel or safetensors. (default: the first argument)",
         )
         flags.DEFINE_multi_string(
             "output",

@@ -24,12 +24,12 @@ from ldl_fer.errors import InputError
 from ldl_fer.files import check_place, check_replaceable, growing_file, whole_file
 from ldl_fer.inference.predict.drawing import draw_predictions, verdict
 from ldl_fer.inference.predict.face import FacePrediction
-from ldl_fer.inference.predict.predictor import Answer, Predictor
+from ldl_fer.inference.predict.predictor import Predictor
+from ldl_fer.inference.predict.records import PLACE, columns_of, record, rows
 from ldl_fer.inference.predict.sources import Source, count_frames, frame_rate, frames
+from ldl_fer.inference.predict.stream import Answer
 
 _ENDINGS = (".jsonl", ".csv")
-PLACE = ("file", "frame", "seconds", "width", "height", "error")
-BOX = ("x", "y", "box_width", "box_height")
 _MARKS = {".csv": ",".join(PLACE) + ",faces,face", ".jsonl": '{"file": '}  # of our own outputs
 _FRAMES_UNLOOKED, _ROOM = 64, 2**20  # of a video; bytes that must be free
 _PICTURES_KEPT = {".jpg", ".jpeg", ".png", ".webp"}  # endings that annotated pictures keep
@@ -129,48 +129,6 @@ def check_outputs(outputs: Sequence[str | Path], sources: Sequence[Source]) -> N
         check_replaceable(output, _MARKS[output.suffix])
 
 
-def face_record(face: FacePrediction) -> dict:
-    """Returns the JSON object of a face: box and landmarks in pixels, entropy in nats."""
-    return {
-        "box": [round(side, 2) for side in face.box],
-        "score": _rounded(face.score),
-        "landmarks": None
-        if face.landmarks is None
-        else face.landmarks.astype(float).round(2).tolist(),
-        "leading": face.leading,
-        "confidence": _rounded(face.confidence),
-        "runner_up": face.runner_up,
-        "margin": _rounded(face.margin),
-        "entropy": _rounded(face.entropy),
-        "ambiguous": face.ambiguous,
-        "doubts": list(face.doubts),
-        "valence": _rounded(face.valence),
-        "arousal": _rounded(face.arousal),
-        "distribution": {name: _rounded(p) for name, p in face.distribution.items()},
-    }
-
-
-def record(answer: Answer) -> dict:
-    """Returns the JSON object of a picture or frame."""
-    return _place(answer) | {"faces": [face_record(face) for face in answer.faces]}
-
-
-def rows(answer: Answer, class_names: Sequence[str]) -> list[dict]:
-    """Returns its rows of the CSV: one for each face, or one with `faces` 0."""
-    place = _place(answer) | {"faces": len(answer.faces)}
-    if not answer.faces:
-        return [place]
-    made = []
-    for number, face in enumerate(answer.faces):
-        cells = face_record(face)
-        box, shares = cells.pop("box"), cells.pop("distribution")
-        cells |= {"face": number, "doubts": ";".join(cells["doubts"])}
-        cells |= dict(zip(BOX, box, strict=True))
-        cells |= {f"probability_{name}": shares[name] for name in class_names}
-        made.append(place | cells)
-    return made
-
-
 @contextlib.contextmanager
 def json_lines(path: str | Path) -> Iterator[Callable[[Answer], None]]:
     """Yields a function that adds an answer to a file of JSON lines."""
@@ -181,11 +139,7 @@ def json_lines(path: str | Path) -> Iterator[Callable[[Answer], None]]:
 @contextlib.contextmanager
 def table(path: str | Path, class_names: Sequence[str]) -> Iterator[Callable[[Answer], None]]:
     """Yields a function that adds an answer to a CSV."""
-    columns = [
-        *PLACE, "faces", "face", *BOX, "score", "leading", "confidence", "runner_up", "margin",
-        "entropy", "ambiguous", "doubts", "valence", "arousal",
-        *(f"probability_{name}" for name in class_names),
-    ]  # fmt: skip
+    columns = columns_of(class_names)
     header = dict(zip(columns, columns, strict=True))
 
     def add(cells: Sequence[dict]) -> None:
@@ -307,16 +261,6 @@ def _words(face: FacePrediction) -> str:
     if face.valence is not None:
         words += f"; valence {face.valence:+.2f}, arousal {face.arousal:+.2f}"
     return f"{words}) at {x},{y} {width}x{height}"
-
-
-def _place(answer: Answer) -> dict:
-    frame, (width, height) = answer.frame, answer.size
-    values = str(frame.source.path), frame.number, frame.seconds, width, height, answer.error
-    return dict(zip(PLACE, values, strict=True))
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 6)
 
 
 def _check(written: bool, path: Path) -> None:

@@ -6,82 +6,54 @@ predictor = Predictor("checkpoints/mine", detector="yunet.onnx")
 for face in predictor("party.jpg"):
     print(face.leading, face.confidence, face.ambiguous, face.distribution)
 
+table = predictor.predict(["party.jpg", "holiday/", "more/*.jpg"])  # a row per face
 for answer in predictor.stream(paths):  # many pictures: faces of several share a batch
     print(answer.item, answer.error or answer.faces)
 """
 
 import functools
+import itertools
 import math
+import os
 import shlex
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from ldl_fer.config.processors import processors
 from ldl_fer.data.pictures import resized
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.temperature import scaled
-from ldl_fer.evaluation.trained_model import TrainedModel, load_model
+from ldl_fer.evaluation.trained_model import TrainedModel, is_run, load_model
 from ldl_fer.inference.predict.face import BATCH_SIZE, MARGIN, MIN_CONFIDENCE, FacePrediction, judge
-from ldl_fer.inference.predict.sources import VIDEOS, Frame, decoded_picture
+from ldl_fer.inference.predict.records import columns_of, rows
+from ldl_fer.inference.predict.sources import (
+    VIDEOS,
+    Frame,
+    decoded_picture,
+    find_sources,
+    frames,
+)
+from ldl_fer.inference.predict.stream import (
+    Answer,
+    Detected,
+    Picture,
+    batched,
+    read_ahead,
+)
+from ldl_fer.plots import Figure, captioned, faces_with_bars
 from ldl_fer.preparation.affect.model import load_affect_model
 from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
 from ldl_fer.preparation.faces.alignment import aligned
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
 
-Picture = np.ndarray | str | Path | Frame
+Inputs = str | os.PathLike | Sequence[str | os.PathLike]
 _UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that cannot be read
-_END: Any = object()
-_HELD_BYTES = 2**28  # of pictures that wait for a batch to fill
-_HELD_ANSWERS = 1024
 _NAME = 300  # characters of a picture's path in a message
-
-
-@dataclass
-class Answer:
-    """The faces of one item of a stream, or why it could not be read.
-
-    Attributes:
-      item: as it was given.
-      image: RGB uint8 [H, W, 3]; None if it could not be read, or pictures are not kept.
-      size: its width and height, pixels; (0, 0) if it could not be read.
-      faces: largest first; empty if there is none.
-      error: why it could not be read; empty if it could.
-    """
-
-    item: Picture
-    image: np.ndarray | None = None
-    size: tuple[int, int] = (0, 0)
-    faces: list[FacePrediction] = field(default_factory=list)
-    error: str = ""
-
-    @property
-    def frame(self) -> Frame:
-        """The item, of a stream of `sources.frames`."""
-        assert isinstance(self.item, Frame)
-        return self.item
-
-
-@dataclass
-class Detected:
-    """A picture with the faces found in it, before the network.
-
-    Attributes:
-      answer: without predictions yet.
-      known: for each face, the attributes of `FacePrediction` that the detector gives.
-      crops: for each face, the network's input, and the valence-arousal regressor's if there is
-        one.
-    """
-
-    answer: Answer
-    known: list[dict[str, Any]] = field(default_factory=list)
-    crops: list[tuple[np.ndarray, ...]] = field(default_factory=list)
 
 
 class Predictor:
@@ -96,7 +68,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path | TrainedModel,
+        model: str | os.PathLike | TrainedModel,
         detector: str | Path | FaceDetector | None = None,
         *,
         faces: str = DETECT,
@@ -110,7 +82,8 @@ class Predictor:
         """Loads network, detector and regressor.
 
         Args:
-          model: a run folder, or a folder that `ldl-fer export` wrote.
+          model: a run folder, the `Run` that `train` returned, or a folder that `ldl-fer export`
+            wrote as SavedModel or safetensors.
           detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `preparation.affect` loads, or the model
@@ -141,9 +114,11 @@ class Predictor:
             if detector is None or isinstance(detector, (str, Path)):
                 detector = FaceDetector(detector)
             self._detector = detector
-        if not (isinstance(model, (str, Path)) or hasattr(model, "probabilities")):
+        if not (isinstance(model, (str, os.PathLike)) or hasattr(model, "probabilities")):
             kind = type(model).__name__
             raise InputError(f"the model is the folder of a run or export, not of type {kind}.")
+        if isinstance(model, os.PathLike):
+            model = Path(model)
         self._model = load_model(model) if isinstance(model, (str, Path)) else model
         self._affect = load_affect_model(affect) if isinstance(affect, (str, Path)) else affect
         self.class_names, self.image_size = self._model.class_names, self._model.image_size
@@ -151,9 +126,9 @@ class Predictor:
         self.notes = list(self._model.notes)
         if temperature is None and self._model.temperature is None:
             named = model if isinstance(model, (str, Path)) else "this model"
-            is_run = isinstance(model, (str, Path)) and (Path(model) / "config.json").exists()
-            flag = shlex.quote(f"--run_dir={model if is_run else 'RUN'}")
-            where = "" if is_run else " on the run it was exported from, and export again"
+            of_run = isinstance(model, (str, Path)) and is_run(model)
+            flag = shlex.quote(f"--run_dir={model if of_run else 'RUN'}")
+            where = "" if of_run else " on the run it was exported from, and export again"
             self.notes.append(
                 f"no temperature was fitted for {named}, its confidence is as it came out: run "
                 f"ldl-fer temperature {flag}{where}"
@@ -185,6 +160,47 @@ class Predictor:
         except _UNREADABLE as error:
             raise InputError(name + _reason(error)) from error
         return self._predict(detected.known, detected.crops)
+
+    def predict(self, inputs: Inputs) -> pd.DataFrame:
+        """Predicts the faces of pictures and videos.
+
+        Args:
+          inputs: files, folders and globs, as `sources.find_sources` takes them, or one of them.
+
+        Returns:
+          The table that `ldl-fer predict` writes as CSV: a row per face, or one for a picture
+          without a face (`faces` 0) or that could not be read (`error`).
+
+        Raises:
+          InputError: nothing is found, or as `stream`.
+        """
+        answers = self.stream(frames(find_sources(_listed(inputs))))
+        cells = [row for answer in answers for row in rows(answer, self.class_names)]
+        return pd.DataFrame(cells, columns=columns_of(self.class_names))
+
+    def figure(self, inputs: Inputs, count: int = 8) -> Figure:
+        """Draws faces, each beside the bars of its distribution.
+
+        Args:
+          inputs: as `predict` takes them.
+          count: of faces, at most: the first ones.
+
+        Raises:
+          InputError: no face is found, or as `predict`.
+        """
+        found = self.stream(frames(find_sources(_listed(inputs))), keep_images=True)
+        shown = ((answer.image, face) for answer in found for face in answer.faces)
+        crops, distributions, titles = [], [], []
+        for image, face in itertools.islice(shown, count):
+            assert image is not None  # it is kept
+            left, top, width, height = (max(round(side), 0) for side in face.box)
+            crops.append(image[top : top + height, left : left + width])
+            distributions.append([*face.distribution.values()])
+            titles.append(f"{captioned([face.leading])[0]} {face.confidence:.2f}")
+        if not crops:
+            raise InputError(f"no face was found in {', '.join(map(str, _listed(inputs)))}.")
+        series = {"prediction": np.array(distributions)}
+        return faces_with_bars(crops, series, self.class_names, titles)
 
     def stream(
         self, items: Iterable[Picture], keep_images: bool = False, threads: int | None = None
@@ -253,73 +269,6 @@ class Predictor:
             return Detected(Answer(item, error=_reason(error)))
 
 
-def read_ahead(
-    detect: Callable[[Picture], Detected], items: Iterable, threads: int
-) -> Iterator[Detected]:
-    """Yields `detect` of every item, in their order; one thread draws, others detect ahead."""
-    drawn = iter(items)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
-
-        def task():
-            item = reader.submit(next, drawn, _END)
-
-            def run():
-                return _END if item.result() is _END else detect(item.result())
-
-            return workers.submit(run)
-
-        tasks = deque(task() for _ in range(2 * threads))
-        while (detected := tasks.popleft().result()) is not _END:
-            tasks.append(task())
-            yield detected
-
-
-def batched(
-    pictures: Iterable[Detected],
-    predict: Callable[[list[dict], list[tuple]], list[FacePrediction]],
-    batch_size: int,
-) -> Iterator[Answer]:
-    """Yields the answers of pictures, in their order, each as soon as its faces are predicted.
-
-    Args:
-      pictures: drawn from one at a time.
-      predict: `known` and `crops` of some faces, as `Detected` has them -> their predictions.
-      batch_size: faces are predicted in multiples of it, but for the last, and where the pictures
-        that wait are more than 1,024 or take more than 256 MB.
-    """
-    waiting, known, crops, held = deque(), [], [], 0
-    for detected in pictures:
-        waiting.append((detected.answer, len(detected.known)))
-        known += detected.known
-        crops += detected.crops
-        held += _bytes(detected.answer)
-        rushed = held > _HELD_BYTES or len(waiting) > _HELD_ANSWERS
-        if len(crops) < batch_size and not rushed:
-            continue
-        ready = len(crops) if rushed else len(crops) // batch_size * batch_size
-        predictions = predict(known[:ready], crops[:ready])
-        known, crops = known[ready:], crops[ready:]
-        for answer in _hand_out(waiting, deque(predictions)):
-            held -= _bytes(answer)
-            yield answer
-    yield from _hand_out(waiting, deque(predict(known, crops)))
-
-
-def _bytes(answer: Answer) -> int:
-    return 0 if answer.image is None else answer.image.nbytes
-
-
-def _hand_out(waiting: deque, predictions: deque) -> Iterator[Answer]:
-    """Takes the answers whose faces are all predicted, or begun to be, off the waiting line."""
-    while waiting and len(waiting[0][0].faces) + len(predictions) >= waiting[0][1]:
-        answer, count = waiting.popleft()
-        while len(answer.faces) < count:
-            answer.faces.append(predictions.popleft())
-        yield answer
-    if predictions:
-        waiting[0][0].faces.extend(predictions)
-
-
 def _pixels(item: Picture) -> np.ndarray:
     """Returns the pixels of an item, RGB uint8 [H, W, 3].
 
@@ -335,6 +284,11 @@ def _pixels(item: Picture) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"not an RGB picture, uint8 [H, W, 3]: {image.dtype} {image.shape}")
     return image
+
+
+def _listed(inputs: Inputs) -> list[str | Path]:
+    named = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    return [os.fspath(one) for one in named]
 
 
 def _known(face: Face | None, width: int, height: int) -> dict[str, Any]:

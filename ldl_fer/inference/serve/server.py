@@ -27,8 +27,8 @@ from PIL import Image
 
 from ldl_fer.data.pictures import decoded_image
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict.outputs import face_record
 from ldl_fer.inference.predict.predictor import Predictor
+from ldl_fer.inference.predict.records import face_record
 
 HOST = "127.0.0.1"
 _LINGER = 5  # seconds that a body which was refused may still arrive

@@ -320,8 +320,6 @@ def _train(given: flags.FlagValues) -> None:
     check_data(config.data.train_data_path, config.data.val_data_path, given.test_data_path)
     check_pretrained(config.network)
 
-    import pandas as pd
-
     from ldl_fer.preparation.affect.agreement import agreement_table
     from ldl_fer.preparation.affect.course import advice, course_of
     from ldl_fer.preparation.affect.regressor import train_regressor
@@ -330,7 +328,7 @@ def _train(given: flags.FlagValues) -> None:
     found = train_regressor(config, given.test_data_path, given.test_image_dir)
     for name, measured in found.items():
         print(f"\n{name}, 95 % bootstrap intervals\n{agreement_table(measured)}")
-    log = pd.read_csv(Run(config.run.run_dir).log)
+    log = Run(config.run.run_dir).log
     _warn(advice(found, course_of(log["ccc"], log["val_ccc"])))
     print(f"\n{config.run.run_dir}: metrics.json, saved_model/ for `predict --model`")
 

@@ -123,13 +123,13 @@ def train_regressor(
             tf.keras.callbacks.LearningRateScheduler(lambda e: learning_rate(config.optimizer, e)),
             *(progress_bars() if progress else []),
             _BestRegressor(run, network),
-            tf.keras.callbacks.CSVLogger(str(run.log)),
+            tf.keras.callbacks.CSVLogger(str(run.log_file)),
         ],
         verbose=0,
     )
     if not run.epoch("best"):
         raise InputError(
-            f"{run.log}: the validation CCC was never a number; the training diverged. Lower "
+            f"{run.log_file}: the validation CCC was never a number; the training diverged. Lower "
             "--learning_rate."
         )
     network.load_weights(run.weights("best"))

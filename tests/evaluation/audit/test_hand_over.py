@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(run):
     """Rows by suspicion, from samples.csv: label, suggestion, p(label), probabilities [N, 7]."""
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     shares = samples[[f"probability_{name}" for name in NAMES]].to_numpy()
     given = samples["expression"].to_numpy()
     own = shares[np.arange(len(samples)), given]

@@ -41,7 +41,7 @@ def test_scores_by_formula():
 
 def test_the_page_knows_what_the_run_found(run, tmp_path):
     data, problems, text = page_data(run, tmp_path)
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     assert problems == [] and data["class_names"] == list(CLASS_NAMES)
     rows = data["row"]
     assert sorted(rows) == list(range(24)) and data["listed"] == 24

@@ -80,7 +80,7 @@ def corrected(page):
 
 def trained_on(run):
     """Samples, the most suspicious first."""
-    samples = pd.read_csv(run.samples)
+    samples = pd.read_csv(run.samples_file)
     names = [f"probability_{name.lower()}" for name in CLASS_NAMES]
     probability = samples[names].to_numpy()
     samples["suggested"] = probability.argmax(axis=1)
@@ -162,7 +162,7 @@ def test_another_ranking(page, run):
 
 
 def test_the_detail_shows_distributions_and_neighbors(page, run):
-    sample, samples = trained_on(run).iloc[0], pd.read_csv(run.samples)
+    sample, samples = trained_on(run).iloc[0], pd.read_csv(run.samples_file)
     detail = text_of(page, "detail")
     assert sample["subDirectory_filePath"] in detail
     for part in ("probability", "aggregated", "target"):

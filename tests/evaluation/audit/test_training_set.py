@@ -68,6 +68,6 @@ def test_what_changed_or_is_gone_is_named(tmp_path):
             training_set(run.folder, tmp_path / "wrong.csv")
     with pytest.raises(InputError, match="--image_dir=FOLDER"):
         training_set(run.folder, image_dir=tmp_path / "gone")
-    run.samples.unlink()
+    run.samples_file.unlink()
     with pytest.raises(InputError, match="--resume"):
         training_set(run.folder)

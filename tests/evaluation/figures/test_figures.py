@@ -13,14 +13,15 @@ from helpers.called import call
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.training_set import training_set
-from ldl_fer.evaluation.figures import draw_figures
 from ldl_fer.evaluation.figures.figures import (
     by_uncertainty,
     constructed,
     drawn,
     mixed,
+    paper_figures,
     predictions,
     with_neighbors,
+    write_figures,
 )
 from ldl_fer.methods import network_of_method
 
@@ -98,8 +99,8 @@ def test_figure_4_shows_each_neighbor_with_its_numbers(run):
 
 
 def _with(run, **columns):
-    samples = pd.read_csv(run.samples).assign(**columns)
-    samples.to_csv(run.samples, index=False)
+    samples = pd.read_csv(run.samples_file).assign(**columns)
+    samples.to_csv(run.samples_file, index=False)
     return samples
 
 
@@ -111,7 +112,7 @@ def _histogram(figure):
 
 
 def test_figure_6_separates_flipped_labels_from_kept_ones(run):
-    labels = pd.read_csv(run.samples)["expression"]
+    labels = pd.read_csv(run.samples_file)["expression"]
     flipped = np.arange(24) % 4 == 0
     clean = np.where(flipped, (labels + 1) % 7, labels)
     samples = _with(run, clean_expression=clean, uncertainty=np.where(flipped, HIGH, LOW))
@@ -129,7 +130,7 @@ def test_figure_6_separates_flipped_labels_from_kept_ones(run):
 
 
 def test_figure_6_without_flips_goes_by_the_network(run):
-    samples = _with(run, clean_expression=pd.read_csv(run.samples)["expression"])
+    samples = _with(run, clean_expression=pd.read_csv(run.samples_file)["expression"])
     shares, title = _histogram(by_uncertainty(training_set(run.folder), CLASS_NAMES, 2, 0))
     columns = [f"probability_{name.lower()}" for name in CLASS_NAMES]
     agree = (samples[columns].to_numpy().argmax(axis=1) == samples["expression"]).sum()
@@ -154,14 +155,15 @@ def test_figure_5_and_what_another_method_lacks(tmp_path):
     run = make_run(tmp_path / "made", ldlva=False)
     run.begin(run.config().replace(method="scn", backbone="small_cnn", image_size=32))
     with pytest.raises(InputError, match="trained by scn.*give --test_data_path"):
-        draw_figures(run.folder)
+        paper_figures(run.folder)
     network = network_of_method(run.config().replace(seed=1))
     network.save_weights(run.weights("best"))
     data, images = str(tmp_path / "made" / "train.csv"), str(tmp_path / "made" / "images")
-    files, notes = draw_figures(run.folder, count=3, test=(data, images))
-    assert [file.name for file in files] == ["figure_5_predictions.png"]
-    assert [path.name for path in (run.folder / "figures").iterdir()] == [files[0].name]
-    assert len(notes) == 1
+    figures = paper_figures(run, count=3, test=(data, images))
+    assert list(figures) == ["figure_5_predictions"] and len(figures) == len(figures.notes) == 1
+    files = write_figures(figures, tmp_path / "drawn")
+    assert [path for path in (tmp_path / "drawn").iterdir()] == files
+    assert files[0].name == "figure_5_predictions.png"
     figure = predictions(run.folder, data, images, 3, 0)
     table = pd.read_csv(data)
     rows = drawn(np.arange(30), 3, 0)
@@ -191,7 +193,7 @@ def test_missing_pictures_are_named(run):
     for path in (run.folder.parent / "images").glob("face*.png"):
         path.unlink()
     with pytest.raises(InputError, match=r"row \d+: face\d+.png .* by --train_image_dir"):
-        draw_figures(run.folder, count=20)
+        write_figures(paper_figures(run.folder, count=20), run.folder)
 
 
 def test_help_needs_no_tensorflow():

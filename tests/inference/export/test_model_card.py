@@ -16,7 +16,8 @@ from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.errors import InputError
 from ldl_fer.inference.export import export_formats
-from ldl_fer.inference.export.model_card import model_card, public_name
+from ldl_fer.inference.export.formats import public_name
+from ldl_fer.inference.export.model_card import model_card
 from ldl_fer.inference.export.run_export import representative_pictures, temperature_of
 from ldl_fer.inference.export.saved_model import SAVED_MODEL
 from ldl_fer.networks.network import build_network
@@ -110,7 +111,7 @@ def test_results_and_samples(run, faces):
     result = {"data_path": str(faces / "test.csv"), "count": 6, "metrics": {"accuracy": 0.5}}
     result |= {"best": BEST, "weights": "best", "per_class": {"Happy": row}}
     (run.folder / "result.json").write_text(json.dumps(result))
-    run.samples.write_text("expression,clean_expression\n1,1\n1,2\n0,0\n0,0\n")
+    run.samples_file.write_text("expression,clean_expression\n1,1\n1,2\n0,0\n0,0\n")
     card = _card(run)
     assert "on `test.csv`, 6 images" in card
     assert "| Happy | 6 | 0.500 | - | 0.400 |" in card

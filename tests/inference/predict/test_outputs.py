@@ -31,8 +31,9 @@ from ldl_fer.inference.predict.outputs import (
     predict_sources,
     table,
 )
-from ldl_fer.inference.predict.predictor import Answer, Predictor
+from ldl_fer.inference.predict.predictor import Predictor
 from ldl_fer.inference.predict.sources import find_sources, frames
+from ldl_fer.inference.predict.stream import Answer
 
 
 def face(box=(1, 2, 30, 40), **known):

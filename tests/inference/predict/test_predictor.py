@@ -15,7 +15,7 @@ from helpers.color_model import SIZE, CornerDetector, color_model, plain, write_
 
 from ldl_fer import Predictor
 from ldl_fer.errors import InputError
-from ldl_fer.inference.predict import predictor
+from ldl_fer.inference.predict import stream
 
 COLORS = np.random.default_rng(0).integers(0, 256, [50, 3])
 
@@ -111,10 +111,10 @@ def test_one_batch_may_hold_a_part_of_a_crowd():
 
 def test_pictures_do_not_pile_up(monkeypatch):
     """Pictures that wait for their batch are answered before they fill the memory."""
-    monkeypatch.setattr(predictor, "_HELD_BYTES", 5 * plain(0).nbytes)
+    monkeypatch.setattr(stream, "_HELD_BYTES", 5 * plain(0).nbytes)
     model = color_model()
-    stream = Predictor(model, faces="whole").stream(map(plain, COLORS), keep_images=True)
-    assert len(list(stream)) == 50
+    answers = Predictor(model, faces="whole").stream(map(plain, COLORS), keep_images=True)
+    assert len(list(answers)) == 50
     assert max(model.network.batches) <= 8  # 6 pictures, filled up to a power of two
 
 
@@ -266,3 +266,21 @@ def test_a_forked_process_is_told_instead_of_hanging(tmp_path):
     with open(reader) as told:
         lines = told.read().splitlines()
     assert len(lines) == len(uses) and all("before the process was forked" in t for t in lines)
+
+
+def test_table_and_figure_of_pictures(tmp_path):
+    write_picture(tmp_path / "a.png", (30, 90, 120))
+    write_picture(tmp_path / "b.png", (120, 90, 30))
+    (tmp_path / "lost.png").touch()
+    model = Predictor(color_model(), faces="whole")
+    table = model.predict(tmp_path)
+    assert [Path(file).name for file in table["file"]] == ["a.png", "b.png", "lost.png"]
+    assert table["faces"].tolist() == [1, 1, 0] and table["error"][2]
+    shares = table.loc[0, [f"probability_{name}" for name in model.class_names]]
+    np.testing.assert_allclose(shares.to_numpy(float), [30 / 240, 90 / 240, 120 / 240], atol=1e-5)
+    one = model.predict([tmp_path / "b.png"])
+    assert one.loc[0].dropna().to_dict() == table.loc[1].dropna().to_dict()
+    figure = model.figure([tmp_path / "*.png"], count=1)
+    assert [axes.get_title() for axes in figure.axes if axes.images] == ["Blue 0.50"]
+    with pytest.raises(InputError, match="no face was found in .*lost.png"):
+        model.figure(tmp_path / "lost.png")

@@ -1,0 +1,47 @@
+"""The audit as an object: what its table, figure, notes, page and export hold."""
+
+import pytest
+from helpers.audited_run import make_run
+
+from ldl_fer import audit
+from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.errors import InputError
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path / "made")
+
+
+def test_table_ranks_by_the_probability_of_the_label(run):
+    table, samples = audit(run).table, run.samples
+    given = [f"probability_{CLASS_NAMES[label].lower()}" for label in samples["expression"]]
+    doubt = sorted((1 - samples.loc[i, name] for i, name in enumerate(given)), reverse=True)
+    assert table["suspicion"].tolist() == pytest.approx(doubt)
+    first = samples.iloc[table["row"][0]]
+    assert table.loc[0, "source_path"] == first["subDirectory_filePath"]
+    assert table.loc[0, "label"] == CLASS_NAMES[first["expression"]]
+    assert table.loc[0, "uncertainty"] == first["uncertainty"]
+
+
+def test_figure_shows_the_first_rows(run):
+    found = audit(run.folder)
+    shown = [axes for axes in found.figure(count=3).axes if axes.images]
+    expected = [
+        f"{row['label']}\n{row['suggested']} {row['confidence']:.2f}"
+        for _, row in found.table.head(3).iterrows()
+    ]
+    assert [axes.get_title() for axes in shown] == expected
+    for path in (run.folder.parent / "images").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(InputError, match="--train_image_dir"):
+        found.figure()
+
+
+def test_page_and_export(run, tmp_path):
+    found = audit(run)
+    assert found.write_page(tmp_path / "page.html", progress=False) == []
+    assert "Label audit of train" in (tmp_path / "page.html").read_text("utf-8")
+    assert found.export("cleanlab", tmp_path / "cleanlab", progress=False) == []
+    assert (tmp_path / "cleanlab" / "pred_probs.npy").exists()
+    assert len(found.notes) == 4 and "6 rows were held out" in found.notes[1]
