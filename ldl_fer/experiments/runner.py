@@ -161,7 +161,7 @@ def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.D
                 for dataset in one.tests
             },
             pd.read_csv(one.last_epochs)[list(one.tests)].mean().to_dict(),
-            pd.read_csv(one.run.log),
+            one.run.log,
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,
