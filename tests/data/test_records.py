@@ -233,9 +233,9 @@ def test_records_of_another_space(tmp_path):
     neighbors = nearest_neighbors(space, K)
     ids = np.array([7, 0, 7, 59], np.int32)
     names = ["neighbor_auxiliary", "label", "auxiliary", "neighbors"]
-    for records in (made, Records(made.folder)):
+    for opened in (made, Records(made.folder)):
         spec = [tf.TensorSpec([None], tf.int32)]
-        run = tf.function(lambda ids, records=records: records.examples(ids, names), spec)
+        run = tf.function(lambda ids, opened=opened: opened.examples(ids, names), spec)
         found = run(tf.constant(ids))
         assert list(found) == names
         np.testing.assert_array_equal(found["auxiliary"], space[ids])
@@ -246,7 +246,7 @@ def test_records_of_another_space(tmp_path):
         assert shapes["auxiliary"].shape.as_list() == [None, 5]
         assert shapes["neighbor_auxiliary"].shape.as_list() == [None, K, 5]
     assert made.manifest.space["auxiliary"] == "file"
-    assert records.annotations().labels.tolist() == annotations.labels.tolist()
+    assert opened.annotations().labels.tolist() == annotations.labels.tolist()
     np.save(made.folder / "auxiliary.npy", space + 1)
     with pytest.raises(InputError, match="auxiliary.npy"):
         Records(made.folder)
