@@ -15,7 +15,6 @@ from ldl_fer.training import devices
 from ldl_fer.training.run import Run
 from ldl_fer.training.state import TrainingState
 
-
 # Where a machine has its table of landmarks does not matter.
 _SPACE = tuple(name for name in AUXILIARY_SETTINGS if name != "landmarks")
 
