@@ -958,9 +958,9 @@ def test_shapes_that_do_not_match_are_refused(name, place, axis, size):
         getattr(equations, name)(*arguments)
 
 
-def test_points_that_are_not_in_a_plane_are_refused():
+def test_points_of_two_spaces_are_refused():
     with pytest.raises(ValueError):
-        equations.local_similarity(np.zeros((4, 3)), np.zeros((4, 5, 3)), 0.5)
+        equations.local_similarity(np.zeros((4, 3)), np.zeros((4, 5, 2)), 0.5)
 
 
 def test_a_nan_contribution_is_not_hidden_by_the_fallback():

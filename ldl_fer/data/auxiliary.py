@@ -97,7 +97,7 @@ def space_identity(data: DataConfig, csv_path: str | Path) -> dict[str, Any]:
     if file is None:
         return {}
     check_auxiliary(data, csv_path)
-    made = {"auxiliary": kind_of(data), "sha256": sha256(file)}
+    made: dict[str, Any] = {"auxiliary": kind_of(data), "sha256": sha256(file)}
     made |= {"parts": data.landmark_parts, "alignment": data.landmark_alignment}
     return made | ({"share": data.valence_arousal_share} if data.auxiliary == "both" else {})
 

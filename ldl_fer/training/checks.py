@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config, fields
+from ldl_fer.config.settings import AUXILIARY_SETTINGS
 from ldl_fer.data.class_sampling import most_of_each_class
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
@@ -13,6 +14,9 @@ from ldl_fer.methods import METHODS
 from ldl_fer.training import devices
 from ldl_fer.training.run import Run
 from ldl_fer.training.state import TrainingState
+
+# Where a machine has its table of landmarks does not matter.
+_SPACE = tuple(name for name in AUXILIARY_SETTINGS if name != "landmarks")
 
 
 def check_new(run: Run, resume: bool) -> None:
@@ -139,6 +143,7 @@ def check_machines(
     settings = config.method, config.class_weights, config.method_settings
     settings = *settings, config.data.num_neighbors, config.data.sampling, config.network
     settings = *settings, config.optimizer, config.augmentation, config.run.checkpoint_every
+    settings = *settings, [getattr(config.data, name) for name in _SPACE]
     devices.check_agreement(
         strategy,
         {

@@ -246,7 +246,7 @@ def test_records_of_another_space(tmp_path):
         assert shapes["auxiliary"].shape.as_list() == [None, 5]
         assert shapes["neighbor_auxiliary"].shape.as_list() == [None, K, 5]
     assert made.manifest.space["auxiliary"] == "file"
-    assert records.annotations().labels.tolist() == annotations.labels.tolist()
+    assert opened.annotations().labels.tolist() == annotations.labels.tolist()
     np.save(made.folder / "auxiliary.npy", space + 1)
     with pytest.raises(InputError, match="auxiliary.npy"):
         Records(made.folder)
