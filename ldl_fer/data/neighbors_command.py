@@ -56,6 +56,7 @@ def main() -> None:
     annotations = add_neighbors(annotations, given.num_neighbors, space=space)
     annotations.write(given.output)
     neighbors, labels = annotations.neighbors, annotations.labels
+    assert neighbors is not None  # added just now
     same = np.mean(labels[neighbors] == labels[:, np.newaxis])
     rows = np.repeat(np.arange(len(labels)), given.num_neighbors)
     places = plane_of(annotations) if space is None else space

@@ -124,16 +124,16 @@ class Records:
         for name in names:
             values = read[stored.get(name, name)]
             in_file = self._places is not None and name in _ROWS
-            found[name] = self._places_of(values) if in_file else values
+            found[name] = _looked_up(self._places, values) if in_file else values
         return found
 
-    def _places_of(self, ids: tf.Tensor) -> tf.Tensor:
-        """Reads places in the auxiliary space by sample_id, float32 [..., D]."""
-        places = tf.numpy_function(
-            lambda ids: np.asarray(self._places[ids]), [ids], tf.float32, stateful=False
-        )
-        places.set_shape([*ids.shape, self._places.shape[1]])
-        return places
+
+def _looked_up(places: np.ndarray | None, ids: tf.Tensor) -> tf.Tensor:
+    """Reads places in the auxiliary space by sample_id, float32 [..., D]."""
+    assert places is not None  # only then rows are looked up
+    made = tf.numpy_function(lambda ids: np.asarray(places[ids]), [ids], tf.float32, stateful=False)
+    made.set_shape([*ids.shape, places.shape[1]])
+    return made
 
 
 def prepare_records(
