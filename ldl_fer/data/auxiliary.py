@@ -12,6 +12,7 @@ other as faces usually are. In `both`, a share of `SPREAD` comes of either part;
 arousal have half of their share each. A face without landmarks has the mean shape.
 """
 
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -116,8 +117,8 @@ def check_auxiliary(data: DataConfig, csv_path: str | Path) -> None:
         raise InputError(f"--auxiliary={file}: no such file. Write path and vectors to it.")
     raise InputError(
         f"{file}: no such table of landmarks, which --auxiliary={data.auxiliary} needs. Make it by "
-        f"ldl-fer landmarks --annotations={csv_path} --model=face_landmark.tflite (see its --help),"
-        " or name another by --landmarks."
+        f"ldl-fer landmarks {shlex.quote(f'--annotations={csv_path}')} "
+        "--model=face_landmark.tflite (see its --help), or name another by --landmarks."
     )
 
 

@@ -121,7 +121,7 @@ def test_the_table_has_what_presets_differ_in_and_nothing_else():
 def test_a_default_that_presets_share_stands_beside_its_flag():
     text = " ".join(train_help().split())
     assert (
-        "--num_neighbors K, the number of valence-arousal neighbors of a sample (Eq. 2). "
+        "--num_neighbors K, the number of neighbors of a sample in the auxiliary space (Eq. 2). "
         f"(default: {Config().data.num_neighbors})" in text
     )
     assert "--epochs Passes over the training set. (default: by preset)" in text

@@ -61,7 +61,7 @@ def test_one_folder_by_two_names(tmp_path):
 
 
 def test_pictures_that_a_run_was_trained_on(tmp_path):
-    run, config = SimpleNamespace(samples=tmp_path / "samples.csv"), Config()
+    run, config = SimpleNamespace(samples_file=tmp_path / "samples.csv"), Config()
     config = config.replace(train_image_dir=str(tmp_path))
     assert _trained_on(run, config, places(tmp_path, ["a.png"])) == 0  # there is no samples.csv
     table = pd.DataFrame({"subDirectory_filePath": ["a.png", "b.png"], "expression": [0, 1]})
