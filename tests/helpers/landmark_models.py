@@ -15,8 +15,13 @@ def ring():
     return points.astype(np.float32)
 
 
-def bright_spot_model(file, size=16, points=POINTS, score=True, channels=3, dtype=tf.float32):
-    """Writes a model that sets a ring of points around what is bright; black is no face."""
+def bright_spot_model(
+    file, size=16, points=POINTS, score=True, channels=3, dtype=tf.float32, several_shapes=False
+):
+    """Writes a model that sets a ring of points around what is bright; black is no face.
+
+    With `several_shapes`, the ring is the wider the brighter the picture is.
+    """
     shape = [1, size, size, channels]
 
     @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
@@ -26,7 +31,8 @@ def bright_spot_model(file, size=16, points=POINTS, score=True, channels=3, dtyp
         mass = tf.reduce_sum(gray) + 1e-6
         x = tf.reduce_sum(gray * axis[tf.newaxis, :]) / mass
         y = tf.reduce_sum(gray * axis[:, tf.newaxis]) / mass
-        made = tf.stack([x, y, 0.0]) + RADIUS * size * ring()[:points]
+        width = 1.0 + mass / size**2 if several_shapes else 1.0
+        made = tf.stack([x, y, 0.0]) + RADIUS * size * ring()[:points] * tf.stack([width, 1.0, 1.0])
         answers = {"points": tf.reshape(made, [1, 1, 1, 3 * points])}
         return answers | ({"score": tf.reshape(mass - 0.01, [1, 1, 1, 1])} if score else {})
 

@@ -104,7 +104,7 @@ def furnished(tmp_path_factory, pytestconfig):
     yunet = pytestconfig.rootpath.parent / "shared" / "models" / "yunet_n_320_320.onnx"
     if yunet.exists():
         shutil.copy(yunet, folder / YUNET)
-    bright_spot_model(folder / "face_landmark.tflite")
+    bright_spot_model(folder / "face_landmark.tflite", several_shapes=True)
     for path in table["subDirectory_filePath"]:
         stem = os.path.splitext(os.path.basename(path))[0]
         text(folder / f"Annotation/auto/{stem}_auto_attri.txt", *["1.5 2"] * 37)

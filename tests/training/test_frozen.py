@@ -16,7 +16,7 @@ from ldl_fer.data.auxiliary import auxiliary_space
 from ldl_fer.data.landmarks import write_landmarks
 from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.pipeline import ordered_dataset, training_dataset
-from ldl_fer.data.samples import neighbor_numbers, read_samples
+from ldl_fer.data.samples import neighbor_numbers
 from ldl_fer.data.sets import open_pooled, open_records, opener, training_records
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import evaluate_run
@@ -325,7 +325,7 @@ def test_neighbors_by_landmarks_on_kept_maps_and_on_shards(faces, tmp_path):
     train(config("parts", 1))
     parts = train(config("parts", 2), resume=True)
     assert whole.config().data.auxiliary == "landmarks"
-    tables = [read_samples(run.samples) for run in (whole, parts)]
+    tables = [run.samples for run in (whole, parts)]
     pd.testing.assert_frame_equal(*tables)
     data = whole.config().data
     space = auxiliary_space(annotations, data, data.train_data_path, progress=False)
@@ -333,14 +333,14 @@ def test_neighbors_by_landmarks_on_kept_maps_and_on_shards(faces, tmp_path):
     np.testing.assert_array_equal(found, nearest_neighbors(space, 3))
 
     held = train(config("held", 1, val_data_path="", validation_fraction=0.3, auxiliary="both"))
-    table = read_samples(held.samples)
+    table = held.samples
     rows = annotations.subset(table["source_row"].to_numpy())
     space = auxiliary_space(rows, held.config().data, data.train_data_path, progress=False)
     found = neighbor_numbers(table, "neighbors", int)
     np.testing.assert_array_equal(found, nearest_neighbors(space, 3))
 
     small = {"backbone": "small_cnn", "pretrained": "", "frozen": False, "pad": 2}
-    shards = read_samples(train(config("shards", 1, **small)).samples)
+    shards = train(config("shards", 1, **small)).samples
     assert shards["neighbors"].tolist() == tables[0]["neighbors"].tolist()
 
 
