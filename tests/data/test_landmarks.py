@@ -1,9 +1,8 @@
 """The table of landmarks: written and read alike, looked up by path, refused in words."""
 
-import os
-
 import numpy as np
 import pytest
+from helpers.planted import Planted
 
 from ldl_fer.data.landmarks import landmarks_file, landmarks_of, read_landmarks, write_landmarks
 from ldl_fer.errors import InputError
@@ -11,16 +10,6 @@ from ldl_fer.errors import InputError
 PATHS = ["a/1.png", "a/é.png", "007"]
 POINTS = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
 POINTS[1] = np.nan
-
-
-class Planted:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path):

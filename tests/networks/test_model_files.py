@@ -1,7 +1,6 @@
 """Model files from elsewhere: what holds code is refused unless trusted, what is damaged always."""
 
 import json
-import os
 import zipfile
 
 import h5py
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.affect_models import SIZE, keras_model, onnx_model
+from helpers.planted import Planted
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from ldl_fer.config.settings import NetworkConfig
@@ -103,16 +103,6 @@ def test_the_outermost_compilation_is_left_alone(tmp_path):
     saved(tmp_path / "a.keras")
     rewritten(tmp_path / "a.keras", lambda d: d | {"compile_config": {"class_name": "Mine"}})
     assert load_keras_model(tmp_path / "a.keras")(IMAGES).shape == (2, 2)
-
-
-class Planted:
-    """Leaves a file where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 def test_weights_by_pickle_are_refused(tmp_path):

@@ -1,12 +1,12 @@
 """Tensors of .pth and .safetensors: the numbers to the bit; programs, damage and others refused."""
 
 import collections
-import os
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
+from helpers.planted import Planted
 from helpers.torch_weights import write_pth, write_safetensors
 
 from ldl_fer.errors import InputError
@@ -55,16 +55,8 @@ def test_what_torch_itself_saves(tmp_path):
     same(read_tensors(tmp_path / "w.pth"), wanted)
 
 
-class Harm:
-    def __init__(self, made):
-        self.made = made
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.made),)
-
-
 def test_a_program_in_the_old_format_is_refused_and_not_run(tmp_path):
-    parts = (0x1950A86A20F9469CFC6C, 1001, {}, {"a": Harm(tmp_path / "made")}, [])
+    parts = (0x1950A86A20F9469CFC6C, 1001, {}, {"a": Planted(tmp_path / "made")}, [])
     (tmp_path / "w.pth").write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
     with pytest.raises(InputError, match="w.pth is refused: it asks for"):
         read_tensors(tmp_path / "w.pth")
@@ -79,7 +71,7 @@ def pth_of(path, program):
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 def test_a_program_is_refused_and_not_run(tmp_path, protocol):
-    program = pickle.dumps({"conv1.weight": Harm(tmp_path / "made")}, protocol)
+    program = pickle.dumps({"conv1.weight": Planted(tmp_path / "made")}, protocol)
     with pytest.raises(InputError, match="w.pth is refused: it asks for"):
         read_tensors(pth_of(tmp_path / "w.pth", program))
     assert not (tmp_path / "made").exists()

@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 import pytest
+from helpers.planted import Planted
 from helpers.source import COMMANDS, PATHS, parsed
 
 from ldl_fer.errors import InputError
@@ -57,18 +58,6 @@ def test_this_test_sees_what_it_forbids():
         "yaml.safe_load(f)\n"
     )
     assert sorted(faults(tree)) == [1, 2, 3, 4, 5, 6]
-
-
-class Planted:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        import os
-
-        return os.mkdir, (str(self.path),)
 
 
 def test_arrays_of_objects_in_a_data_set_are_refused(tmp_path):

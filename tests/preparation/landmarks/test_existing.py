@@ -1,10 +1,9 @@
 """Landmarks as RAF-DB and AffectNet have them: recognized, paired by name, refused in words."""
 
-import os
-
 import numpy as np
 import pytest
 from helpers.data_set_copies import text
+from helpers.planted import Planted
 
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.landmarks.existing import existing_landmarks
@@ -105,16 +104,6 @@ def test_other_numbers_are_refused(tmp_path, lines, words):
     text(tmp_path / "train_00001_manu_attri.txt", *lines)
     with pytest.raises(InputError, match=f"train_00001_manu_attri.txt {words}"):
         existing_landmarks(tmp_path, RAF)
-
-
-class Planted:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 def test_nothing_is_unpickled(tmp_path):
