@@ -49,6 +49,18 @@ def check_files(*paths: str | None) -> None:
             raise InputError(f"{path} does not exist.")
 
 
+def check_pictures_of(annotations: str, image_dir: str) -> None:
+    """Looks for the CSV of --annotations and the folder of its pictures.
+
+    Raises:
+      InputError: there is no such CSV or folder.
+    """
+    if not Path(annotations).is_file():
+        raise InputError(f"{annotations} does not exist. Correct --annotations.")
+    if not Path(image_dir).is_dir():
+        raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+
+
 def check_pretrained(network: NetworkConfig) -> None:
     """Looks for the files of --pretrained.
 

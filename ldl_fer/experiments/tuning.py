@@ -61,7 +61,7 @@ def tuned(experiment: Experiment, path: str | Path) -> Experiment:
         values[row["method"]] = settings
     variants = (
         dataclasses.replace(
-            v, settings={**v.settings, **values.get(str(v.settings.get("method")), {})}
+            v, settings={**v.settings, **values.get(v.settings.get("method", ""), {})}
         )
         for v in experiment.variants
     )

@@ -229,12 +229,10 @@ def check_paths(annotations_path: str, image_dir: str, output: str | None, *mark
     Raises:
       InputError: no such CSV or folder, or the output is the input, or of another command.
     """
+    from ldl_fer.data.paths import check_pictures_of
     from ldl_fer.preparation.affect.partial_annotations import SOURCE
 
-    if not Path(annotations_path).is_file():
-        raise InputError(f"{annotations_path} does not exist. Correct --annotations.")
-    if not Path(image_dir).is_dir():
-        raise InputError(f"{image_dir} is no folder. Correct --image_dir.")
+    check_pictures_of(annotations_path, image_dir)
     if output is None:
         return
     if same_file(annotations_path, output):
