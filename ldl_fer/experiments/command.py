@@ -18,9 +18,11 @@
 
 Every flag of `ldl-fer train` sets what all runs have in common. A run that is done is not done
 again, one that was interrupted goes on after its last epoch, and runs that two experiments share
-are trained once. On several cores, start the same command several times: each process takes runs
-that no other is at. results/NAME/ then holds runs.csv (a row per run), summary.csv (mean, standard
-error, number of runs, and published numbers in a column of their own), summary.md and a figure.
+are trained once. A run whose row is in results/NAME/runs.csv counts as done without its folder, so
+that another machine goes on from the results alone. On several cores, start the same command
+several times: each process takes runs that no other is at. results/NAME/ then holds runs.csv (a row
+per run), summary.csv (mean, standard error, number of runs, and published numbers in a column of
+their own), summary.md and a figure.
 
 Accuracies come three times, since papers differ: at the epoch that the validation set chooses
 (accuracy), after the last epoch (accuracy_last), and the mean after each of the last five epochs
@@ -81,7 +83,7 @@ def main(names: list[str]) -> None:
         raise InputError(f"--seeds: {error}") from error
 
     from ldl_fer.experiments.data import Sets
-    from ldl_fer.experiments.plan import plan
+    from ldl_fer.experiments.plan import plan, with_teachers
 
     runs_dir = Path(given.runs_dir) / given.dataset
     sets = Sets(
@@ -114,16 +116,24 @@ def main(names: list[str]) -> None:
             check_auxiliary(one.config.data, config.data.train_data_path)
 
     from ldl_fer.experiments.runner import check_measure, measured, run_all
-    from ldl_fer.experiments.summary import command_line_of, summarize, table_of, write_results
+    from ldl_fer.experiments.summary import (
+        command_line_of,
+        kept_rows,
+        summarize,
+        table_of,
+        write_results,
+    )
 
-    waiting = [] if given.summarize else chosen
+    folder = Path(given.results_dir) / experiment.name
+    kept = kept_rows(folder)
+    left = [one for one in chosen if one.run.folder.name not in kept]
+    waiting = [] if given.summarize else with_teachers(left, planned)
     check_measure(experiment, waiting + [one for one in planned if one.record.exists()])
     if waiting:
         run_all(waiting, experiment.name)
-    runs = measured(experiment, planned, sets)
+    runs = measured(experiment, planned, sets, kept)
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
-    folder = Path(given.results_dir) / experiment.name
     write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
     print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")

@@ -66,7 +66,8 @@ def plan(
     """Plans every training of an experiment, seed by seed, and makes its data.
 
     A method that needs pictures is left out where the backbone is frozen. A teacher that is not
-    named is the network of plain training on the same data, by the same seed.
+    named is the network of plain training on the same data, by the same seed; of several such
+    variants that with the user's settings, else the first.
 
     Args:
       experiment: to be trained.
@@ -87,7 +88,13 @@ def plan(
                 made = replaced(config, settings)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
 
-            teacher = in_its_folder({"method": "cross_entropy"}).run.run_dir
+            users = in_its_folder({"method": "cross_entropy"}).run.run_dir
+            plain = [
+                in_its_folder(variant.settings).run.run_dir
+                for variant in experiment.variants
+                if variant.settings.get("method") == "cross_entropy"
+            ]
+            teacher = users if users in plain else [*plain, users][0]
             for variant in experiment.variants:
                 made = in_its_folder(variant.settings)
                 if made.network.frozen and made.method_settings.needs_pictures:
@@ -111,3 +118,10 @@ def _folder_name(noise: Noise, seed: int, config: Config, tests: dict[str, Path]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     words = f"{config.method} {noise} seed {seed}"
     return "-".join([*words.split(), digest])
+
+
+def with_teachers(wanted: list[Planned], planned: list[Planned]) -> list[Planned]:
+    """Returns the wanted runs, and before them those of `planned` that teach one of them."""
+    taught_by = {one.config.method_settings.teacher for one in wanted}
+    teachers = [one for one in planned if one.config.run.run_dir in taught_by]
+    return teachers + [one for one in wanted if one not in teachers]

@@ -9,6 +9,7 @@ import gc
 import json
 import shutil
 import time
+from collections.abc import Mapping
 
 import pandas as pd
 import tensorflow as tf
@@ -144,11 +145,19 @@ class _Epochs(tf.keras.callbacks.Callback):
         write_whole(file, table.to_csv(index=False))
 
 
-def measured(experiment: Experiment, planned: list[Planned], sets: Sets) -> pd.DataFrame:
-    """Measures the finished runs: a row per run and row of the table, with where it comes from."""
+def measured(
+    experiment: Experiment, planned: list[Planned], sets: Sets, kept: Mapping[str, list[dict]]
+) -> pd.DataFrame:
+    """Measures the finished runs: a row per run and row of the table, with where it comes from.
+
+    Args:
+      experiment, planned, sets: as `plan` takes and gives them.
+      kept: rows of `summary.kept_rows`, for runs whose folders are not here.
+    """
     rows = []
     for one in planned:
         if not one.record.exists():
+            rows += kept.get(one.run.folder.name, [])
             continue
         outside = None
         if _is_cross_validated(experiment, one):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.experiments.tuning import chosen
 from ldl_fer.files import made_folder, write_whole
@@ -41,6 +42,29 @@ def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     keys = [*KEYS, "metric"]
     printed = published(experiment).drop_duplicates(keys).rename(columns={"value": "published"})
     return table.merge(printed[[*keys, "published"]], how="left", on=keys)
+
+
+def kept_rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Reads the runs.csv of `write_results`, if there is one: run folder's name -> its rows.
+
+    Raises:
+      InputError: it is damaged.
+    """
+    file = folder / "runs.csv"
+    if not file.exists():
+        return {}
+    try:
+        table = pd.read_csv(file, dtype={"setting": str}, keep_default_na=False, na_values=[""])
+        table = table.fillna({"setting": ""})
+        names = table["run_dir"].map(lambda path: Path(path).name)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{file} is damaged: {error}. Move it away or give --results_dir."
+        ) from error
+    return {
+        name: [{k: v for k, v in row.items() if v == v} for row in rows.to_dict("records")]
+        for name, rows in table.groupby(names, sort=False)
+    }
 
 
 def published(experiment: Experiment) -> pd.DataFrame:

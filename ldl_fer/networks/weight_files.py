@@ -22,7 +22,7 @@ def save_weights(network: tf.keras.Model, path: Path) -> None:
     """
     if network not in _groups:
         _groups[network] = _save_by_keras(network, path)
-        return
+    # The first time too: a training that went on must leave the same bytes as one that ran through.
     with h5py.File(path, "w") as file:
         file.create_group("vars")  # the network's own: none, but Keras asks for them
         for name, layer in _groups[network]:

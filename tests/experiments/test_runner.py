@@ -18,9 +18,18 @@ from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
 from ldl_fer.experiments import runner
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.plan import plan
+from ldl_fer.experiments.plan import plan, with_teachers
 from ldl_fer.experiments.runner import check_measure, measured, run_all
-from ldl_fer.experiments.tables import CLEAN, EXPERIMENTS, Experiment, Figure, Noise, compared
+from ldl_fer.experiments.summary import kept_rows, write_results
+from ldl_fer.experiments.tables import (
+    CLEAN,
+    EXPERIMENTS,
+    Experiment,
+    Figure,
+    Noise,
+    Variant,
+    compared,
+)
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run, load_network
 
@@ -100,6 +109,20 @@ def test_a_teacher_is_the_plain_network_of_the_same_data_and_seed(sets, tmp_path
     mine = plan(taught, sets, config.replace(ldt_teacher="mine"), (0,), tmp_path / "runs")
     assert {p.config.ldt.ldt_teacher for p in mine} == {"mine"}
     assert len(planned) == 8
+    wanted = [one for one in planned if one.config.method == "ldt"][1:2]
+    assert with_teachers(wanted, planned) == [plain["symmetric 0.3", 0], *wanted]
+    assert with_teachers(planned[:2], planned) == planned[:2]
+
+
+@pytest.mark.parametrize("rates", [(1e-4, 1e-3), (1e-2, 1e-1)], ids=["users", "tuned"])
+def test_of_several_plain_networks_one_teaches(sets, tmp_path, rates):
+    """That with the user's learning rate, 1e-3; else the first."""
+    plain = [Variant("CE", {"method": "cross_entropy", "learning_rate": rate}) for rate in rates]
+    taught = experiment_of((*plain, *compared("ldt")))
+    config = CONFIG.replace(learning_rate=1e-3)
+    first, second, ldt = plan(taught, sets, config, (0,), tmp_path / "runs")
+    expected = second if 1e-3 in rates else first
+    assert ldt.config.ldt.ldt_teacher == expected.config.run.run_dir
 
 
 def test_a_method_that_needs_pictures_is_left_out_of_frozen_trainings(sets, tmp_path):
@@ -391,7 +414,7 @@ def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
 def test_measured_rows_say_where_they_come_from(finished, faces):
     sets, one = finished
     _, missing = real_plan(faces, faces / "runs", learning_rate=0.5)
-    table = measured(ONE, [one, *missing], sets)
+    table = measured(ONE, [one, *missing], sets, {})
     [row] = table.to_dict("records")
     result = json.loads((one.result("drawn", "best") / "result.json").read_text())["metrics"]
     assert result.items() <= row.items() and 0 <= row["flips_auc"] <= 1
@@ -400,7 +423,17 @@ def test_measured_rows_say_where_they_come_from(finished, faces):
     assert (row["method"], row["dataset"], row["noise"]) == ("LDLVA", "drawn", "symmetric 0.3")
     assert (row["setting"], row["seed"], row["run_dir"]) == ("", 0, str(one.run.folder))
     assert row["seconds"] > 0 and "commit" in row
-    assert measured(ONE, missing, sets).empty
+    assert measured(ONE, missing, sets, {}).empty
+    write_results(ONE, table, faces / "results", "a command", 1)
+    kept = kept_rows(faces / "results")
+    for folder in (
+        one.run.folder,
+        faces / "moved" / one.run.folder.name,
+    ):  # that of another machine
+        elsewhere = dataclasses.replace(one, config=one.config.replace(run_dir=str(folder)))
+        assert elsewhere.record.exists() == (folder == one.run.folder)
+        again = measured(ONE, [elsewhere, *missing], sets, kept)
+        pd.testing.assert_frame_equal(again.drop(columns="run_dir"), table.drop(columns="run_dir"))
 
 
 class Interrupted(runner._Epochs):

@@ -31,6 +31,12 @@ def nested():
     return tf.keras.Model(images, tf.keras.layers.BatchNormalization()(inner(images)))
 
 
+def make_like(network):
+    copy = tf.keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -48,6 +54,9 @@ def test_the_second_file_is_as_keras_writes_it(make, tmp_path):
         variable.assign_add(tf.ones_like(variable))
     save_weights(network, tmp_path / "second.weights.h5")
     network.save_weights(tmp_path / "keras.weights.h5")
+    save_weights(make_like(network), tmp_path / "again.weights.h5")
+    second, again = (tmp_path / f"{name}.weights.h5" for name in ("second", "again"))
+    assert second.read_bytes() == again.read_bytes()  # another network's first file
     second, by_keras = (contents(tmp_path / f"{n}.weights.h5") for n in ("second", "keras"))
     assert list(second) == list(by_keras) and len(second) == len(network.weights)
     for name, values in by_keras.items():
