@@ -13,6 +13,7 @@ from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.evaluation.audit.hand_over import ROW, hand_over, ranked
 from ldl_fer.evaluation.audit.page import suggested_labels, suspicion, write_page
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
+from ldl_fer.training.run import Run
 
 _TOP = 500  # samples, at most, that the rankings are judged by
 
@@ -98,6 +99,8 @@ def audit(
     run_dir: str | os.PathLike,
     annotations: str | os.PathLike | None = None,
     image_dir: str | os.PathLike | None = None,
+    folds: int = 0,
+    progress: bool = True,
 ) -> Audit:
     """Ranks the labels that a run was trained on by the doubt about each.
 
@@ -105,8 +108,16 @@ def audit(
       run_dir: the run folder, or the `Run` that `train` returned.
       annotations: the CSV trained on, if it was moved.
       image_dir: the folder of its pictures, if it was moved.
+      folds: K >= 2: judge each label by one of K trainings that have not seen it, see
+        `folds.from_outside`; 0: by the run's own network, which has.
+      progress: whether to show these trainings.
 
     Raises:
-      InputError: as `training_set.training_set`.
+      InputError: as `training_set.training_set` and `folds.from_outside`.
     """
-    return Audit(training_set(run_dir, annotations, image_dir))
+    if folds:
+        from ldl_fer.evaluation.audit.folds import check_folds, from_outside
+
+        check_folds(Run(run_dir), folds)
+    training = training_set(run_dir, annotations, image_dir)
+    return Audit(from_outside(run_dir, training, folds, progress) if folds else training)

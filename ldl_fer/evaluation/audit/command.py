@@ -10,6 +10,10 @@ contribute. Keep, relabel or drop by keys, then download the corrected CSV and t
     ldl-fer train --train_data_path=train_corrected.csv --train_image_dir=images
 
 Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
+With --folds=5, five more trainings judge each label by a network that has not seen it, which finds
+more wrong ones and takes five times as long as the run did:
+
+    ldl-fer audit checkpoints/mine --folds=5
 
 Other tools take the audit over, and Label Studio and FiftyOne give it back:
 
@@ -52,6 +56,10 @@ def main(arguments: list[str]) -> None:
     run_dir = Path(arguments[0])
     Run(run_dir).check_samples()
     given = settings["import"].value
+    if settings.folds:
+        from ldl_fer.evaluation.audit.folds import check_folds
+
+        check_folds(Run(run_dir), settings.folds)
     if given and settings.export:
         raise InputError("--export and --import are two steps: give one of them.")
     if given:
@@ -67,7 +75,7 @@ def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
 
     output = Path(settings.output or run_dir / "audit.html")
     check_replaceable(output, "<title>Label audit")
-    found = audit(run_dir, settings.annotations, settings.image_dir)
+    found = audit(run_dir, settings.annotations, settings.image_dir, settings.folds)
     _print_problems(found.write_page(output, settings.count, settings.picture_size))
     print("\n".join(found.notes))
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
@@ -78,7 +86,7 @@ def _hand_over(settings: flags.FlagValues, run_dir: Path, form: str) -> None:
     from ldl_fer.evaluation.audit.audit import audit
 
     folder = Path(settings.output or run_dir / f"audit_{form}")
-    found = audit(run_dir, settings.annotations, settings.image_dir)
+    found = audit(run_dir, settings.annotations, settings.image_dir, settings.folds)
     _print_problems(found.export(form, folder, settings.count if settings["count"].present else 0))
     print("\n".join(found.notes))
     print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
@@ -112,6 +120,12 @@ def _define_flags() -> None:
         "output",
         None,
         "The page, the folder of --export, or the CSV of --import. (default: in the run folder)",
+    )
+    flags.DEFINE_integer(
+        "folds",
+        0,
+        "Judge each label by one of so many trainings without it; 0: by the run's own.",
+        0,
     )
     flags.DEFINE_enum("export", None, [*_NEXT], "Write a folder for this tool, not the page.")
     flags.DEFINE_string(

@@ -1,0 +1,136 @@
+"""Judges each label by a network that was trained without it: K-fold cross-validation of a run.
+
+RUN/folds/ holds the fold's trainings while they last, RUN/outside_<K>_folds.csv what they predict.
+"""
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ldl_fer.config import Config
+from ldl_fer.config.progress import hidden
+from ldl_fer.data.annotation_checks import PATH
+from ldl_fer.data.annotations import SOURCE_ROW, Annotations
+from ldl_fer.data.paths import is_csv
+from ldl_fer.data.pipeline import ordered_dataset
+from ldl_fer.data.samples import shares
+from ldl_fer.data.sets import opener
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.audit.training_set import TrainingSet
+from ldl_fer.evaluation.evaluate import predict
+from ldl_fer.files import made_folder, write_whole
+from ldl_fer.methods import METHODS
+from ldl_fer.methods.classifier import per_class
+from ldl_fer.networks.head import trained_part
+from ldl_fer.training.run import Run, load_network
+from ldl_fer.training.train import train
+
+
+def from_outside(
+    run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
+) -> TrainingSet:
+    """Gives the samples probabilities by networks that have not seen their labels.
+
+    One training for each fold, with the settings of the run; interrupted, the same call goes on.
+    All rows of a picture are in one fold. A fold's network is that of its last epoch, which no
+    label of the fold, nor of another, has chosen.
+
+    Args:
+      run_dir: the run folder.
+      training: of the run.
+      folds: K, at least 2.
+      progress: whether to show each training.
+
+    Returns:
+      `training`, the columns `probability_*` of its samples being the folds'.
+
+    Raises:
+      InputError: the run was trained on shards, or by a teacher that has seen all labels; a class
+        has fewer samples than folds.
+    """
+    run = Run(run_dir)
+    names = training.annotations.class_names
+    file = run.folder / f"outside_{folds}_folds.csv"
+    if not file.exists():
+        probabilities = _cross_validated(run, training, folds, progress)
+        columns = per_class("probability", probabilities, names)
+        table = pd.DataFrame({SOURCE_ROW: training.rows} | columns)
+        write_whole(file, table.to_csv(index=False, float_format="%.5f"))
+        shutil.rmtree(run.folder / "folds")
+    found = _read(file, training.rows)
+    columns = per_class("probability", shares(found, "probability", names), names)
+    return dataclasses.replace(training, samples=training.samples.assign(**columns))
+
+
+def check_folds(run: Run, folds: int) -> None:
+    """Raises InputError where the settings of a run rule `from_outside` out."""
+    config = run.config()
+    if folds < 2:
+        raise InputError(f"--folds={folds}: at least 2, 5 as a rule.")
+    if not is_csv(config.data.train_data_path):
+        raise InputError(
+            f"--folds: {run.folder} was trained on shards, which cannot be taken apart. Train on "
+            "the CSV."
+        )
+    if METHODS[config.method].teacher_runs(config):
+        raise InputError(
+            f"--folds: the teacher of {run.folder} has seen all labels. Audit a run of another "
+            "--method."
+        )
+
+
+def _cross_validated(run: Run, training: TrainingSet, folds: int, progress: bool) -> np.ndarray:
+    """Returns probabilities [N, C] of the samples by the network of the other folds."""
+    config, names = run.config(), training.annotations.class_names
+    part = training.annotations.subset(training.rows)
+    labels = part.labels
+    rarest = int(np.bincount(labels, minlength=len(names)).argmin())
+    count = int((labels == rarest).sum())
+    if count < folds:
+        raise InputError(f"--folds={folds}: there are {count} samples of {names[rarest]} only.")
+    probabilities = np.zeros([len(labels), len(names)])
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=config.run.seed)
+    pictures = pd.factorize(part.table[PATH])[0]
+    for number, (inside, outside) in enumerate(splits.split(labels, labels, pictures), 1):
+        folder = made_folder(run.folder / "folds") / f"{number}-of-{folds}"
+        if progress and not hidden():
+            print(f"Fold {number} of {folds}")
+        probabilities[outside] = _fold(config, part, inside, outside, folder, progress)
+    return probabilities
+
+
+def _fold(
+    config: Config,
+    part: Annotations,
+    inside: np.ndarray,
+    outside: np.ndarray,
+    folder: Path,
+    progress: bool,
+) -> np.ndarray:
+    """Trains on the rows inside, and returns the probabilities of those outside."""
+    data = folder.with_suffix(".csv")
+    part.subset(inside).write(data)
+    settings = config.replace(train_data_path=str(data), run_dir=str(folder), pictures=False)
+    fold = train(settings, resume=True, progress=progress)
+    network, _ = load_network(fold.folder, "last", trust_model=config.network.trust_model)
+    open_set = opener(network, config.network.frozen)
+    source = config.data.train_data_path, config.data.train_image_dir
+    records = open_set(config.data, *source, 0, part.subset(outside))
+    found = predict(trained_part(network), ordered_dataset(records, config), progress=False)
+    return found["probabilities"]
+
+
+def _read(file: Path, rows: np.ndarray) -> pd.DataFrame:
+    try:
+        found = pd.read_csv(file)
+        if found[SOURCE_ROW].tolist() == rows.tolist():
+            return found
+        problem = "it is of other rows"
+    except (OSError, ValueError, KeyError) as error:
+        problem = str(error)
+    raise InputError(f"{file} is damaged: {problem}. Delete it: the folds are then trained anew.")

@@ -1,0 +1,147 @@
+"""Labels judged by networks that have not seen them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.audited_run import NAMES, make_run
+
+from ldl_fer import audit
+from ldl_fer.config.presets import PRESETS
+from ldl_fer.data.samples import shares
+from ldl_fer.errors import InputError
+from ldl_fer.evaluation.audit import folds
+from ldl_fer.evaluation.audit.training_set import training_set
+from ldl_fer.preparation.drawn_faces.data_set import draw_faces
+from ldl_fer.training.train import train
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Of 60 rows, 50 of which were trained on; every fifth picture comes twice."""
+    made = make_run(tmp_path / "made", count=60, held_out=10)
+    for file in (made.samples_file, made.folder.parent / "train.csv"):
+        table = pd.read_csv(file)
+        table.loc[table.index % 5 == 1, "subDirectory_filePath"] = table[
+            "subDirectory_filePath"
+        ].shift(1)
+        table["expression"] = table.index % 7
+        table["annotator"] = (table.index % 5 == 1).astype(int)
+        table.to_csv(file, index=False)
+    return made
+
+
+@pytest.fixture
+def splits(monkeypatch):
+    """What each fold was trained on and asked; its answer is 0.9 for the class of its number."""
+    seen = []
+
+    def fold(config, part, inside, outside, folder, progress):
+        seen.append((part, inside, outside))
+        answer = np.full([len(outside), 7], 0.1 / 6)
+        answer[:, len(seen) - 1] = 0.9
+        return answer
+
+    monkeypatch.setattr(folds, "_fold", fold)
+    return seen
+
+
+def test_each_label_is_judged_once_by_a_network_without_its_picture(run, splits):
+    whole = training_set(run.folder)
+    found = folds.from_outside(run.folder, whole, 3, progress=False)
+    assert len(splits) == 3
+    asked = np.concatenate([outside for _, _, outside in splits])
+    assert sorted(asked) == list(range(50))
+    for number, (part, inside, outside) in enumerate(splits):
+        assert len(part) == 50 and sorted([*inside, *outside]) == list(range(50))
+        paths = np.array(part.paths)
+        assert not set(paths[inside]) & set(paths[outside])
+        made = shares(found.samples, "probability", NAMES)
+        assert (made[outside].argmax(axis=1) == number).all()
+        np.testing.assert_allclose(made[outside, number], 0.9, atol=1e-5)
+    others = [name for name in whole.samples if not name.startswith("probability_")]
+    pd.testing.assert_frame_equal(found.samples[others], whole.samples[others])
+    assert not (run.folder / "folds").exists()
+
+
+def test_what_was_found_is_kept_and_ranks_the_table(run, splits):
+    table = audit(run, folds=3, progress=False).table
+    before = audit(run).table
+    assert len(splits) == 3 and set(table["row"]) == set(before["row"])
+    assert not table["suspicion"].equals(before["suspicion"])
+    assert audit(run, folds=3, progress=False).table.equals(table) and len(splits) == 3
+    audit(run, folds=2, progress=False)
+    assert len(splits) == 5
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:200], lambda text: "a,b\n1,2\n"])
+def test_a_damaged_file_is_named(run, splits, damage):
+    audit(run, folds=3, progress=False)
+    [file] = run.folder.glob("outside_*")
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(InputError, match="outside_3_folds.csv is damaged.*Delete it"):
+        audit(run, folds=3, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("folds", "settings", "message"),
+    [
+        (1, {}, "--folds=1: at least 2"),
+        (9, {}, "there are [1-8] samples of .* only"),
+        (3, {"train_data_path": "shards"}, "trained on shards"),
+        (3, {"method": "ldt", "ldt_teacher": "a run"}, "teacher of .* has seen all labels"),
+    ],
+)
+def test_what_cannot_be_cross_validated_is_refused(run, splits, folds, settings, message):
+    whole = run.config()
+    run.config_file.write_text(whole.replace(**settings).to_json())
+    places = {}
+    if "train_data_path" in settings:
+        places = {"annotations": whole.data.train_data_path}
+    with pytest.raises(InputError, match=message):
+        audit(run, **places, folds=folds, progress=False)
+    assert not splits
+
+
+@pytest.mark.slow
+def test_real_trainings_go_on_where_they_were_interrupted(tmp_path, monkeypatch):
+    draw_faces(tmp_path / "drawn", train=70, test=10, size=32, progress=False)
+    config = PRESETS["small"].replace(
+        train_data_path=str(tmp_path / "drawn/train.csv"),
+        train_image_dir=str(tmp_path / "drawn/images"),
+        val_data_path=str(tmp_path / "drawn/test.csv"),
+        val_image_dir=str(tmp_path / "drawn/images"),
+        records_dir=str(tmp_path / "records"),
+        run_dir=str(tmp_path / "run"),
+        image_size=32,
+        num_neighbors=3,
+        batch_size=16,
+        epochs=2,
+        pad=2,
+        pictures=False,
+    )
+    run = train(config, progress=False)
+    trained = []
+
+    def counted(settings, resume, progress):
+        trained.append(settings)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(settings, resume=resume, progress=progress)
+
+    monkeypatch.setattr(folds, "train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        audit(run, folds=2, progress=False)
+    first = run.folder / "folds/1-of-2"
+    before = (first / "log.csv").read_text()
+    found = audit(run, folds=2, progress=False)
+    assert len(trained) == 4 and trained[2] == trained[0] and len(before.splitlines()) == 3
+    made = shares(found.training.samples, "probability", config.data.class_names)
+    np.testing.assert_allclose(made.sum(axis=1), 1, atol=1e-4)
+    own = shares(run.samples, "probability", config.data.class_names)
+    assert np.abs(made - own).max() > 0.01
+    kept = dataclasses.replace(trained[0].data, train_data_path=config.data.train_data_path)
+    assert kept == config.data and trained[0].optimizer == config.optimizer
+    assert json.loads(run.config_file.read_text())
