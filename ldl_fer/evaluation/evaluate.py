@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from ldl_fer.config import Config
-    from ldl_fer.data.annotations import Annotations
+    from ldl_fer.data.sets import AnyRecords
     from ldl_fer.training.run import Run
 
 
@@ -107,35 +107,41 @@ def evaluate(
     return Result(tuple(class_names), metrics, matrix, len(labels), rows)
 
 
-def evaluate_data(
-    network: "tf.keras.Model",
-    config: "Config",
-    data_path: str,
-    image_dir: str,
-    progress: bool = True,
-) -> "tuple[Result, Annotations]":
-    """Computes all metrics of a run's network on a data set, human votes included if it has any.
+def open_data(
+    network: "tf.keras.Model", config: "Config", data_path: str, image_dir: str
+) -> "AnyRecords":
+    """Opens a set for the network of a run.
 
     Args:
       network: of `networks.network.build_network`, by `config`.
       config: of the run; says what is done with pictures that cannot be read.
-      data_path, image_dir, progress: as `evaluate_run` takes them.
-
-    Returns:
-      The metrics, and the annotations that were evaluated on.
+      data_path, image_dir: as `evaluate_run` takes them.
 
     Raises:
       InputError: data that cannot be read or does not fit the network.
     """
-    from ldl_fer.data.pipeline import ordered_dataset
     from ldl_fer.data.sets import opener
+
+    return opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
+
+
+def evaluate_data(
+    network: "tf.keras.Model", config: "Config", records: "AnyRecords", progress: bool = True
+) -> Result:
+    """Computes all metrics of a run's network on a set, human votes included if it has any.
+
+    Args:
+      network, config, progress: as `open_data` and `evaluate` take them.
+      records: of `open_data`.
+
+    Raises:
+      InputError: as `evaluate`.
+    """
+    from ldl_fer.data.pipeline import ordered_dataset
     from ldl_fer.networks.head import trained_part
 
-    records = opener(network, config.network.frozen)(config.data, data_path, image_dir, 0)
-    annotations = records.annotations()
     dataset, part = ordered_dataset(records, config), trained_part(network)
-    result = evaluate(part, dataset, records.class_names, annotations.votes, progress)
-    return result, annotations
+    return evaluate(part, dataset, records.class_names, records.annotations().votes, progress)
 
 
 def evaluate_run(
@@ -148,6 +154,7 @@ def evaluate_run(
     network: "tf.keras.Model | None" = None,
     trust_model: bool = False,
     on_bad_image: str | None = None,
+    records: "AnyRecords | None" = None,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -161,6 +168,7 @@ def evaluate_run(
       network: of `training.run.load_network`, to be filled with those weights; None: it is built.
       trust_model: see `training.run.load_network`.
       on_bad_image: "fail" or "skip"; None: as the run.
+      records: that data, if `open_data` has opened it; None: it is opened.
 
     Returns:
       The result that was written.
@@ -173,7 +181,9 @@ def evaluate_run(
     data_path, image_dir = os.fspath(data_path), os.fspath(image_dir)
     network, config = load_network(run_dir, which, network, trust_model)
     config = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image)
-    result, annotations = evaluate_data(network, config, data_path, image_dir, progress)
+    records = records or open_data(network, config, data_path, image_dir)
+    result = evaluate_data(network, config, records, progress)
+    annotations = records.annotations()
     extra = {
         "data_path": without_home(data_path),
         "annotations_sha256": annotations.fingerprint(),

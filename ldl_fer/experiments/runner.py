@@ -15,8 +15,9 @@ import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config.progress import tqdm
+from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import extra_package
-from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run
+from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run, open_data
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
     LAST_EPOCHS,
@@ -97,14 +98,17 @@ def _run(one: Planned, bar: tqdm) -> None:
     tf.keras.backend.clear_session()
     gc.collect()  # graphs of the run before: cycles that Python would let grow
     start = time.monotonic()
-    run = train(one.config, resume=True, watch=_Epochs(one, bar))
+    watch = _Epochs(one, bar)
+    run = train(one.config, resume=True, watch=watch)
     seconds = time.monotonic() - start
     network, _ = load_network(run.folder, trust_model=one.config.network.trust_model)
-    for dataset, path in one.tests.items():
+    for dataset, records in watch.tests(network).items():
+        data = str(one.tests[dataset]), one.test_image_dir
         for epoch in EPOCHS:
             folder = one.result(dataset, epoch)
-            data = str(path), one.test_image_dir
-            evaluate_run(run.folder, *data, epoch, folder, progress=False, network=network)
+            evaluate_run(
+                run.folder, *data, epoch, folder, progress=False, network=network, records=records
+            )
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
     record = {"seconds": round(seconds, 1), "commit": commit}
     write_whole(one.record, json.dumps(record) + "\n")
@@ -127,6 +131,16 @@ class _Epochs(tf.keras.callbacks.Callback):
         self.one = one
         self.bar = bar
         self.counted = 0
+        self._tests: dict[str, AnyRecords] = {}
+
+    def tests(self, network: tf.keras.Model) -> dict[str, AnyRecords]:
+        """Opens the test sets, once."""
+        if not self._tests:
+            self._tests = {
+                dataset: open_data(network, self.one.config, str(path), self.one.test_image_dir)
+                for dataset, path in self.one.tests.items()
+            }
+        return self._tests
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.update(epoch + 1 - self.counted)  # those of earlier sessions come with the first
@@ -134,9 +148,9 @@ class _Epochs(tf.keras.callbacks.Callback):
         if epoch < self.one.config.optimizer.epochs - LAST_EPOCHS:
             return
         row: dict[str, float] = {"epoch": epoch + 1}
-        for dataset, path in self.one.tests.items():
-            data = str(path), self.one.test_image_dir
-            result, _ = evaluate_data(self.model.network, self.one.config, *data, progress=False)
+        network = self.model.network
+        for dataset, records in self.tests(network).items():
+            result = evaluate_data(network, self.one.config, records, progress=False)
             row[dataset] = result.metrics["accuracy"]
         file, table = self.one.last_epochs, pd.DataFrame([row])
         if file.exists():

@@ -229,6 +229,7 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(runner, "train", train)
     monkeypatch.setattr(runner, "load_network", lambda folder, trust_model=False: (None, None))
+    monkeypatch.setattr(runner, "open_data", lambda *data: None)
     monkeypatch.setattr(runner, "evaluate_run", evaluate_run)
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: pytest.fail("waits for nobody"))
     return done
