@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -179,7 +180,8 @@ def pool_pictures(
     """
     size, backbone = network.input_shape[1], frozen_part(network)
     folder = Path(folder) / f"pooled-{_identity(backbone, size)}"
-    keys = [_key(path) for path in paths]
+    real = functools.cache(os.path.realpath)
+    keys = [_key(path, real(path.parent)) for path in paths]
     known = _known(folder)
     missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
     if missing:
@@ -242,8 +244,8 @@ def _identity(backbone: tf.keras.Model, size: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def _key(path: Path) -> str:
-    """Returns a file's place, length and time of change."""
+def _key(path: Path, folder: str) -> str:
+    """Returns a file's place, length and time of change; `folder` is its own, links resolved."""
     try:
         size, changed = state_of(path)
     except OSError as error:
@@ -251,4 +253,4 @@ def _key(path: Path) -> str:
             f"{path} cannot be read: {error.strerror}. Correct the path in the CSV or the image "
             "folder's flag."
         ) from error
-    return f"{path.resolve()}|{size}|{changed}"
+    return f"{os.path.join(folder, path.name)}|{size}|{changed}"

@@ -101,7 +101,7 @@ def _run(one: Planned, bar: tqdm) -> None:
     watch = _Epochs(one, bar)
     run = train(one.config, resume=True, watch=watch)
     seconds = time.monotonic() - start
-    network, _ = load_network(run.folder, trust_model=one.config.network.trust_model)
+    network, _ = load_network(run.folder, "best", watch.network, one.config.network.trust_model)
     for dataset, records in watch.tests(network).items():
         data = str(one.tests[dataset]), one.test_image_dir
         for epoch in EPOCHS:
@@ -132,6 +132,13 @@ class _Epochs(tf.keras.callbacks.Callback):
         self.bar = bar
         self.counted = 0
         self._tests: dict[str, AnyRecords] = {}
+
+    @property
+    def network(self) -> tf.keras.Model | None:
+        """The trained network, if `load_network` can fill it: on one device, in full precision."""
+        model, plain = getattr(self, "model", None), tf.distribute.get_strategy()
+        exact = self.one.config.network.precision == "float32"
+        return model.network if exact and model and model.distribute_strategy is plain else None
 
     def tests(self, network: tf.keras.Model) -> dict[str, AnyRecords]:
         """Opens the test sets, once."""

@@ -281,8 +281,8 @@ def load_network(
     Args:
       run_dir: the run folder.
       which: "best" by validation accuracy, or "last".
-      network: takes the weights, one that this function built for the same settings; None: a new
-        one.
+      network: takes the weights, one of the same settings, on one device and in full precision;
+        None: a new one.
       trust_model: see `NetworkConfig`; it is not among a run's own settings.
 
     Raises:
@@ -298,13 +298,15 @@ def load_network(
             "is another. If the training was stopped between writing the two, go on with --resume; "
             "else copy the run folder anew."
         )
+    from ldl_fer.networks.weight_files import load_weights
+
     if network is None:
         from ldl_fer.methods import network_of_method
 
         exact = config.replace(precision="float32", trust_model=trust_model)
         network = network_of_method(exact, load=False)
     try:
-        network.load_weights(run.weights(which))
+        load_weights(network, run.weights(which))
     except Exception as error:  # h5py has OSError, RuntimeError, KeyError and more for damage
         raise InputError(
             f"{run.weights(which)} is damaged or does not fit {run.config_file}: {error}"

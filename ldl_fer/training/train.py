@@ -128,12 +128,26 @@ def _train(
             progress = chief and watch is None
             fit(config, model, state, training, validation, strategy, all_callbacks, progress)
         if chief:
-            _construct(config, run, training, steps, watch is None)
+            exact = config.network.precision == "float32"
+            plain = strategy is tf.distribute.get_strategy()  # one device
+            _construct(
+                config, run, training, steps, watch is None, network if exact and plain else None
+            )
 
 
-def _construct(config: Config, run: Run, training: AnyRecords, steps: int, progress: bool) -> None:
-    """Writes samples.csv, by a model on one device: network and method of the best epoch."""
-    network, _ = load_network(run.folder, trust_model=config.network.trust_model)
+def _construct(
+    config: Config,
+    run: Run,
+    training: AnyRecords,
+    steps: int,
+    progress: bool,
+    network: tf.keras.Model | None,
+) -> None:
+    """Writes samples.csv, by a model on one device: network and method of the best epoch.
+
+    The network given, if any, takes the weights of that epoch.
+    """
+    network, _ = load_network(run.folder, "best", network, config.network.trust_model)
     facts = facts_of_labels(config, training)
     model = METHODS[config.method](network, config, len(training), steps, **facts)
     run.load_method(model.kept_with_best())

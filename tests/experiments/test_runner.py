@@ -228,7 +228,7 @@ def trained(monkeypatch):
         (folder / "result.json").write_text(json.dumps({"metrics": {"accuracy": 0.5}}))
 
     monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "load_network", lambda folder, trust_model=False: (None, None))
+    monkeypatch.setattr(runner, "load_network", lambda *arguments: (None, None))
     monkeypatch.setattr(runner, "open_data", lambda *data: None)
     monkeypatch.setattr(runner, "evaluate_run", evaluate_run)
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: pytest.fail("waits for nobody"))
