@@ -7,6 +7,7 @@
     noise         Table 1    10, 20, 30 % of the labels flipped, all methods
     inconsistent  Table 2    trained on two annotators' labels, tested on either's
     original      Table 3    the data set as it is, all methods
+    field         ours       clean, 10, 20, 30 %, 30 % pairs, 30 % by human votes; all methods
     ablation      Table 4    LDLVA's parts, one after the other; clean and 30 %
     votes         Fig. 3, 5  distributions against human votes (columns votes_*)
     uncertainty   Fig. 6     flipped labels found by lambda, beside cleanlab (frozen backbone only)

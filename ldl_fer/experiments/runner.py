@@ -206,6 +206,7 @@ def measured(
                     "setting": row.setting,
                     "seed": one.seed,
                     **row.values,
+                    "minutes": record["seconds"] / 60,
                     **record,
                     "run_dir": str(one.run.folder),
                 }

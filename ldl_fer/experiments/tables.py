@@ -94,6 +94,7 @@ TITLES = {name: settings.title for name, settings in METHOD_SETTINGS.items()}
 ALL = compared(*TITLES)
 CLEAN = Noise()
 CLEAN_AND_FLIPPED = (CLEAN, Noise("symmetric", 0.3))
+CONFUSED = (Noise("pair", 0.3), Noise("votes", 0.3))  # wrong in a way that follows the classes
 _ACCURACIES = ("accuracy", "accuracy_last", "accuracy_last5", "mean_class_accuracy")
 _ACCURACY = "test accuracy, last epoch"
 
@@ -133,6 +134,20 @@ ORIGINAL = Experiment(
     figure=Figure("accuracy_last", "method", _ACCURACY),
 )
 
+FIELD = Experiment(
+    name="field",
+    source="",
+    question="How does each method stand with clean labels, flipped ones, classes confused in "
+    "pairs, and labels that go wrong where people disagree? (minutes: of training.)",
+    variants=ALL,
+    noises=(CLEAN, *NOISE.noises, *CONFUSED),
+    measure="test",
+    metrics=(
+        *_ACCURACIES,
+        *("nll", "expected_calibration_error", "kl", "jensen_shannon", "flips_auc", "minutes"),
+    ),
+    figure=Figure("accuracy_last", "noise", _ACCURACY),
+)
 
 _PARTS = {  # as Table 4 abbreviates them
     "LD": "label_distribution",
@@ -291,7 +306,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
     {
         experiment.name: experiment
         for experiment in (
-            *(NOISE, INCONSISTENT, ORIGINAL, ABLATION, VOTES, UNCERTAINTY, NEIGHBORS),
+            *(NOISE, INCONSISTENT, ORIGINAL, FIELD, ABLATION, VOTES, UNCERTAINTY, NEIGHBORS),
             *(AUXILIARY, TUNING),
         )
     }

@@ -24,8 +24,7 @@ def noises_of(name):
 def test_all_experiments_are_there_and_make_sense():
     assert set(EXPERIMENTS) == {
         *("noise", "ablation", "neighbors", "inconsistent", "original", "votes", "uncertainty"),
-        "auxiliary",
-        "tuning",
+        *("auxiliary", "tuning", "field"),
     }
     for name, experiment in EXPERIMENTS.items():
         assert experiment.name == name and experiment.measure in MEASURES
@@ -48,6 +47,15 @@ def test_table_1_noise():
     assert noises_of("noise") == [Noise("symmetric", rate) for rate in (0.1, 0.2, 0.3)]
     assert [str(noise) for noise in noises_of("noise")] == [
         *("symmetric 0.1", "symmetric 0.2", "symmetric 0.3")
+    ]
+
+
+def test_the_field_has_the_runs_of_tables_1_and_3():
+    assert methods_of("field") == list(METHODS)
+    assert noises_of("field") == [
+        *noises_of("original"),
+        *noises_of("noise"),
+        *(Noise("pair", 0.3), Noise("votes", 0.3)),
     ]
 
 
