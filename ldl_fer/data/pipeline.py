@@ -87,6 +87,7 @@ def ordered_dataset(
     images: bool = True,
     replicas: int = 1,
     own_replicas: range = range(1),
+    mirrored: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches of every sample once, by sample_id, not augmented.
 
@@ -96,6 +97,7 @@ def ordered_dataset(
       neighbors: how many of each sample to give (never their images).
       images: whether to give the images.
       replicas, own_replicas: as in `training_dataset`; a part of the last batch may be empty.
+      mirrored: whether the images are mirrored, left to right.
 
     Returns:
       A dataset of dicts with some of `batches.batch_spec`'s keys.
@@ -110,7 +112,9 @@ def ordered_dataset(
         ids = tf.cast(ids[first:last], tf.int32)
         batch = read_batch(records, ids, config, neighbors, images)
         if images and is_pooled(batch):
-            batch["image"] = batch["image"][:, 0]
+            batch["image"] = batch["image"][:, int(mirrored)]
+        elif images and mirrored:
+            batch["image"] = tf.reverse(batch["image"], [2])
         return batch
 
     numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))

@@ -187,6 +187,17 @@ def test_ordered_dataset_gives_everything_once_in_order(records, pictures):
     assert first.keys() == batch_spec(SIDE, NEIGHBORS).keys() - {"image", "neighbor_image"}
 
 
+def test_a_mirrored_set_has_every_picture_turned(records):
+    pairs = zip(
+        ordered_dataset(records, CONFIG),
+        ordered_dataset(records, CONFIG, mirrored=True),
+        strict=True,
+    )
+    for plain, turned in pairs:
+        np.testing.assert_array_equal(turned["image"], plain["image"].numpy()[:, :, ::-1])
+        np.testing.assert_array_equal(turned["sample_id"], plain["sample_id"])
+
+
 def test_batch_of_samples(records, pictures):
     batch = batch_of_samples(records, [7, 2], CONFIG)
     np.testing.assert_array_equal(batch["sample_id"], [7, 2])

@@ -34,11 +34,31 @@ from ldl_fer.training.train import train
 def from_outside(
     run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
 ) -> TrainingSet:
-    """Gives the samples probabilities by networks that have not seen their labels.
+    """Gives the samples of a training set the probabilities of `outside_probabilities`.
+
+    Args:
+      run_dir, training, folds, progress: as that function takes them.
+
+    Returns:
+      `training`, the columns `probability_*` of its samples being the folds'.
+
+    Raises:
+      InputError: as that function.
+    """
+    names = training.annotations.class_names
+    found = outside_probabilities(run_dir, training, folds, progress)
+    columns = per_class("probability", found, names)
+    return dataclasses.replace(training, samples=training.samples.assign(**columns))
+
+
+def outside_probabilities(
+    run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
+) -> np.ndarray:
+    """Predicts each training sample by a network that was trained without it.
 
     One training for each fold, with the settings of the run; interrupted, the same call goes on.
     All rows of a picture are in one fold. A fold's network is that of its last epoch, which no
-    label of the fold, nor of another, has chosen.
+    label of the fold, nor of another, has chosen. What was found is kept in the run folder.
 
     Args:
       run_dir: the run folder.
@@ -47,24 +67,22 @@ def from_outside(
       progress: whether to show each training.
 
     Returns:
-      `training`, the columns `probability_*` of its samples being the folds'.
+      [N, C], rows sum to 1 but for the rounding of the file: the mean over each picture and its
+      mirror image.
 
     Raises:
-      InputError: the run was trained on shards, or by a teacher that has seen all labels; a class
-        has fewer samples than folds.
+      InputError: as `check_folds`; a class has fewer samples than folds; the kept file is damaged.
     """
     run = Run(run_dir)
+    check_folds(run, folds)
     names = training.annotations.class_names
     file = run.folder / f"outside_{folds}_folds.csv"
     if not file.exists():
-        probabilities = _cross_validated(run, training, folds, progress)
-        columns = per_class("probability", probabilities, names)
+        columns = per_class("probability", _cross_validated(run, training, folds, progress), names)
         table = pd.DataFrame({SOURCE_ROW: training.rows} | columns)
         write_whole(file, table.to_csv(index=False, float_format="%.5f"))
         shutil.rmtree(run.folder / "folds")
-    found = _read(file, training.rows)
-    columns = per_class("probability", shares(found, "probability", names), names)
-    return dataclasses.replace(training, samples=training.samples.assign(**columns))
+    return shares(_read(file, training.rows), "probability", names)
 
 
 def check_folds(run: Run, folds: int) -> None:
@@ -121,8 +139,11 @@ def _fold(
     open_set = opener(network, config.network.frozen)
     source = config.data.train_data_path, config.data.train_image_dir
     records = open_set(config.data, *source, 0, part.subset(outside))
-    found = predict(trained_part(network), ordered_dataset(records, config), progress=False)
-    return found["probabilities"]
+    views = [
+        predict(trained_part(network), ordered_dataset(records, config, mirrored=mirrored), False)
+        for mirrored in (False, True)
+    ]
+    return np.mean([found["probabilities"] for found in views], axis=0)
 
 
 def _read(file: Path, rows: np.ndarray) -> pd.DataFrame:
