@@ -55,8 +55,9 @@ class Finished:
       log: its log.csv, a row per epoch.
       class_names: C names.
       smoothing: of label smoothing.
-      cross_validated: [N, C], predictions of classifiers that did not see the sample; None where
-        the experiment does not need them.
+      cross_validated: [N, C], predictions of classifiers that did not see the sample: linear ones
+        for plain training, the method's own for LDLVA; None where the experiment does not need
+        them.
     """
 
     variant: Variant
@@ -158,7 +159,11 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
         scores[f"{name}: 1 - d(label)"] = 1 - run.per_class("target")[rows, run.labels]
         scores[f"{name}: 1 - d~(label)"] = 1 - run.per_class("aggregated")[rows, run.labels]
     issues = {}
-    if run.cross_validated is not None and run.variant.settings["method"] == "cross_entropy":
+    plain = run.variant.settings["method"] == "cross_entropy"
+    if run.cross_validated is not None and not plain:
+        score = 1 - run.cross_validated[rows, run.labels]
+        scores[f"{name}: 1 - p(label), {FOLDS} folds"] = score
+    if run.cross_validated is not None and plain:
         for kind in ("self_confidence", "normalized_margin"):
             method = f"cleanlab: {kind}"
             scores[method] = 1 - _label_quality(run.labels, run.cross_validated, kind)

@@ -17,9 +17,12 @@ import tensorflow as tf
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import extra_package
+from ldl_fer.evaluation.audit.folds import outside_probabilities
+from ldl_fer.evaluation.audit.training_set import training_set
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run, open_data
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
+    FOLDS,
     LAST_EPOCHS,
     MEASURES,
     Finished,
@@ -183,6 +186,9 @@ def measured(
         outside = None
         if _is_cross_validated(experiment, one):
             outside = cross_validated(one.config, sets.folder)
+        elif experiment.measure == "uncertainty":
+            training = training_set(one.run.folder)
+            outside = outside_probabilities(one.run.folder, training, FOLDS)
         finished = Finished(
             one.variant,
             one.run.samples,

@@ -199,9 +199,10 @@ UNCERTAINTY = Experiment(
     name="uncertainty",
     source="Figure 6",
     question="How well do lambda and the constructed distribution find flipped labels, beside "
-    "cleanlab and ranking by loss, and does lambda follow the entropy of human votes?",
+    "cleanlab and ranking by loss, and does lambda follow the entropy of human votes? (5 folds: "
+    "each label judged by an LDLVA training that has not seen it.)",
     variants=compared("cross_entropy", "ldlva"),
-    noises=CLEAN_AND_FLIPPED,
+    noises=(*CLEAN_AND_FLIPPED, *CONFUSED),
     measure="uncertainty",
     metrics=(
         "roc_auc",

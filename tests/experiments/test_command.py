@@ -168,7 +168,7 @@ def test_uncertainty_from_end_to_end(frozen_faces, tmp_path, held_out):
     summary = pd.read_csv(tmp_path / "results_dir/uncertainty/summary.csv")
     assert set(summary["method"]) == {
         *("cross-entropy: 1 - p(label)", "LDLVA: 1 - p(label)", "LDLVA: lambda"),
-        *("LDLVA: 1 - d(label)", "LDLVA: 1 - d~(label)"),
+        *("LDLVA: 1 - d(label)", "LDLVA: 1 - d~(label)", "LDLVA: 1 - p(label), 5 folds"),
         *("cleanlab: self_confidence", "cleanlab: normalized_margin"),
     }
     means = summary.set_index(["method", "metric"])["mean"]

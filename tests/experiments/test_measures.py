@@ -258,6 +258,15 @@ def test_scores_that_find_flips_and_follow_the_votes():
     assert rows["ME: 1 - p(label)", "a setting"]["entropy_correlation"] == pytest.approx(0.5)
 
 
+def test_the_methods_own_cross_validation():
+    outside = PROBABILITY[::-1]
+    rows = by_row(list(uncertainty(finished(cross_validated=outside))))
+    scores = 1 - outside[np.arange(5), LABELS]
+    found = rows["ME: 1 - p(label), 5 folds", "a setting"]
+    assert found["roc_auc"] == pytest.approx(auc(scores, FLIPPED))
+    assert not any("cleanlab" in name for name, _ in rows)
+
+
 def test_without_flips_only_the_correlation_and_without_votes_only_the_flips():
     for values in by_row(list(uncertainty(finished(clean=LABELS)))).values():
         assert values.keys() == {"entropy_correlation"}
@@ -317,7 +326,7 @@ def test_cleanlab_on_the_cross_validated_predictions():
     assert values["issues_precision"] == pytest.approx(hits / found.sum())
     assert values["issues_recall"] == pytest.approx(hits / 15)
     assert "issues_precision" not in rows["cleanlab: normalized_margin", ""]
-    # Once, beside cross-entropy.
+    # Beside cross-entropy only.
     assert not any("cleanlab" in name for name, _ in rows_of("scn"))
 
 

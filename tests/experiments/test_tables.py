@@ -97,7 +97,8 @@ def test_figure_7_number_of_neighbors():
 def test_figures_in_numbers():
     assert methods_of("votes") == ["cross_entropy", "label_smoothing", "ldlva"]
     assert methods_of("uncertainty") == ["cross_entropy", "ldlva"]
-    assert noises_of("votes") == noises_of("uncertainty") == HALF
+    assert noises_of("votes") == HALF
+    assert noises_of("uncertainty") == [*HALF, Noise("pair", 0.3), Noise("votes", 0.3)]
     assert EXPERIMENTS["votes"].measure == "votes"
     assert EXPERIMENTS["uncertainty"].measure == "uncertainty"
 
