@@ -4,6 +4,7 @@ Keras looks through every attribute of every layer each time, which takes longer
 frozen backbone's head. Here it does so once for each network, at the first writing.
 """
 
+import shutil
 import weakref
 from pathlib import Path
 
@@ -14,19 +15,35 @@ _groups: "weakref.WeakKeyDictionary[tf.keras.Model, list[tuple[str, tf.keras.lay
 _groups = weakref.WeakKeyDictionary()  # (group of the file, layer), as Keras wrote them first
 
 
-def save_weights(network: tf.keras.Model, path: Path) -> None:
+def save_weights(network: tf.keras.Model, path: Path, former: Path | None = None) -> None:
     """Writes all variables of a functional network to a `.weights.h5` file.
+
+    Args:
+      network: its variables are written.
+      path: of the file.
+      former: a file of this function; if this process has written it, variables of a frozen
+        backbone are taken from there, as they do not change.
 
     Raises:
       RuntimeError, OSError: HDF5 cannot write.
     """
+    frozen: set[tf.Module] = set()
     if network not in _groups:
         _groups[network] = _save_by_keras(network, path)
-    # The first time too: a training that went on must leave the same bytes as one that ran through.
-    with h5py.File(path, "w") as file:
-        file.create_group("vars")  # the network's own: none, but Keras asks for them
+    elif former is not None and former.exists() and (frozen := _frozen_layers(network)):
+        shutil.copyfile(former, path)
+    # Anew the first time too: a training that went on must leave the same bytes as one that ran
+    # through.
+    with h5py.File(path, "r+" if frozen else "w") as file:
+        file.require_group("vars")  # the network's own: none, but Keras asks for them
         for name, layer in _groups[network]:
-            layer.save_own_variables(file.require_group(name))
+            if not frozen:
+                layer.save_own_variables(file.require_group(name))
+            elif layer not in frozen:
+                stored = {}
+                layer.save_own_variables(stored)
+                for key, values in stored.items():
+                    file[name][key][...] = values
 
 
 def load_weights(network: tf.keras.Model, path: Path) -> None:
@@ -41,6 +58,11 @@ def load_weights(network: tf.keras.Model, path: Path) -> None:
     with h5py.File(path) as file:
         for name, layer in _groups[network]:
             layer.load_own_variables(file[name])
+
+
+def _frozen_layers(network):
+    backbone = next((layer for layer in network.layers if layer.name == "backbone"), None)
+    return set() if backbone is None or backbone.trainable else set(backbone.submodules)
 
 
 def _save_by_keras(network, path):

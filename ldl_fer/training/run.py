@@ -140,7 +140,7 @@ class Run:
             if shutil.disk_usage(self.folder).free < size:  # HDF5 would complain until its end
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
-                save_weights(network, partial)
+                save_weights(network, partial, self.weights(which))
             except RuntimeError as error:
                 raise OSError(str(error)) from error
             written = epoch | {"sha256": sha256(partial)}

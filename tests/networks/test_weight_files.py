@@ -70,6 +70,29 @@ def test_the_second_file_is_as_keras_writes_it(make, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
+def test_a_frozen_backbone_is_taken_from_the_file_before(tmp_path, monkeypatch):
+    inner = tf.keras.Sequential([tf.keras.layers.Dense(4), tf.keras.layers.BatchNormalization()])
+    inner._name, inner.trainable = "backbone", False
+    images = tf.keras.Input([3])
+    network = tf.keras.Model(images, tf.keras.layers.Dense(2, name="head")(inner(images)))
+    first, second, anew = (tmp_path / f"{n}.weights.h5" for n in ("first", "second", "anew"))
+    save_weights(network, first)
+    head = network.get_layer("head")
+    head.set_weights([np.full([4, 2], 3.0), np.full([2], 4.0)])
+    save_weights(network, anew)
+    asked = []
+    monkeypatch.setattr(
+        tf.keras.layers.Layer,
+        "save_own_variables",
+        lambda layer, store: (
+            asked.append(layer.name),
+            store.update({str(i): v.numpy() for i, v in enumerate(layer.variables)}),
+        ),
+    )
+    save_weights(network, second, first)
+    assert asked == ["head"] and second.read_bytes() == anew.read_bytes()
+
+
 def test_a_network_is_not_kept(tmp_path):
     network = network_of("small_cnn")
     save_weights(network, tmp_path / "a.weights.h5")
