@@ -14,6 +14,7 @@ from ldl_fer.data.paths import places
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
 from ldl_fer.evaluation.result import Result, write_result
+from ldl_fer.evaluation.temperature import scaled
 from ldl_fer.files import without_home
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def evaluate(
     class_names: tuple[str, ...],
     votes: np.ndarray | None = None,
     progress: bool = True,
+    temperature: float = 1.0,
 ) -> Result:
     """Computes all metrics of a network on a data set.
 
@@ -80,6 +82,7 @@ def evaluate(
       network, dataset, progress: as `predict` takes them.
       class_names: C names.
       votes: [N, C], votes of humans, the row being the sample_id; a row may be all zeros.
+      temperature: by which the network's distributions are scaled, see `temperature.scaled`.
 
     Raises:
       InputError: the data set is empty, the network's output is not finite or of another number of
@@ -99,6 +102,8 @@ def evaluate(
             f"for sample {found['sample_ids'][bad][0]}: its training diverged. Try the best "
             "epoch's (--weights=best), or train with a smaller --learning_rate."
         )
+    if temperature != 1.0:
+        probabilities = scaled(probabilities, temperature)
     metrics, rows = classification_metrics(labels, probabilities), 0
     if votes is not None:
         metrics |= distribution_metrics(_votes_of(found["sample_ids"], votes), probabilities)
@@ -126,12 +131,16 @@ def open_data(
 
 
 def evaluate_data(
-    network: "tf.keras.Model", config: "Config", records: "AnyRecords", progress: bool = True
+    network: "tf.keras.Model",
+    config: "Config",
+    records: "AnyRecords",
+    progress: bool = True,
+    temperature: float = 1.0,
 ) -> Result:
     """Computes all metrics of a run's network on a set, human votes included if it has any.
 
     Args:
-      network, config, progress: as `open_data` and `evaluate` take them.
+      network, config, progress, temperature: as `open_data` and `evaluate` take them.
       records: of `open_data`.
 
     Raises:
@@ -141,7 +150,8 @@ def evaluate_data(
     from ldl_fer.networks.head import trained_part
 
     dataset, part = ordered_dataset(records, config), trained_part(network)
-    return evaluate(part, dataset, records.class_names, records.annotations().votes, progress)
+    votes = records.annotations().votes
+    return evaluate(part, dataset, records.class_names, votes, progress, temperature)
 
 
 def evaluate_run(
@@ -155,6 +165,7 @@ def evaluate_run(
     trust_model: bool = False,
     on_bad_image: str | None = None,
     records: "AnyRecords | None" = None,
+    temperature: float = 1.0,
 ) -> Result:
     """Evaluates the network of a run and writes result.json and confusion_matrix.png.
 
@@ -169,6 +180,7 @@ def evaluate_run(
       trust_model: see `training.run.load_network`.
       on_bad_image: "fail" or "skip"; None: as the run.
       records: that data, if `open_data` has opened it; None: it is opened.
+      temperature: as `evaluate` takes it.
 
     Returns:
       The result that was written.
@@ -182,7 +194,7 @@ def evaluate_run(
     network, config = load_network(run_dir, which, network, trust_model)
     config = config.replace(on_bad_image=on_bad_image or config.data.on_bad_image)
     records = records or open_data(network, config, data_path, image_dir)
-    result = evaluate_data(network, config, records, progress)
+    result = evaluate_data(network, config, records, progress, temperature)
     annotations = records.annotations()
     extra = {
         "data_path": without_home(data_path),

@@ -29,6 +29,7 @@ from ldl_fer.data.samples import neighbor_numbers, shares
 from ldl_fer.data.sets import opener, training_records, training_sources
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.metrics import distribution_metrics, flip_detection
+from ldl_fer.evaluation.temperature import scaled
 from ldl_fer.experiments.tables import Variant
 from ldl_fer.files import made_folder, whole_file
 from ldl_fer.methods import training_data
@@ -50,7 +51,8 @@ class Finished:
     Attributes:
       variant: its method and settings.
       samples: its samples.csv.
-      results: test set -> ("best" or "last" epoch -> metrics).
+      results: test set -> ("best" or "last" epoch, or "scaled" -> metrics), the latter of the best
+        epoch by `temperature`.
       last_epochs: test set -> mean accuracy after each of the last five epochs.
       log: its log.csv, a row per epoch.
       class_names: C names.
@@ -58,6 +60,7 @@ class Finished:
       cross_validated: [N, C], predictions of classifiers that did not see the sample: linear ones
         for plain training, the method's own for LDLVA; None where the experiment does not need
         them.
+      temperature: fits the validation labels; None where the experiment does not need it.
     """
 
     variant: Variant
@@ -68,6 +71,7 @@ class Finished:
     class_names: tuple[str, ...]
     smoothing: float
     cross_validated: np.ndarray | None = None
+    temperature: float | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -134,6 +138,8 @@ def votes(run: Finished) -> Iterator[Measured]:
     if reference is not None:
         one_hot = np.eye(len(run.class_names))[run.labels]
         made = {f"{name}: softmax": run.per_class("probability")}
+        if run.temperature is not None:
+            made[f"{name}: scaled softmax"] = scaled(made[f"{name}: softmax"], run.temperature)
         if run.variant.settings["method"] == "cross_entropy":
             made["one-hot label"] = one_hot
         if run.variant.settings["method"] == "label_smoothing":
@@ -147,6 +153,8 @@ def votes(run: Finished) -> Iterator[Measured]:
             yield Measured(method, dataset, "training faces", values)
     for dataset, epochs in run.results.items():
         yield Measured(name, dataset, "test faces", dict(epochs["best"]))
+        if "scaled" in epochs:
+            yield Measured(f"{name}: scaled", dataset, "test faces", dict(epochs["scaled"]))
 
 
 def uncertainty(run: Finished) -> Iterator[Measured]:

@@ -20,6 +20,7 @@ from ldl_fer.errors import extra_package
 from ldl_fer.evaluation.audit.folds import outside_probabilities
 from ldl_fer.evaluation.audit.training_set import training_set
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run, open_data
+from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, fit_run, read_temperature
 from ldl_fer.experiments.data import Sets
 from ldl_fer.experiments.measures import (
     FOLDS,
@@ -189,11 +190,14 @@ def measured(
         elif experiment.measure == "uncertainty":
             training = training_set(one.run.folder)
             outside = outside_probabilities(one.run.folder, training, FOLDS)
+        temperature, tested = None, EPOCHS
+        if experiment.measure == "votes":
+            temperature, tested = _scaled(one), (*EPOCHS, "scaled")
         finished = Finished(
             one.variant,
             one.run.samples,
             {
-                dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in EPOCHS}
+                dataset: {e: read_metrics(one.result(dataset, e) / "result.json") for e in tested}
                 for dataset in one.tests
             },
             pd.read_csv(one.last_epochs)[list(one.tests)].mean().to_dict(),
@@ -201,6 +205,7 @@ def measured(
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,
+            temperature,
         )
         record = json.loads(one.record.read_text())
         for row in MEASURES[experiment.measure](finished):
@@ -218,3 +223,21 @@ def measured(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _scaled(one: Planned) -> float:
+    """Fits the temperature of a finished run, and tests its network with it, if that is not done.
+
+    Returns:
+      The temperature.
+    """
+    file = one.run.folder / TEMPERATURE_FILE
+    temperature = read_temperature(file) or fit_run(one.run.folder, progress=False)["temperature"]
+    for dataset, path in one.tests.items():
+        folder = one.result(dataset, "scaled")
+        if not (folder / "result.json").exists():
+            data = str(path), one.test_image_dir
+            evaluate_run(
+                one.run.folder, *data, "best", folder, progress=False, temperature=temperature
+            )
+    return temperature

@@ -187,8 +187,8 @@ VOTES = Experiment(
     name="votes",
     source="Figures 3 and 5",
     question="How far are the distributions made for training faces, and those predicted for test "
-    "faces, from what ten people said?",
-    variants=compared("cross_entropy", "label_smoothing", "ldlva"),
+    "faces, from what ten people said? (scaled: by the temperature that fits validation labels.)",
+    variants=compared("cross_entropy", "label_smoothing", "pdls", "ldlva"),
     noises=CLEAN_AND_FLIPPED,
     measure="votes",
     metrics=("kl", "jensen_shannon", "chebyshev", "cosine", "clark", "canberra", "intersection"),

@@ -65,6 +65,11 @@ def test_evaluate_joins_votes_by_sample_id(network):
     assert (result.count, result.vote_count) == (10, expected.pop("rows")) == (10, 9)
     assert result.metrics == pytest.approx(expected)
     assert np.trace(result.confusion) / 10 == pytest.approx(expected["accuracy"])
+    cooler = evaluate.evaluate(network, dataset, NAMES, progress=False, temperature=0.5)
+    squares = found["probabilities"] ** 2  # softmax(z / 0.5)
+    squares /= squares.sum(axis=1, keepdims=True)
+    sharpened = metrics.classification_metrics(found["labels"], squares)
+    assert cooler.metrics == pytest.approx(sharpened, rel=1e-5)
     plain = evaluate.evaluate(network, dataset, NAMES, progress=False)
     assert plain.vote_count == 0
     assert "kl" not in plain.metrics

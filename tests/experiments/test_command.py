@@ -12,6 +12,8 @@ from helpers.frozen_faces import make_frozen_faces
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 
+METHOD_OF = {settings.title: name for name, settings in METHOD_SETTINGS.items()}
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
@@ -139,15 +141,26 @@ def test_votes_and_a_part_of_the_training_set_for_validation(faces, tmp_path):
     found = set(zip(summary["method"], summary["setting"], strict=True))
     training = {
         *("cross-entropy: softmax", "one-hot label", "label smoothing: softmax"),
-        *("smoothed label", "LDLVA: softmax", "LDLVA: target d", "LDLVA: neighbors' d~"),
+        *("smoothed label", "PDLS: softmax", "LDLVA: softmax"),
+        *("LDLVA: target d", "LDLVA: neighbors' d~"),
     }
-    tests = {"cross-entropy", "label smoothing", "LDLVA"}
+    training |= {name.replace(": ", ": scaled ") for name in training if name.endswith("softmax")}
+    tests = {"cross-entropy", "label smoothing", "PDLS", "LDLVA"}
+    tests |= {f"{name}: scaled" for name in tests}
     assert found == {(name, "training faces") for name in training} | {
         (name, "test faces") for name in tests
     }
     kl = summary[summary["metric"] == "kl"].set_index(["method", "setting"])["mean"]
     # Drawn faces have soft votes: a smoothed label is nearer to them than a one-hot one.
     assert kl["one-hot label", "training faces"] > kl["smoothed label", "training faces"] > 0
+    # The run's temperature is that of its held-out faces, and accuracy does not feel it.
+    table = summary.set_index(["method", "setting", "metric"])["mean"]
+    for name in ("cross-entropy", "LDLVA"):
+        [run_dir] = (tmp_path / "runs_dir/drawn").glob(f"{METHOD_OF[name]}-none-*")
+        assert 0.05 < json.loads((run_dir / "temperature.json").read_text())["temperature"] < 20
+        plain, scaled = ((n, "test faces") for n in (name, f"{name}: scaled"))
+        assert table[(*plain, "accuracy")] == table[(*scaled, "accuracy")]
+        assert table[(*plain, "nll")] != table[(*scaled, "nll")]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Measures of runs, from tables made by hand: every number by its formula."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -215,6 +216,17 @@ def test_votes_of_test_faces_are_those_of_the_results():
     tests = [(row.dataset, row.values) for row in rows if row.setting == "test faces"]
     assert tests == [(name, RESULTS[name]["best"]) for name in ("mine", "theirs")]
     assert {row.dataset for row in rows if row.setting == "training faces"} == {"mine"}
+
+
+def test_distributions_scaled_by_a_temperature():
+    """T 2: square roots, made to sum to 1."""
+    results = {"mine": RESULTS["mine"] | {"scaled": {"kl": 0.125}}}
+    run = dataclasses.replace(finished(), temperature=2.0, results=results)
+    rows = by_row(list(votes(run)))
+    roots = np.sqrt(PROBABILITY)
+    expected = kl(VOTES, roots / roots.sum(axis=1, keepdims=True))
+    assert rows["ME: scaled softmax", "training faces"]["kl"] == pytest.approx(expected)
+    assert rows["ME: scaled", "test faces"] == {"kl": 0.125}
 
 
 def test_without_votes_only_test_faces_have_rows():

@@ -95,7 +95,7 @@ def test_figure_7_number_of_neighbors():
 
 
 def test_figures_in_numbers():
-    assert methods_of("votes") == ["cross_entropy", "label_smoothing", "ldlva"]
+    assert methods_of("votes") == ["cross_entropy", "label_smoothing", "pdls", "ldlva"]
     assert methods_of("uncertainty") == ["cross_entropy", "ldlva"]
     assert noises_of("votes") == HALF
     assert noises_of("uncertainty") == [*HALF, Noise("pair", 0.3), Noise("votes", 0.3)]
