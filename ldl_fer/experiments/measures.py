@@ -16,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 from scipy.stats import entropy, spearmanr
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -39,7 +40,7 @@ from ldl_fer.preparation.noise.label_list import CLEAN_LABEL
 
 FOLDS = 5
 LAST_EPOCHS = 5  # whose mean test accuracy SCN, RUL and EAC report
-INVERSE_PENALTY = 1e-3  # of a fold's classifier, whose inputs are standardized
+INVERSE_PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3)  # C of a classifier, whose inputs are standardized
 
 Values = dict[str, float]
 
@@ -237,7 +238,8 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
     """Predicts each training sample by a linear classifier of the other folds' samples.
 
     Multinomial logistic regression on the pooled maps of the frozen backbone, five folds
-    stratified by the labels that are trained on.
+    stratified by the labels that are trained on. Both views of a picture are trained on, and their
+    predictions averaged. All folds have the penalty with the least -log p(label) on the first.
 
     Args:
       config: of a run with a frozen backbone; its training samples, labels as they stand.
@@ -257,9 +259,9 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
         training_data(config), config.run.seed, opener(network, frozen=True)
     )
     assert isinstance(records, PooledRecords)  # as the backbone is frozen
-    pooled, labels = records.pooled[:][:, 0], records.annotations().labels
+    pooled, labels = records.pooled[:], records.annotations().labels
     _check_counts(labels, config)
-    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTY]).encode())
+    digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTIES]).encode())
     digest.update(pooled.tobytes())
     file = folder / f"cross-validated-{digest.hexdigest()[:16]}.npy"
     if not file.exists():
@@ -304,13 +306,27 @@ def _check_counts(labels: np.ndarray, config: Config) -> None:
 def _predictions(
     pooled: np.ndarray, labels: np.ndarray, classes: int, progress: bool
 ) -> np.ndarray:
-    """Predicts each sample, [N, classes], by a classifier of the folds that it is not in."""
-    made = np.zeros([len(labels), classes])
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(pooled, labels)
-    for inside, outside in tqdm(folds, "linear classifiers", FOLDS, disable=not progress):
+    """Predicts each sample of [N, views, P], [N, classes], by a classifier of other folds."""
+
+    def outside(fold, penalty):
+        inside, out = fold
         classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
+            StandardScaler(), LogisticRegression(C=penalty, max_iter=300)
+        ).fit(np.concatenate(pooled[inside]), np.repeat(labels[inside], views))
+        bar.update()
+        flat = classifier.predict_proba(np.concatenate(pooled[out]))
+        return flat.reshape(-1, views, classes).mean(axis=1)
+
+    views, made = pooled.shape[1], np.zeros([len(labels), classes])
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(labels, labels))
+    first = labels[folds[0][1]]
+    total = len(INVERSE_PENALTIES) + FOLDS - 1
+    with tqdm(total=total, desc="linear classifiers", disable=not progress) as bar:
+        tried = {penalty: outside(folds[0], penalty) for penalty in INVERSE_PENALTIES}
+        best = min(
+            tried, key=lambda penalty: log_loss(first, tried[penalty], labels=range(classes))
         )
-        classifier.fit(pooled[inside], labels[inside])
-        made[outside] = classifier.predict_proba(pooled[outside])
+        made[folds[0][1]] = tried[best]
+        for fold in folds[1:]:
+            made[fold[1]] = outside(fold, best)
     return made

@@ -16,7 +16,7 @@ from ldl_fer.errors import InputError
 from ldl_fer.experiments import measures
 from ldl_fer.experiments.measures import (
     FOLDS,
-    INVERSE_PENALTY,
+    INVERSE_PENALTIES,
     MEASURES,
     Finished,
     auxiliary,
@@ -361,15 +361,33 @@ def made_up_features(count=90, size=12, seed=0):
 
 def test_each_fold_is_predicted_by_the_others():
     features, labels = made_up_features()
-    found = measures._predictions(features, labels, 3, progress=False)
+    another = features + np.random.default_rng(1).normal(0, 0.5, features.shape) * features.std(
+        axis=0
+    )
+    pooled = np.stack([features, another.astype(np.float32)], axis=1)  # two views
+    found = measures._predictions(pooled, labels, 3, progress=False)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
     assert FOLDS == 5 and np.mean(found.argmax(axis=1) == labels) > 0.8
-    for inside, outside in StratifiedKFold(5, shuffle=True, random_state=0).split(features, labels):
-        # Mean and deviation of the other folds alone.
-        mean, deviation = features[inside].mean(axis=0), features[inside].std(axis=0)
-        one = LogisticRegression(C=INVERSE_PENALTY, max_iter=300)
-        one.fit((features[inside] - mean) / deviation, labels[inside])
-        expected = one.predict_proba((features[outside] - mean) / deviation)
+    folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(features, labels))
+
+    def by_hand(inside, outside, penalty):
+        """With mean and deviation of the other folds alone."""
+        views = np.concatenate([pooled[inside, 0], pooled[inside, 1]])
+        mean, deviation = views.mean(axis=0), views.std(axis=0)
+        one = LogisticRegression(C=penalty, max_iter=300)
+        one.fit((views - mean) / deviation, np.tile(labels[inside], 2))
+        return np.mean(
+            [one.predict_proba((pooled[outside, v] - mean) / deviation) for v in (0, 1)], axis=0
+        )
+
+    own = labels[folds[0][1]]
+    losses = [
+        -np.log(by_hand(*folds[0], penalty)[np.arange(len(own)), own]).mean()
+        for penalty in INVERSE_PENALTIES
+    ]
+    assert len(set(losses)) == len(losses)
+    for inside, outside in folds:
+        expected = by_hand(inside, outside, INVERSE_PENALTIES[int(np.argmin(losses))])
         np.testing.assert_allclose(found[outside], expected, atol=1e-4)
 
 
@@ -413,7 +431,7 @@ def test_predictions_are_kept_by_labels(faces, tmp_path, counted):
     assert found.shape == (40, 7) and len(counted) == 1
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-9)
     np.testing.assert_array_equal(counted[0][1], even)
-    assert counted[0][0].shape == (40, 2304)
+    assert counted[0][0].shape == (40, 2, 2304)
     again = cross_validated(config.replace(seed=3, method="eac"), tmp_path / "kept", progress=False)
     np.testing.assert_array_equal(found, again)
     assert len(counted) == 1
