@@ -1,4 +1,4 @@
-"""Draws figures of confusion matrices, faces, distributions, uncertainty and neighbors; saves them.
+"""Draws figures of confusion, reliability, faces, distributions and neighbors; saves them.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to nobody: there is no pyplot, no
 display and nothing to close; a notebook shows it as the last value of a cell. Images are uint8
@@ -167,6 +167,31 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     axes.set_title(f"{total:,} images, accuracy {100 * accuracy:.2f} %")
     bar = figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label("share of the label's images")
+    return figure
+
+
+def reliability(bins: Mapping[str, np.ndarray]) -> Figure:
+    """Draws a reliability diagram: accuracy over confidence, above how many images have it.
+
+    Args:
+      bins: of `evaluation.metrics.reliability`.
+    """
+    figure = Figure(figsize=(4.5, 5.2), layout="constrained")
+    above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    confidence, accuracy = np.asarray(bins["confidence"]), np.asarray(bins["accuracy"])
+    above.plot([0, 1], [0, 1], color=_GIVEN, linestyle="--", label="as confident as right")
+    above.plot(confidence, accuracy, color=TARGET, marker="o", label="network")
+    above.set_ylabel("accuracy")
+    above.set_ylim(0, 1)
+    above.legend(loc="upper left", fontsize=8)
+    count = np.asarray(bins["count"])
+    error = np.nansum(count * np.abs(confidence - accuracy)) / max(count.sum(), 1)
+    above.set_title(f"{count.sum():,} images, calibration error {error:.3f}")
+    width = 1 / len(count)
+    below.bar((np.arange(len(count)) + 0.5) * width, count, 0.9 * width, color=_AGGREGATED)
+    below.set_xlim(0, 1)
+    below.set_xlabel("confidence")
+    below.set_ylabel("images")
     return figure
 
 

@@ -47,6 +47,20 @@ def test_confusion_matrix_shows_counts_and_shares_of_rows():
         plots.confusion_matrix(matrix, NAMES[:2])
 
 
+def test_reliability_shows_accuracy_over_confidence():
+    bins = {
+        "count": np.array([0, 3, 1]),
+        "confidence": np.array([np.nan, 0.5, 0.9]),
+        "accuracy": np.array([np.nan, 0.25, 1.0]),
+    }
+    above, below = plots.reliability(bins).axes
+    np.testing.assert_array_equal(above.lines[1].get_xdata(), bins["confidence"])
+    np.testing.assert_array_equal(above.lines[1].get_ydata(), bins["accuracy"])
+    assert [bar.get_height() for bar in below.patches] == [0, 3, 1]
+    # (3 |0.5 - 0.25| + |0.9 - 1|) / 4
+    assert above.get_title() == "4 images, calibration error 0.212"
+
+
 def test_faces_shows_each_image_above_nothing_else():
     images, titles = _images(5), [f"face {i}" for i in range(5)]
     figure = plots.faces(images, titles, columns=3)

@@ -1,4 +1,4 @@
-"""Evaluates the network of a run on annotated faces: result.json, a table, a confusion matrix.
+"""Evaluates the network of a run on annotated faces: a table, result.json and two figures.
 
   ldl-fer evaluate --run_dir=checkpoints/mine --test_data_path=data/test.csv \
       --test_image_dir=data/images

@@ -12,7 +12,12 @@ from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.paths import places
 from ldl_fer.errors import InputError
-from ldl_fer.evaluation.metrics import classification_metrics, confusion, distribution_metrics
+from ldl_fer.evaluation.metrics import (
+    classification_metrics,
+    confusion,
+    distribution_metrics,
+    reliability,
+)
 from ldl_fer.evaluation.result import Result, write_result
 from ldl_fer.evaluation.temperature import scaled
 from ldl_fer.files import without_home
@@ -109,7 +114,8 @@ def evaluate(
         metrics |= distribution_metrics(_votes_of(found["sample_ids"], votes), probabilities)
         rows = int(metrics.pop("rows"))
     matrix = confusion(labels, probabilities)
-    return Result(tuple(class_names), metrics, matrix, len(labels), rows)
+    bins = reliability(labels, probabilities)
+    return Result(tuple(class_names), metrics, matrix, bins, len(labels), rows)
 
 
 def open_data(
@@ -167,7 +173,7 @@ def evaluate_run(
     records: "AnyRecords | None" = None,
     temperature: float = 1.0,
 ) -> Result:
-    """Evaluates the network of a run and writes result.json and confusion_matrix.png.
+    """Evaluates the network of a run and writes result.json and two figures beside it.
 
     Args:
       run_dir: the run folder, or the `Run` that `train` returned.

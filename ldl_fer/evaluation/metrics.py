@@ -31,6 +31,8 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
     predicted = probabilities.argmax(axis=1)
     one_class = len(np.union1d(labels, predicted)) == 1
     given = probabilities[np.arange(len(labels)), labels]
+    bins = reliability(labels, probabilities)
+    gaps = np.abs(bins["confidence"] - bins["accuracy"])
     return {
         "accuracy": float(sk.accuracy_score(labels, predicted)),
         "mean_class_accuracy": float(
@@ -39,18 +41,34 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
         "macro_f1": float(sk.f1_score(labels, predicted, average="macro", zero_division=0)),
         "cohen_kappa": 0.0 if one_class else float(sk.cohen_kappa_score(labels, predicted)),
         "nll": float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
-        "expected_calibration_error": _calibration_error(
-            probabilities.max(axis=1), predicted == labels
-        ),
+        "expected_calibration_error": float(np.nansum(bins["count"] * gaps) / len(labels)),
     }
 
 
-def _calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """Compares confidence with accuracy, by bins of confidence (a reliability diagram).
+
+    Args:
+      labels, probabilities: as `classification_metrics` takes them.
+
+    Returns:
+      Of the 15 bins of equal width, (0, 1/15] ... (14/15, 1], each [15]: `count` of images, their
+      mean `confidence` and `accuracy` in [0, 1], NaN where there are none.
+
+    Raises:
+      ValueError: as `classification_metrics`.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     inner_edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
     bins = np.digitize(confidence, inner_edges, right=True)
-    # A bin's share of the images times |mean confidence - accuracy| is |sum of differences| / N.
-    difference = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
-    return float(np.abs(difference).sum() / len(confidence))
+    count = np.bincount(bins, minlength=CALIBRATION_BINS)
+
+    def mean(values):
+        total = np.bincount(bins, values, CALIBRATION_BINS)
+        return np.divide(total, count, out=np.full(CALIBRATION_BINS, np.nan), where=count > 0)
+
+    return {"count": count, "confidence": mean(confidence), "accuracy": mean(correct)}
 
 
 def distribution_metrics(reference: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:

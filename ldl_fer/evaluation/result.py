@@ -1,4 +1,4 @@
-"""Shows the result of an evaluation: result.json, a table, a confusion matrix."""
+"""Shows the result of an evaluation: result.json, a table, confusion matrix, reliability."""
 
 import json
 import os
@@ -39,6 +39,7 @@ class Result:
       class_names: C names.
       metrics: of `classification_metrics`, and of `distribution_metrics` where there are votes.
       confusion: [C, C], images of the row's class that were taken for the column's.
+      reliability: of `metrics.reliability`.
       count: number of images.
       vote_count: number of images with votes, the ones behind the distribution metrics.
     """
@@ -46,6 +47,7 @@ class Result:
     class_names: tuple[str, ...]
     metrics: dict[str, float]
     confusion: np.ndarray
+    reliability: Mapping[str, np.ndarray]
     count: int
     vote_count: int = 0
 
@@ -80,7 +82,7 @@ class Result:
 def write_result(
     result: Result, folder: str | os.PathLike, extra: Mapping[str, Any] | None = None
 ) -> Path:
-    """Writes result.json and confusion_matrix.png, each whole or not at all.
+    """Writes result.json, confusion_matrix.png and reliability.png, each whole or not at all.
 
     Args:
       result: of `evaluate`.
@@ -106,6 +108,10 @@ def write_result(
             for j, name in enumerate(result.class_names)
         },
         "confusion": result.confusion.tolist(),
+        "reliability": {
+            name: [_or_none(value) for value in values.tolist()]
+            for name, values in result.reliability.items()
+        },
     }
     taken = content.keys() & (extra or {}).keys()
     if taken:
@@ -113,6 +119,7 @@ def write_result(
     content = dict(extra or {}) | content
     text = json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
     plots.save_figure(result.figure(), folder / "confusion_matrix.png")
+    plots.save_figure(plots.reliability(result.reliability), folder / "reliability.png")
     write_whole(folder / "result.json", text)
     return folder / "result.json"
 

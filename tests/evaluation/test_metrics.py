@@ -96,6 +96,17 @@ def test_calibration_bins(confident, doubtful, expected):
     assert found["expected_calibration_error"] == pytest.approx(expected, abs=1e-12)
 
 
+def test_reliability_by_hand():
+    """Confidences 0.61, 0.65 in (9/15, 10/15] and 0.97 in the last bin; the first is wrong."""
+    confidence = np.array([0.61, 0.65, 0.97])
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    found = metrics.reliability(np.array([1, 0, 0]), probabilities)
+    assert found["count"].tolist() == [0] * 9 + [2] + [0] * 4 + [1]
+    np.testing.assert_allclose(found["confidence"][[9, 14]], [0.63, 0.97])
+    np.testing.assert_allclose(found["accuracy"][[9, 14]], [0.5, 1.0])
+    assert np.isnan(np.delete(found["accuracy"], [9, 14])).all()
+
+
 def test_nll_of_a_certain_mistake_is_finite():
     found = metrics.classification_metrics(np.array([1, 0]), np.array([[1.0, 0.0], [1.0, 0.0]]))
     assert found["nll"] == pytest.approx((-math.log(1e-12) + 0.0) / 2)

@@ -9,12 +9,18 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation import result as evaluation_result
 
 NAMES = ("Calm", "Glad", "Sad")
+BINS = {
+    "count": np.array([0, 1240]),
+    "confidence": np.array([np.nan, 0.75]),
+    "accuracy": np.array([np.nan, 1237 / 1240]),
+}
 
 
 @pytest.fixture
 def result():
     matrix = np.array([[3, 1, 0], [2, 1234, 0], [0, 0, 0]])
-    return evaluation_result.Result(NAMES, {"accuracy": 1237 / 1240, "nll": 0.25}, matrix, 1240)
+    accuracies = {"accuracy": 1237 / 1240, "nll": 0.25}
+    return evaluation_result.Result(NAMES, accuracies, matrix, BINS, 1240)
 
 
 def test_per_class(result):
@@ -56,7 +62,15 @@ def test_write_result(result, tmp_path):
     }
     assert (found["data_path"], found["select_on_test"]) == (str(tmp_path), True)
     assert (folder / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(p.name for p in folder.iterdir()) == ["confusion_matrix.png", "result.json"]
+    assert found["reliability"] == {
+        "count": [0, 1240],
+        "confidence": [None, 0.75],
+        "accuracy": [None, 1237 / 1240],
+    }
+    assert (folder / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("confusion_matrix.png", "reliability.png", "result.json")
+    ]
 
 
 def test_a_former_result_is_named_and_other_files_are_not_replaced(result, tmp_path):
@@ -97,7 +111,7 @@ def test_table_fits_a_terminal(result):
     assert rows["Sad"].split() == ["Sad", "-", "-", "-", "0"]
     assert len({len(line) for line in lines[-4:]}) == 1  # aligned with the header
     long = evaluation_result.Result(
-        ("x" * 60, *NAMES[1:]), result.metrics, result.confusion, 1240, vote_count=1239
+        ("x" * 60, *NAMES[1:]), result.metrics, result.confusion, BINS, 1240, vote_count=1239
     )
     table = evaluation_result.format_table(long)
     assert table.startswith("1,240 images, 1,239 of them with votes\n")
