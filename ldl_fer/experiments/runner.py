@@ -22,15 +22,8 @@ from ldl_fer.evaluation.audit.training_set import training_set
 from ldl_fer.evaluation.evaluate import evaluate_data, evaluate_run, open_data
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, fit_run, read_temperature
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.measures import (
-    FOLDS,
-    LAST_EPOCHS,
-    MEASURES,
-    Finished,
-    check_cross_validation,
-    cross_validated,
-    read_metrics,
-)
+from ldl_fer.experiments.linear_folds import FOLDS, check_cross_validation, cross_validated
+from ldl_fer.experiments.measures import LAST_EPOCHS, MEASURES, Finished, read_metrics
 from ldl_fer.experiments.plan import Planned
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import claimed, write_whole
