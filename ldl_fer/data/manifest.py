@@ -96,6 +96,20 @@ def strange_file(folder: str | Path) -> str | None:
     return None
 
 
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError for a folder in whose place records cannot be written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    strange = strange_file(folder) if folder.is_dir() else folder.name
+    if strange:
+        raise InputError(
+            f"{folder}: exists and is not a folder of records: they have no {strange}. Name "
+            "another one."
+        )
+    if not overwrite:
+        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
+
+
 def manifest_file(folder: str | Path) -> Path:
     """Returns the path of a folder's manifest.
 

@@ -28,8 +28,8 @@ from ldl_fer.data.manifest import (
     PIXELS,
     SCHEMA_VERSION,
     Manifest,
+    check_free,
     read_manifest,
-    strange_file,
 )
 from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, SKIPPING, picture_bytes, stored_image
@@ -253,7 +253,7 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
       InputError: the place is taken, or the folder cannot be made.
     """
     folder = folder.resolve()
-    _check_free(folder, overwrite)
+    check_free(folder, overwrite)
     made_folder(folder.parent)
     partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
     try:
@@ -264,19 +264,6 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     except BaseException:  # ^C too
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    strange = strange_file(folder) if folder.is_dir() else folder.name
-    if strange:
-        raise InputError(
-            f"{folder}: exists and is not a folder of records: they have no {strange}. Name "
-            "another one."
-        )
-    if not overwrite:
-        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
 
 
 def _move_into_place(partial: Path, folder: Path, overwrite: bool) -> None:
