@@ -25,6 +25,7 @@ _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
 _TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
 _TURNS |= {7: (True, 3), 8: (False, 1)}
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
 _TIFF = (b"II*\0", b"MM\0*")
@@ -184,10 +185,28 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
         return content, True
     picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     picture = _to_8_bits(resized(picture, image_size) if image_size else picture)
-    is_jpeg = content.startswith(b"\xff\xd8")
+    is_jpeg = content.startswith(_JPEG)
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
     _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
     return encoded.tobytes(), False
+
+
+def stored_pixels(content: bytes, image_size: int) -> np.ndarray:
+    """Returns the pixels of what `stored_image` would store, RGB uint8 [S, S, 3].
+
+    Only a JPEG, whose encoding loses something, is encoded for that.
+
+    Raises:
+      ValueError: as `decoded_image`.
+    """
+    if content.startswith(_JPEG):
+        content, _ = stored_image(content, image_size)
+        return _decoded_by_opencv(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    _check_size(content)
+    picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    picture = _to_8_bits(resized(picture, image_size))
+    kind = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(picture, kind)
 
 
 @contextlib.contextmanager

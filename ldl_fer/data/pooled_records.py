@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.columns import Columns
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.paths import places
-from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
+from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_pixels
 from ldl_fer.errors import InputError
 from ldl_fer.files import allocate, state_of, whole_file, write_whole
-from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM, decode_picture
+from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
@@ -194,17 +195,23 @@ def _pool(paths, size, backbone, file, progress):
     bar = tqdm(
         starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
     )
-    for start in bar:
-        images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
-        made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
+    with ThreadPoolExecutor(1) as reader:  # of the next batch, while this one is computed
+
+        def read(start):
+            chosen = paths[start : start + _BATCH]
+            return reader.submit(lambda: [_picture(path, size) for path in chosen])
+
+        pictures = read(0)
+        for start in bar:
+            images, pictures = np.stack(pictures.result()), read(start + _BATCH)
+            made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
     made.flush()
 
 
 def _picture(path, size):
     """Reads uint8 [size, size, 3], as a record would hold it."""
     with named_when_unreadable(path, "Replace it or drop its row"):
-        content, _ = stored_image(picture_bytes(path), size)
-    return decode_picture(content).numpy()
+        return stored_pixels(picture_bytes(path), size)
 
 
 def _identity(backbone: tf.keras.Model, size: int) -> str:

@@ -6,9 +6,10 @@
     ldl-fer predict checkpoints/mine data/images --faces=whole --output=faces.csv
 
 The first argument is the model, a run folder or an export (ONNX starts soonest); the rest are
-pictures, folders (with all below them), quoted globs and videos. --detector takes YuNet's .onnx file from OpenCV's model zoo;
-without it, OpenCV's cascade finds frontal faces alone, and cannot turn them upright. The training's
-pictures should be cut out as those here are: see `ldl-fer faces`. Confidence is calibrated if
+pictures, folders (with all below them), quoted globs and videos. --detector takes YuNet's .onnx
+file from OpenCV's model zoo; without it, OpenCV's cascade finds frontal faces alone, and cannot
+turn them upright. The training's pictures should be cut out as those here are: see
+`ldl-fer faces`. Confidence is calibrated if
 `ldl-fer temperature` was run on the run folder (before the export).
 
 Exit code 1: something could not be read; it was named, and the rest was done.
