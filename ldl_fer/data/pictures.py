@@ -181,7 +181,7 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
     """
     _check_size(content)
     if _is_fit(content, image_size):
-        _check_decodes(content)
+        _decoded_as_in_training(content)
         return content, True
     picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     picture = _to_8_bits(resized(picture, image_size) if image_size else picture)
@@ -194,15 +194,17 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
 def stored_pixels(content: bytes, image_size: int) -> np.ndarray:
     """Returns the pixels of what `stored_image` would store, RGB uint8 [S, S, 3].
 
-    Only a JPEG, whose encoding loses something, is encoded for that.
+    It is decoded once; only a JPEG, whose encoding loses something, is encoded and decoded again.
 
     Raises:
       ValueError: as `decoded_image`.
     """
+    _check_size(content)
+    if _is_fit(content, image_size):
+        return _decoded_as_in_training(content)
     if content.startswith(_JPEG):
         content, _ = stored_image(content, image_size)
-        return _decoded_by_opencv(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    _check_size(content)
+        return _decoded_by_opencv(content, cv2.IMREAD_COLOR_RGB)
     picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     picture = _to_8_bits(resized(picture, image_size))
     kind = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
@@ -379,13 +381,13 @@ def _is_fit(content: bytes, image_size: int | None) -> bool:
         return False
 
 
-def _check_decodes(content: bytes) -> None:
-    """Raises ValueError unless training will be able to decode the bytes."""
+def _decoded_as_in_training(content: bytes) -> np.ndarray:
+    """Decodes what is fit to be stored; raises ValueError where training could not."""
     import tensorflow as tf  # Seconds, and not needed where pictures are only decoded.
 
     from ldl_fer.networks.encoded_pictures import decode_picture
 
     try:
-        decode_picture(content)
+        return decode_picture(content).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise ValueError("the picture is damaged or cut short") from error
