@@ -18,6 +18,9 @@ Sections:
   steps_methods   the same for every --method, small_cnn, 48 px, K 8
   pipeline        the input pipeline alone beside decoding alone, 48 px and 112 px
   inference       evaluation and the exported model beside a bare forward pass of the network
+  start_up        --help of the slowest command, and predict of one photo from an export: seconds of
+                  processors
+  pooled          the pooled maps of a frozen MobileFaceNet beside the bare backbone, 112 px
   size            a made-up AffectNet (--rows) from CSV through neighbors and shards to training,
                   with the memory of each stage, and its step beside one on 12,271 rows; many
                   minutes, and about 7 KB of disk a row, most of it in small files
@@ -42,6 +45,8 @@ NAMES = (
     "steps_methods",
     "pipeline",
     "inference",
+    "start_up",
+    "pooled",
     "size",
 )
 
@@ -80,7 +85,8 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "turns",
         None,
-        "Turns that every variant has. (default: 12; 8 for resnet50 and inference)",
+        "Turns that every variant has. (default: 12; 8 for resnet50 and inference, 3 for start_up "
+        "and pooled)",
         1,
     )
     flags.DEFINE_integer(

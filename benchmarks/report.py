@@ -13,11 +13,13 @@ from typing import Any
 from benchmarks.inference import inference
 from benchmarks.input_rate import pipeline
 from benchmarks.size import size
+from benchmarks.start_up import pooled, start_up
 from benchmarks.steps import steps_head, steps_methods, steps_resnet50, steps_small
-from benchmarks.timing import GIGABYTES, Row
+from benchmarks.timing import GIGABYTES, SECONDS, Row
 from ldl_fer.errors import InputError
 from ldl_fer.files import write_whole
 
+_UNITS = {GIGABYTES: "of memory", SECONDS: "of processors"}
 _VERDICTS = {None: "", True: "met", False: "MISSED"}
 
 
@@ -98,7 +100,7 @@ def _lines(rows: Sequence[Row]) -> list[str]:
             r.variant,
             _time(r),
             _ratio(r),
-            "of memory" if r.unit == GIGABYTES else "" if r.unit == r.variant else f"x {r.unit}",
+            _UNITS.get(r.unit, "" if r.unit == r.variant else f"x {r.unit}"),
             "" if r.target is None else f"<= {r.target:.3g}",
             _VERDICTS[r.met],
         )
@@ -124,7 +126,7 @@ def _time(row: Row) -> str:
 
 
 def _ratio(row: Row) -> str:
-    return f"{row.ratio:.2f} GB" if row.unit == GIGABYTES else f"{row.ratio:.3f}"
+    return f"{row.ratio:.2f} {row.unit}" if row.unit in _UNITS else f"{row.ratio:.3f}"
 
 
 def _cpu() -> str:
@@ -144,6 +146,8 @@ SECTIONS: dict[str, Callable[..., list[Row]]] = {
         steps_methods,
         pipeline,
         inference,
+        start_up,
+        pooled,
         size,
     )
 }

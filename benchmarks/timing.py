@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 GIGABYTES = "GB"  # the unit of rows on memory
+SECONDS = "s"  # and of those on a time as such, that of processors
 Targets = Mapping[tuple[str, str], float | None]  # (variant, unit) -> most of the ratio
 
 _LOOK = 0.01  # seconds between two looks at whether the process has come to rest
@@ -88,8 +89,8 @@ class Row:
       section: the name of the function that measured it.
       variant: what ran.
       seconds: median over turns, for one of what `per` says.
-      ratio: time over the unit's, the median of the turns' ratios; for memory, gigabytes.
-      unit: the variant it is compared with, or "GB".
+      ratio: time over the unit's, the median of the turns' ratios; or gigabytes, or seconds.
+      unit: the variant it is compared with, or "GB", or "s".
       target: what the ratio must not exceed; None: there is no target.
       met: whether it does not; None without a target.
       per: "step", "image" or "stage".

@@ -124,6 +124,7 @@ def test_the_released_codes_scripts_are_the_same_commands(script):
 RUN = ("--train_data_path={0}/in.csv", "--train_image_dir={0}")
 EXPERIMENT = (*RUN, "--runs_dir={0}/runs")
 TEST = ("--test_data_path={0}/no.csv", "--test_image_dir={0}")
+RECORDS = ("--annotations={0}/in.csv",)
 MISTAKES = [
     (("train", "--epochz=1"), "Unknown command line flag 'epochz'. Did you mean: epochs ?"),
     (("train", "--epochs=x"), "flag --epochs=x"),
@@ -135,17 +136,31 @@ MISTAKES = [
     (("train", *RUN, "--select_on_test"), "--select_on_test needs the test set"),
     (("train", "--train_data_path={0}"), "from which no validation set can be split"),
     (("train", *RUN, "--pretrained={0}/no.onnx"), "no.onnx does not exist."),
+    (("train", *RUN, "--run_dir={0}/run"), "run already holds a run. Add --resume"),
+    (
+        ("train", *RUN, "--preset=frozen"),
+        "--frozen, which --preset=frozen sets, needs --pretrained",
+    ),
+    (
+        ("train", "--train_data_path={0}/in.csv", "--train_image_dir={0}/no"),
+        "no of {0}/in.csv does",
+    ),
     (("evaluate",), "give --test_data_path"),
     (("evaluate", "--run_dir={0}/no", *TEST), "no holds no run: config.json is missing"),
     (("evaluate", "--run_dir={0}/run", *TEST), "no.csv: 1 problem\n  cannot be read: No such"),
+    (
+        ("evaluate", "--run_dir={0}/run", "--test_data_path={0}/in.csv", "--test_image_dir={0}/no"),
+        "the image folder {0}/no of",
+    ),
     (("temperature", "--run_dir={0}/no"), "no holds no run"),
     (("temperature", "--run_dir={0}/begun"), "best.weights.h5 is missing: the run has not"),
     (("export", "--run_dir={0}/no"), "no holds no run"),
     (("export", "--run_dir={0}/run", "--format=tif"), "--format=tif is none of"),
+    (("export", "--run_dir={0}/run", "--representative={0}/no"), "no does not exist"),
     (("audit", "{0}/no"), "no holds no run"),
     (("audit", "{0}/run"), "samples.csv is missing: the run is not finished"),
     (("figures", "--run_dir={0}/no"), "no holds no run"),
-    (("figures", "--run_dir={0}/run", *TEST), "no.csv: 1 problem\n  cannot be read: No such"),
+    (("figures", "--run_dir={0}/run", *TEST), "samples.csv is missing: the run is not finished"),
     (("predict", "{0}/run"), "say a model and at least one picture"),
     (("predict", "{0}/run", "{0}/no.jpg"), "there is no file or folder"),
     (("predict", "{0}/no", "{0}/in.csv", "--faces=whole"), "no is no model: give a run folder"),
@@ -156,6 +171,15 @@ MISTAKES = [
     (("affect", "train"), "no training data: give --train_data_path"),
     (("affect", "train", "--train_data_path={0}/no.csv"), "no.csv: 1 problem\n  cannot be read"),
     (("records", "--annotations={0}/no.csv", "--image_dir={0}", "--output_dir={0}/o"), "no.csv: 1"),
+    (("records", *RECORDS, "--image_dir={0}/no", "--output_dir={0}/o"), "the image folder {0}/no"),
+    (
+        ("records", *RECORDS, "--image_dir={0}", "--output_dir={0}/run"),
+        "is not a folder of records",
+    ),
+    (
+        ("landmarks", *RECORDS, "--image_dir={0}", "--model={0}/no.tflite"),
+        "no.tflite does not exist",
+    ),
     (("experiments", "nois", *TEST), "name one experiment: noise, "),
     (
         ("experiments", "noise", *EXPERIMENT, *TEST, "--train_data_path={0}/0.csv"),
@@ -182,7 +206,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("words", "error"), MISTAKES, ids=lambda x: str(x)[:60])
 def test_a_mistake_is_named_before_tensorflow_is_loaded(folder, words, error):
-    words = [word.format(folder) for word in words]
+    words, error = [word.format(folder) for word in words], error.format(folder)
     done = subprocess.run([sys.executable, "-c", STARTED, *words], capture_output=True, text=True)
     *said, modules = done.stderr.splitlines()
     assert done.returncode == 2 and error in "\n".join(said), said

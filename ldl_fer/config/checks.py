@@ -5,9 +5,12 @@ help of each setting.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from ldl_fer.errors import InputError
+
+if TYPE_CHECKING:
+    from ldl_fer.config.settings import NetworkConfig
 
 Check = Callable[[str, Any], Any]
 SPACES = ("valence_arousal", "landmarks", "both")
@@ -162,3 +165,12 @@ def _is_of(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
     return isinstance(value, kind) and "\0" not in str(value)
+
+
+def check_frozen(network: "NetworkConfig") -> None:
+    """Raises InputError for a backbone that is to be kept and has no weights of its own."""
+    if network.frozen and not network.pretrained:
+        raise InputError(
+            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
+            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
+        )

@@ -1,10 +1,8 @@
-"""Stateless image augmentation: (images, seed) -> images, whole batches at once, in bytes.
+"""Stateless image augmentation within a graph: (images, seed) -> images, in bytes.
 
-Random numbers are TensorFlow's, of which a part of a batch can draw the same as the whole. Pixels
-are moved by NumPy and OpenCV: TensorFlow has no operation for it that costs less than decoding.
+Random numbers are drawn for the whole batch, so that a part of it gets the same as in the whole.
 """
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -43,13 +41,8 @@ def augment(
     total = count if total is None else total
     seeds = tf.random.experimental.stateless_split(seed, 3)
     draws = tf.random.stateless_uniform([3, total], seeds[0])[:, first : first + count]
-
-    def moved(images, draws):
-        return pad_crop_flip(images, draws, config.pad, config.flip)
-
     if config.pad or config.flip:
-        made = tf.numpy_function(moved, [images, draws], tf.uint8, stateful=False)
-        images = tf.ensure_shape(made, images.shape)
+        images = pad_crop_flip(images, draws, config.pad, config.flip)
     return _erased(images, seeds[1:], config, first, total) if erasing else images
 
 
@@ -80,17 +73,9 @@ def augment_views(
 
 def _erased(images, seeds, config, first, total):
     """Returns images erased at random, by two seeds: of the rectangles and of the noise."""
-    count = tf.shape(images)[0]
-    draws = tf.random.stateless_uniform([5, total], seeds[0])[:, first : first + count]
-    positions = tf.range(first, first + count)[:, tf.newaxis] * [1, 0]
-    noise_seeds = tf.cast(seeds[1], tf.int64) + tf.cast(positions, tf.int64)
-
-    def made(images, draws, noise_seeds):
-        settings = config.erase_probability, config.erase_area, config.erase_aspect
-        return erase(images.copy(), draws, noise_seeds, *settings)
-
-    erased = tf.numpy_function(made, [images, draws, noise_seeds], tf.uint8, stateful=False)
-    return tf.ensure_shape(erased, images.shape)
+    draws = tf.random.stateless_uniform([5, total], seeds[0])
+    settings = config.erase_probability, config.erase_area, config.erase_aspect
+    return erase(images, draws, seeds[1], *settings, first)
 
 
 def augment_pooled(
@@ -142,7 +127,7 @@ def augment_pooled(
     return batch
 
 
-def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -> np.ndarray:
+def pad_crop_flip(images: tf.Tensor, draws: tf.Tensor, pad: int, flip: bool) -> tf.Tensor:
     """Pads with black, crops back to the size at a random place, mirrors half of the images.
 
     Args:
@@ -154,59 +139,86 @@ def pad_crop_flip(images: np.ndarray, draws: np.ndarray, pad: int, flip: bool) -
     Returns:
       [M, H, W, 3], uint8; every pixel is one of the input's, or 0.
     """
-    made = np.zeros_like(images)
-    down = pad - (draws[0] * np.float32(2 * pad + 1)).astype(int)  # where the image's corner lands
-    right = pad - (draws[1] * np.float32(2 * pad + 1)).astype(int)
-    for image, crop, y, x, mirror in zip(images, made, down, right, draws[2] < 0.5, strict=True):
-        if flip and mirror:
-            image, x = cv2.flip(image, 1), -x
-        _kept(crop, y, x)[...] = _kept(image, -y, -x)
-    return made
+    count, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
+    down, right = tf.unstack(tf.cast(draws[:2] * (2 * pad + 1), tf.int32))
+    order = tf.range(count)
+    if flip:  # those to be mirrored come last
+        mirrored = draws[2] < 0.5
+        order = tf.argsort(tf.cast(mirrored, tf.int32), stable=True)
+        right = tf.where(mirrored, 2 * pad - right, right)
+        as_is, others = tf.dynamic_partition(images, tf.cast(mirrored, tf.int32), 2)
+        others = tf.reverse(tf.reshape(others, [-1, width, channels]), [1])  # fast with 3 axes
+        images = tf.concat([as_is, tf.reshape(others, [-1, height, width, channels])], axis=0)
+    # In one line of bytes, a crop with all that stands right of it is one stretch, the others are
+    # before and behind it. A spare row at the bottom has the lowest crop end within its own image.
+    black = [[0, 0], [pad, pad + 1], [channels * pad, channels * pad]]
+    padded = tf.pad(tf.reshape(images, [-1, height, channels * width]), black)
+    pitch = channels * (width + 2 * pad)
+    before = tf.gather(down * pitch + channels * right, order)
+    length = height * pitch
+    behind = (2 * pad + 1) * pitch - before
+    lengths = tf.stack([before, tf.fill([count], length), behind], axis=1)
+    lengths = tf.cast(tf.reshape(lengths, [-1]), tf.int64)
+    pieces = tf.raw_ops.TensorListSplit(
+        tensor=tf.reshape(padded, [-1]), element_shape=[-1], lengths=lengths
+    )
+    crops = tf.raw_ops.TensorListGather(
+        input_handle=pieces,
+        indices=3 * tf.math.invert_permutation(order) + 1,
+        element_shape=[length],
+        element_dtype=images.dtype,
+    )
+    return tf.reshape(crops, [-1, height, width + 2 * pad, channels])[:, :, :width]
 
 
 def erase(
-    images: np.ndarray,
-    draws: np.ndarray,
-    noise_seeds: np.ndarray,
+    images: tf.Tensor,
+    draws: tf.Tensor,
+    noise_seed: tf.Tensor,
     probability: float,
     area: tuple[float, ...],
     aspect: tuple[float, ...],
-) -> np.ndarray:
+    first: tf.Tensor | int = 0,
+) -> tf.Tensor:
     """Erases rectangles of some images by uniform noise (random erasing, Zhong et al., 2020).
 
     The rectangle's area is uniform in `area` times the image's, its height-to-width ratio
     log-uniform in `aspect`; a side longer than the image is cut to it.
 
     Args:
-      images: [M, H, W, 3], uint8; changed in place.
-      draws: [5, M], uniform in [0, 1): area, ratio, row, column, whether to touch the image.
-      noise_seeds: [M, 2], int64.
+      images: [M, H, W, 3], uint8: M consecutive rows of a batch of N.
+      draws: [5, N], uniform in [0, 1): area, ratio, row, column, whether to touch the image.
+      noise_seed: [2], integers.
       probability: chance that an image is touched.
       area: smallest and largest part of the image, in (0, 1].
       aspect: smallest and largest height / width, > 0.
+      first: position of the first image in the batch.
 
     Returns:
-      The images.
+      [M, H, W, 3], uint8.
     """
     height, width = images.shape[1:3]
-    part = (area[0] + draws[0] * (area[1] - area[0])) * height * width
+    part = (area[0] + draws[0] * (area[1] - area[0])) * (height * width)
     log_low, log_high = np.log(aspect)
-    ratio = np.exp(log_low + draws[1] * (log_high - log_low))
-    box_height = np.minimum(np.round(np.sqrt(part * ratio)), height).astype(int)
-    box_width = np.minimum(np.round(np.sqrt(part / ratio)), width).astype(int)
-    top = (draws[2] * (height - box_height + 1)).astype(int)
-    left = (draws[3] * (width - box_width + 1)).astype(int)
-    for i in np.flatnonzero(draws[4] < probability):
-        box = images[i, top[i] : top[i] + box_height[i], left[i] : left[i] + box_width[i]]
-        noise = np.random.Generator(np.random.Philox(key=noise_seeds[i].view(np.uint64)))
-        box[...] = np.frombuffer(noise.bytes(box.size), np.uint8).reshape(box.shape)
-    return images
-
-
-def _kept(image, y, x):
-    """Returns the part of an image that stays inside when it is moved by -y and -x."""
-    height, width = image.shape[:2]
-    return image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+    ratio = tf.exp(log_low + draws[1] * (log_high - log_low))
+    box_height = tf.minimum(tf.round(tf.sqrt(part * ratio)), height)
+    box_width = tf.minimum(tf.round(tf.sqrt(part / ratio)), width)
+    top = tf.floor(draws[2] * (height - box_height + 1))[:, tf.newaxis]
+    left = tf.cast(draws[3] * (width - box_width + 1), tf.int64)
+    # A box is stretches of rows, these are pixels of the batch: ascending numbers.
+    rows = tf.range(height, dtype=tf.float32)
+    touched = draws[4][:, tf.newaxis] < probability
+    places = tf.where(touched & (rows >= top) & (rows < top + box_height[:, tf.newaxis]))
+    starts = (places[:, 0] * height + places[:, 1]) * width + tf.gather(left, places[:, 0])
+    lengths = tf.cast(tf.gather(box_width, places[:, 0]), tf.int64)
+    pixels = tf.ragged.range(starts, starts + lengths).flat_values
+    noise = tf.random.stateless_uniform(tf.shape(pixels), noise_seed, None, None, tf.int32)
+    noise = tf.bitcast(noise, tf.uint8)[:, :3]
+    bounds = tf.cast([first, first + tf.shape(images)[0]], tf.int64) * (height * width)
+    own = slice(*tf.unstack(tf.searchsorted(pixels, bounds)))
+    pixels = pixels[own, tf.newaxis] - bounds[0]
+    made = tf.tensor_scatter_nd_update(tf.reshape(images, [-1, 3]), pixels, noise[own])
+    return tf.ensure_shape(tf.reshape(made, tf.shape(images)), images.shape)
 
 
 def _kept_parts(erased, upper, size):

@@ -7,7 +7,6 @@ from ldl_fer.config import Config
 from ldl_fer.data.augmentation import augment, augment_pooled, augment_views
 from ldl_fer.data.pooled_records import PooledRecords
 from ldl_fer.data.records import Records
-from ldl_fer.networks.encoded_pictures import decode_picture
 
 
 def batch_spec(
@@ -66,26 +65,20 @@ def read_batch(
     Returns:
       The keys of `batch_spec` that are wanted; images [B, H, W, 3] uint8, or pooled maps [B, P].
     """
-    names = ["sample_id", "label"] + ["image"] * images
+    names = ["sample_id", "label"]
     of_neighbors = ("neighbors", "neighbor_labels", "neighbor_auxiliary")
     if neighbors:
         names += ["auxiliary", *of_neighbors]
-    parsed = records.examples(ids, names)
-    batch = {name: parsed[name] for name in names if name != "image"}
+    batch = records.examples(ids, names)
     for name in of_neighbors if neighbors else ():
         batch[name] = batch[name][:, :neighbors]
     if neighbor_images:
-        # A picture that is wanted several times, as a sample or as a neighbor, is decoded once.
-        count = tf.shape(ids)[0]
         everyone = tf.concat([ids, tf.reshape(batch["neighbors"], [-1])], axis=0)
-        distinct, place = tf.unique(everyone)
-        others = records.examples(distinct[count:], ["image"])
-        decoded = _decoded(tf.concat([parsed["image"], others["image"]], axis=0), config)
-        batch["image"] = decoded[:count]
-        neighbor_image = tf.gather(decoded, place[count:])
-        batch["neighbor_image"] = tf.reshape(neighbor_image, [-1, neighbors, *decoded.shape[1:]])
+        found = records.examples(everyone, ["image"])["image"]
+        batch["image"], others = found[: tf.shape(ids)[0]], found[tf.shape(ids)[0] :]
+        batch["neighbor_image"] = tf.reshape(others, [-1, neighbors, *found.shape[1:]])
     elif images:
-        batch["image"] = _decoded(parsed["image"], config)
+        batch["image"] = records.examples(ids, ["image"])["image"]
     return batch
 
 
@@ -129,15 +122,6 @@ def augment_batch(
     return batch
 
 
-def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes images [M] of size x size pixels to uint8 [M, size, size, 3]."""
-
-    def one(content):
-        return tf.ensure_shape(decode_picture(content), [size, size, 3])
-
-    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
-
-
 def is_pooled(batch: dict[str, tf.Tensor]) -> bool:
     """Returns whether a batch of `read_batch` has maps [B, 2, P] of both views for images."""
     return batch["image"].shape.rank == 3
@@ -152,8 +136,3 @@ def ensure_spec(
     auxiliary_size = batch["auxiliary"].shape[-1] if "auxiliary" in batch else 0
     spec = batch_spec(config.data.image_size, neighbors, pooled_size, both_views, auxiliary_size)
     return {name: tf.ensure_shape(batch[name], spec[name].shape) for name in batch}
-
-
-def _decoded(images, config):
-    """Returns pixels of encoded pictures; pooled maps as they are."""
-    return decode(images, config.data.image_size) if images.dtype == tf.string else images

@@ -4,6 +4,7 @@ records-00000-of-00003.tfrecord    TFRecord frames, in row order
 records-00000-of-00003.index       per record: payload's offset and length, little-endian int64
 manifest.json                      `Manifest`
 annotations.csv                    the table; row number = sample_id, neighbors in column knn
+pixels.npy                         all pictures decoded, uint8 [N, S, S, 3], of a set not too large
 auxiliary.npy                      places [N, D] in a space other than the valence-arousal plane
 SHA256SUMS                         of all of them, see `ldl_fer.files`
 """
@@ -25,6 +26,7 @@ SCHEMA_VERSION = 2  # 2: SHA256SUMS of all files
 MANIFEST = "manifest.json"
 ANNOTATIONS = "annotations.csv"
 AUXILIARY = "auxiliary.npy"
+PIXELS = "pixels.npy"
 INDEX_ENTRY = struct.Struct("<qq")  # a payload's offset and length
 _CURE = "Delete the folder and run again, or use ldl-fer records --overwrite."
 _OTHER = (
@@ -87,11 +89,25 @@ def _cure(folder: str | Path) -> str:
 
 def strange_file(folder: str | Path) -> str | None:
     """Returns the name of a file in a folder that records have not; None where all are theirs."""
-    known = {MANIFEST, ANNOTATIONS, AUXILIARY, CHECKSUMS}
+    known = {MANIFEST, ANNOTATIONS, AUXILIARY, PIXELS, CHECKSUMS}
     for file in sorted(Path(folder).iterdir()):
         if file.is_dir() or (file.name not in known and file.suffix not in (".tfrecord", ".index")):
             return file.name
     return None
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raises InputError for a folder in whose place records cannot be written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    strange = strange_file(folder) if folder.is_dir() else folder.name
+    if strange:
+        raise InputError(
+            f"{folder}: exists and is not a folder of records: they have no {strange}. Name "
+            "another one."
+        )
+    if not overwrite:
+        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
 
 
 def manifest_file(folder: str | Path) -> Path:

@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
+from ldl_fer.config.checks import check_frozen
 from ldl_fer.config.settings import DataConfig, NetworkConfig
 from ldl_fer.data.annotations import read_text
 from ldl_fer.data.manifest import manifest_file
@@ -23,6 +24,19 @@ def places(image_dir: str | Path, paths: Iterable[str]) -> set[str]:
     """Returns where pictures lie, the same for every way to one folder; looks at no picture."""
     folder = Path(image_dir).resolve().as_posix()
     return {posixpath.normpath(f"{folder}/{path}") for path in paths}
+
+
+def check_images(path: str, image_dir: str) -> None:
+    """Looks for the folder of the pictures of an annotation CSV; shards need none.
+
+    Raises:
+      InputError: there is no such folder.
+    """
+    if path and is_csv(path) and not Path(image_dir).is_dir():
+        raise InputError(
+            f"the image folder {image_dir} of {path} does not exist. Correct the flag that names "
+            "it."
+        )
 
 
 def check_data(*paths: str) -> None:
@@ -65,8 +79,9 @@ def check_pretrained(network: NetworkConfig) -> None:
     """Looks for the files of --pretrained.
 
     Raises:
-      InputError: there is no such file, or not one for each backbone.
+      InputError: there is no such file, or not one for each backbone, or none for --frozen.
     """
+    check_frozen(network)
     for path in network.pretrained_files:
         if "," in path and not Path(path).exists():
             raise InputError(
@@ -80,7 +95,8 @@ def check_sources(data: DataConfig) -> None:
     """Looks for the training set and the set to choose the epoch on.
 
     Raises:
-      InputError: as `check_data`; there is no training set, or no part of it can be held out.
+      InputError: as `check_data` and `check_images`; there is no training set, or no part of it can
+        be held out.
     """
     if not data.train_data_path:
         raise InputError(
@@ -96,3 +112,5 @@ def check_sources(data: DataConfig) -> None:
                 "be split (neighbors are stored in it). Give --val_data_path, or the CSV itself."
             )
     check_data(data.train_data_path, data.val_data_path)
+    check_images(data.train_data_path, data.train_image_dir)
+    check_images(data.val_data_path, data.val_image_dir)

@@ -25,6 +25,7 @@ _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # What makes each orientation upright: mirrored left to right or not, then quarters to the left.
 _TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3)}
 _TURNS |= {7: (True, 3), 8: (False, 1)}
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24  # offset of that byte in every PNG file
 _TIFF = (b"II*\0", b"MM\0*")
@@ -180,14 +181,34 @@ def stored_image(content: bytes, image_size: int | None) -> tuple[bytes, bool]:
     """
     _check_size(content)
     if _is_fit(content, image_size):
-        _check_decodes(content)
+        _decoded_as_in_training(content)
         return content, True
     picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     picture = _to_8_bits(resized(picture, image_size) if image_size else picture)
-    is_jpeg = content.startswith(b"\xff\xd8")
+    is_jpeg = content.startswith(_JPEG)
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
     _, encoded = cv2.imencode(".jpg" if is_jpeg else ".png", picture, settings)
     return encoded.tobytes(), False
+
+
+def stored_pixels(content: bytes, image_size: int) -> np.ndarray:
+    """Returns the pixels of what `stored_image` would store, RGB uint8 [S, S, 3].
+
+    It is decoded once; only a JPEG, whose encoding loses something, is encoded and decoded again.
+
+    Raises:
+      ValueError: as `decoded_image`.
+    """
+    _check_size(content)
+    if _is_fit(content, image_size):
+        return _decoded_as_in_training(content)
+    if content.startswith(_JPEG):
+        content, _ = stored_image(content, image_size)
+        return _decoded_by_opencv(content, cv2.IMREAD_COLOR_RGB)
+    picture = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    picture = _to_8_bits(resized(picture, image_size))
+    kind = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(picture, kind)
 
 
 @contextlib.contextmanager
@@ -360,13 +381,13 @@ def _is_fit(content: bytes, image_size: int | None) -> bool:
         return False
 
 
-def _check_decodes(content: bytes) -> None:
-    """Raises ValueError unless training will be able to decode the bytes."""
+def _decoded_as_in_training(content: bytes) -> np.ndarray:
+    """Decodes what is fit to be stored; raises ValueError where training could not."""
     import tensorflow as tf  # Seconds, and not needed where pictures are only decoded.
 
     from ldl_fer.networks.encoded_pictures import decode_picture
 
     try:
-        decode_picture(content)
+        return decode_picture(content).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise ValueError("the picture is damaged or cut short") from error

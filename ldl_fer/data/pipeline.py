@@ -2,8 +2,8 @@
 
 Nothing is kept between batches: the order of an epoch is a seeded permutation evaluated where it is
 needed (`index_shuffle`), or a draw by class (`class_sampling`), and all images of a batch,
-neighbors included, are read in one call through the shards' offset index. So memory does not grow
-with the data set, and a batch is a pure function of (seed, step): a run can go on from any step.
+neighbors included, are read by their numbers where they lie. So memory does not grow with the
+pictures, and a batch is a pure function of (seed, step): a run can go on from any step.
 """
 
 from collections.abc import Callable
@@ -168,10 +168,11 @@ def _in_parallel(numbers, load, batch_bytes):
 
     Fewer where both together would take more than `_READY_BYTES`: many neighbors' images do.
     Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
-    to a minute.
+    to a minute. An operation has one thread: there are as many batches at work as processors.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.threading.max_intra_op_parallelism = 1
     count = max(1, min(processors(), _READY_BYTES // (2 * batch_bytes)))
     load = tf.autograph.experimental.do_not_convert(load)  # nothing to convert: seconds saved
     return numbers.map(load, count, deterministic=True).prefetch(count).with_options(options)

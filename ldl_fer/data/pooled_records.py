@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import tensorflow as tf
 
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import Annotations
+from ldl_fer.data.columns import Columns
 from ldl_fer.data.neighbors import neighbors_of
 from ldl_fer.data.paths import places
-from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_image
+from ldl_fer.data.pictures import named_when_unreadable, picture_bytes, stored_pixels
 from ldl_fer.errors import InputError
 from ldl_fer.files import allocate, state_of, whole_file, write_whole
-from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM, decode_picture
+from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
@@ -62,17 +64,6 @@ class PooledMaps:
         return mean, squares / (VIEWS * len(self)) - mean**2
 
 
-class _OfNeighbors:
-    """Places of each sample's neighbors, [N, K, D], made as they are asked for."""
-
-    def __init__(self, places: np.ndarray, neighbors: np.ndarray) -> None:
-        self._places, self._neighbors = places, neighbors
-        self.dtype, self.shape = places.dtype, (*neighbors.shape, *places.shape[1:])
-
-    def __getitem__(self, sample_ids: np.ndarray) -> np.ndarray:
-        return self._places[self._neighbors[sample_ids]]
-
-
 class PooledRecords:
     """Samples with pooled maps in place of pictures, looked up by sample_id as in `Records`.
 
@@ -109,16 +100,8 @@ class PooledRecords:
         self.num_neighbors = num_neighbors
         self.class_names = annotations.class_names
         neighbors = neighbors_of(annotations, num_neighbors, space)
-        labels = annotations.labels
         places = annotations.valence_arousal if space is None else space
-        self._columns = {
-            "sample_id": np.arange(len(annotations), dtype=np.int32),
-            "label": labels,
-            "auxiliary": places,
-            "neighbors": neighbors,
-            "neighbor_labels": labels[neighbors],
-            "neighbor_auxiliary": _OfNeighbors(places, neighbors),
-        }
+        self._columns = Columns(annotations.labels, neighbors, places)
 
     def __len__(self) -> int:
         return len(self._annotations)
@@ -138,30 +121,18 @@ class PooledRecords:
         return self._annotations
 
     def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Reads columns of samples inside a graph, by one Python call a batch.
+        """Reads samples inside a graph; maps by one Python call a batch.
 
         Args:
           sample_ids: [M] integers in [0, N).
-          names: the columns wanted; `image` is the pooled maps, float32 [M, 2, P].
+          names: those of `Columns`, and `image`: the pooled maps, float32 [M, 2, P].
         """
-        columns = [self.pooled if name == "image" else self._columns[name] for name in names]
-        kinds = [self._spec(name) for name in names]
-        values = tf.numpy_function(
-            lambda ids: [column[ids] for column in columns],
-            [sample_ids],
-            [dtype for dtype, _ in kinds],
-            stateful=False,
-        )
-        values = tf.nest.flatten(values)  # eagerly, a single one comes without a list
-        for value, (_, shape) in zip(values, kinds, strict=True):
-            value.set_shape([*sample_ids.shape, *shape])
-        return dict(zip(names, values, strict=True))
+        found = self._columns(sample_ids, [name for name in names if name != "image"])
+        return {name: found[name] if name in found else self._maps(sample_ids) for name in names}
 
-    def _spec(self, name):
-        if name == "image":
-            return np.float32, (VIEWS, self.pooled.size)
-        column = self._columns[name]
-        return column.dtype, column.shape[1:]
+    def _maps(self, sample_ids):
+        found = tf.numpy_function(self.pooled.__getitem__, [sample_ids], tf.float32, stateful=False)
+        return tf.ensure_shape(found, [*sample_ids.shape, VIEWS, self.pooled.size])
 
 
 def pool_pictures(
@@ -224,17 +195,23 @@ def _pool(paths, size, backbone, file, progress):
     bar = tqdm(
         starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
     )
-    for start in bar:
-        images = np.stack([_picture(path, size) for path in paths[start : start + _BATCH]])
-        made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
+    with ThreadPoolExecutor(1) as reader:  # of the next batch, while this one is computed
+
+        def read(start):
+            chosen = paths[start : start + _BATCH]
+            return reader.submit(lambda: [_picture(path, size) for path in chosen])
+
+        pictures = read(0)
+        for start in bar:
+            images, pictures = np.stack(pictures.result()), read(start + _BATCH)
+            made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
     made.flush()
 
 
 def _picture(path, size):
     """Reads uint8 [size, size, 3], as a record would hold it."""
     with named_when_unreadable(path, "Replace it or drop its row"):
-        content, _ = stored_image(picture_bytes(path), size)
-    return decode_picture(content).numpy()
+        return stored_pixels(picture_bytes(path), size)
 
 
 def _identity(backbone: tf.keras.Model, size: int) -> str:

@@ -25,19 +25,23 @@ from ldl_fer.data.manifest import (
     ANNOTATIONS,
     AUXILIARY,
     MANIFEST,
+    PIXELS,
     SCHEMA_VERSION,
     Manifest,
+    check_free,
     read_manifest,
-    strange_file,
 )
 from ldl_fer.data.neighbors import with_neighbors
 from ldl_fer.data.pictures import JPEG_QUALITY, SKIPPING, picture_bytes, stored_image
 from ldl_fer.data.shards import ShardWriter, encode_example
 from ldl_fer.errors import InputError
 from ldl_fer.files import made_folder, told_when_full, without_home, write_checksums
+from ldl_fer.networks.encoded_pictures import decode_picture
 
+_MOST_PIXELS = 2**31  # bytes: decoded pictures of larger sets are not stored
 _PICTURES_PER_WORKER = 16  # in memory at a time
 _SHOWN_PROBLEMS = 20
+_Loaded = tuple[bytes, bool, np.ndarray | None]  # encoded, as it was or not; its pixels
 
 
 def write_records(
@@ -57,7 +61,8 @@ def write_records(
     """Writes all samples in row order; sample_id = row number.
 
     Pictures are stored as `pictures.stored_image` describes: byte by byte where they already are as
-    wanted, otherwise resized to the square (the aspect ratio is not kept) and re-encoded.
+    wanted, otherwise resized to the square (the aspect ratio is not kept) and re-encoded. Of a set
+    that is not too large, they are stored decoded, too: training reads these.
 
     Args:
       annotations: N >= 1 rows.
@@ -88,16 +93,23 @@ def write_records(
         )
     workers = workers or processors()
     with _whole_folder(output_dir, overwrite) as partial:
-        with ThreadPoolExecutor(workers) as pool, ShardWriter(partial, shard_bytes) as shards:
+        size, total = image_size or 0, len(annotations)
+        decoded = 0 < total * size**2 * 3 <= _MOST_PIXELS
+        with (
+            ThreadPoolExecutor(workers) as pool,
+            ShardWriter(partial, shard_bytes) as shards,
+            _pixel_writer(partial / PIXELS, (total, size, size, 3), decoded) as add_pixels,
+        ):
             images = _in_order(
                 pool,
-                lambda path: _load(image_dir / path, image_size or None),
+                lambda path: _load(image_dir / path, image_size or None, decoded),
                 annotations.paths,
                 workers * _PICTURES_PER_WORKER,
             )
-            label, total = f"Writing {output_dir.name}", len(annotations)
+            label = f"Writing {output_dir.name}"
             with tqdm(images, label, total, unit=" images", disable=not progress) as bar:
-                copied = _write_samples(annotations, neighbors, bar, shards, image_dir)
+                samples = annotations, neighbors, bar
+                copied = _write_samples(*samples, shards, add_pixels, image_dir)
         names = annotations.class_names
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
@@ -141,13 +153,28 @@ def _checked_neighbors(neighbors: np.ndarray, count: int) -> np.ndarray:
     return neighbors
 
 
-def _load(path: Path, image_size: int | None) -> tuple[bytes, bool] | Exception:
+def _load(path: Path, image_size: int | None, decoded: bool) -> _Loaded | Exception:
     try:
-        return stored_image(picture_bytes(path), image_size)
+        content, is_copy = stored_image(picture_bytes(path), image_size)
+        return content, is_copy, decode_picture(content).numpy() if decoded else None
     except OSError as error:
         return ValueError(error.strerror or str(error))
     except ValueError as error:
         return error
+
+
+@contextlib.contextmanager
+def _pixel_writer(
+    path: Path, shape: tuple[int, ...], wanted: bool
+) -> Iterator[Callable[[Any], Any]]:
+    """Yields the function that adds the next picture's pixels to a .npy file, or nothing."""
+    if not wanted:
+        yield lambda pixels: None
+        return
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file.write
 
 
 def _in_order(
@@ -166,11 +193,12 @@ def _in_order(
 def _write_samples(
     annotations: Annotations,
     neighbors: np.ndarray,
-    images: Iterable[tuple[bytes, bool] | Exception],
+    images: Iterable[_Loaded | Exception],
     shards: ShardWriter,
+    add_pixels: Callable[[Any], Any],
     image_dir: Path,
 ) -> int:
-    """Appends a record per row. Returns how many pictures were copied byte by byte."""
+    """Appends a record, and pixels, per row. Returns how many pictures were copied byte by byte."""
     labels, points, votes = annotations.labels, annotations.valence_arousal, annotations.votes
     if votes is None:
         votes = np.zeros([len(annotations), len(annotations.class_names)], np.float32)
@@ -181,8 +209,9 @@ def _write_samples(
             continue
         if problems:
             continue
-        content, is_copy = image
+        content, is_copy, pixels = image
         copied += is_copy
+        add_pixels(pixels)
         near = neighbors[sample_id]
         shards.append(
             encode_example(
@@ -224,7 +253,7 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
       InputError: the place is taken, or the folder cannot be made.
     """
     folder = folder.resolve()
-    _check_free(folder, overwrite)
+    check_free(folder, overwrite)
     made_folder(folder.parent)
     partial = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.partial-{os.getpid()}")
     try:
@@ -235,19 +264,6 @@ def _whole_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     except BaseException:  # ^C too
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    strange = strange_file(folder) if folder.is_dir() else folder.name
-    if strange:
-        raise InputError(
-            f"{folder}: exists and is not a folder of records: they have no {strange}. Name "
-            "another one."
-        )
-    if not overwrite:
-        raise InputError(f"{folder}: holds records already. Name another folder or --overwrite.")
 
 
 def _move_into_place(partial: Path, folder: Path, overwrite: bool) -> None:

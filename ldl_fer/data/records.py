@@ -12,10 +12,12 @@ from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
 from ldl_fer.data.auxiliary import auxiliary_space, reads_plane, space_identity
+from ldl_fer.data.columns import Columns, mapped
 from ldl_fer.data.manifest import (
     ANNOTATIONS,
     AUXILIARY,
     MANIFEST,
+    PIXELS,
     SCHEMA_VERSION,
     read_manifest,
 )
@@ -25,17 +27,14 @@ from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.shards import ShardReader, decode_examples
 from ldl_fer.errors import InputError
 from ldl_fer.files import with_home
-
-# Where places in the auxiliary space are read: features of a record, or the rows of a file.
-_IN_PLANE = {"auxiliary": "valence_arousal", "neighbor_auxiliary": "neighbor_valence_arousal"}
-_ROWS = {"auxiliary": "sample_id", "neighbor_auxiliary": "neighbors"}
+from ldl_fer.networks.encoded_pictures import decode
 
 
 class Records:
     """A folder of records, open for reading by sample_id.
 
-    Nothing is loaded: the index is memory-mapped and records are read where they lie, so memory
-    does not grow with N. Reading is safe from several threads at once.
+    Pictures are not loaded: index and pixels are memory-mapped and records are read where they lie,
+    so of N samples memory holds the table alone. Reading is safe from several threads at once.
 
     Attributes:
       folder: where they are.
@@ -51,8 +50,8 @@ class Records:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         self._shards = ShardReader(self.folder, self.manifest.shards)
-        space = self.manifest.space
-        self._places = np.load(self.folder / AUXILIARY, mmap_mode="r") if space else None
+        pixels = self.folder / PIXELS
+        self._pixels = mapped(pixels) if pixels.is_file() else None
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -98,42 +97,48 @@ class Records:
             class_names=self.class_names,
             min_rows=1,
             progress=False,
-            plane=self.num_neighbors > 0 and self._places is None,
+            plane=self.num_neighbors > 0 and not self.manifest.space,
         )
+
+    @functools.cached_property
+    def _columns(self) -> Columns:
+        table = self.annotations()
+        if table.neighbors is None:
+            return Columns(table.labels, np.zeros([len(self), 0]))
+        space = self.manifest.space
+        places = mapped(self.folder / AUXILIARY) if space else table.valence_arousal
+        return Columns(table.labels, table.neighbors, places)
+
+    def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Reads samples inside a graph, without Python where the records hold their pixels.
+
+        Args:
+          sample_ids: [M] integers in [0, N).
+          names: those of `Columns`, and `image`, where all pictures have one size.
+
+        Returns:
+          As `Columns`; images are uint8 [M, image_size, image_size, 3].
+        """
+        found = self._columns(sample_ids, [name for name in names if name != "image"])
+        return {name: found[name] if name in found else self._images(sample_ids) for name in names}
+
+    def _images(self, sample_ids):
+        if self._pixels is not None:
+            return tf.gather(self._pixels, sample_ids)
+        assert self.image_size  # else they are no batch
+        distinct, place = tf.unique(sample_ids)  # a picture wanted several times is decoded once
+        return tf.gather(decode(self.encoded(distinct), self.image_size), place)
+
+    def encoded(self, sample_ids: tf.Tensor) -> tf.Tensor:
+        """Reads picture files [M], strings, by sample_id, by one Python call."""
+        records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
+        records.set_shape(sample_ids.shape)
+        shape = self.num_neighbors, len(self.class_names)
+        return decode_examples(records, *shape, ["image"])["image"]
 
     def fetch(self, sample_ids: np.ndarray) -> np.ndarray:
         """Reads serialized examples by sample_id, as `ShardReader.fetch` does."""
         return self._shards.fetch(sample_ids)
-
-    def examples(self, sample_ids: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Reads features of samples inside a graph, by one Python call a batch.
-
-        Args:
-          sample_ids: [M] integers in [0, N).
-          names: the features wanted: those of a record, `auxiliary` and `neighbor_auxiliary`.
-
-        Returns:
-          As `decode_examples`; places in the auxiliary space are [M, D] and [M, K, D].
-        """
-        records = tf.numpy_function(self.fetch, [sample_ids], tf.string, stateful=False)
-        records.set_shape(sample_ids.shape)
-        stored = _IN_PLANE if self._places is None else _ROWS
-        wanted = {stored.get(name, name) for name in names}
-        read = decode_examples(records, self.num_neighbors, len(self.class_names), sorted(wanted))
-        found = {}
-        for name in names:
-            values = read[stored.get(name, name)]
-            in_file = self._places is not None and name in _ROWS
-            found[name] = _looked_up(self._places, values) if in_file else values
-        return found
-
-
-def _looked_up(places: np.ndarray | None, ids: tf.Tensor) -> tf.Tensor:
-    """Reads places in the auxiliary space by sample_id, float32 [..., D]."""
-    assert places is not None  # only then rows are looked up
-    made = tf.numpy_function(lambda ids: np.asarray(places[ids]), [ids], tf.float32, stateful=False)
-    made.set_shape([*ids.shape, places.shape[1]])
-    return made
 
 
 def prepare_records(

@@ -36,7 +36,7 @@ def _define_flags() -> None:
 
 
 def main() -> None:
-    from ldl_fer.data.paths import check_data
+    from ldl_fer.data.paths import check_data, check_images
     from ldl_fer.training.run import Run
 
     given = flags.FLAGS
@@ -44,6 +44,7 @@ def main() -> None:
         raise InputError("give --test_data_path, an annotation CSV or a folder of shards.")
     Run(given.run_dir).check_weights(given.weights)
     check_data(given.test_data_path)
+    check_images(given.test_data_path, given.test_image_dir)
 
     from ldl_fer.evaluation.evaluate import evaluate_run
     from ldl_fer.evaluation.result import format_table, former_result

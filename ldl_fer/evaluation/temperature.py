@@ -7,11 +7,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import softmax, xlogy
 
 from ldl_fer.errors import InputError
-from ldl_fer.evaluation.metrics import classification_metrics
 from ldl_fer.files import without_home, write_whole
 
 BOUNDS = (0.05, 20.0)  # of T
@@ -57,6 +55,8 @@ def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
     Returns:
       T, without unit.
     """
+    from scipy.optimize import minimize_scalar  # predictions need no fit, and start sooner
+
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
@@ -69,6 +69,8 @@ def fit(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def confidence_quality(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Computes `nll` (nats) and `expected_calibration_error` ([0, 1]), see `metrics`."""
+    from ldl_fer.evaluation.metrics import classification_metrics
+
     found = classification_metrics(labels, probabilities)
     return {name: found[name] for name in ("nll", "expected_calibration_error")}
 

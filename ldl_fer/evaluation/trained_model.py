@@ -1,6 +1,7 @@
-"""Loads a trained network as a function: of a run folder, an exported SavedModel or safetensors.
+"""Loads a trained network as a function: of a run folder, or an export that `load_model` knows.
 
 A SavedModel is loaded by TensorFlow alone: neither Keras nor the code that trained it takes part.
+An ONNX file is loaded without TensorFlow, in a tenth of the time.
 """
 
 import json
@@ -17,13 +18,15 @@ from ldl_fer.errors import InputError
 from ldl_fer.evaluation.safetensors_model import SETTINGS, WEIGHTS, load_safetensors
 from ldl_fer.evaluation.temperature import TEMPERATURE_FILE, is_stale, read_temperature
 from ldl_fer.files import check_checksums, check_utf8
-from ldl_fer.networks.model_files import load_saved_model
+from ldl_fer.networks.model_files import load_saved_model, onnx_session, read_onnx
 from ldl_fer.networks.saved_model import EXTRA, probabilities
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from ldl_fer.config import Config
+
+ONNX = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,14 @@ def load_model(folder: str | Path) -> TrainedModel:
         return _load_export(folder)
     if (folder / WEIGHTS).exists():
         return _load_safetensors(folder)
+    if (folder / ONNX).exists():
+        return _load_onnx(folder)
     if is_run(folder):
         return _load_run(folder)
     raise InputError(
         f"{folder} is no model: give a run folder that ldl-fer train wrote (config.json in it), or "
-        f"an exported SavedModel (saved_model.pb in it) or safetensors ({WEIGHTS} in it)."
+        f"an exported SavedModel (saved_model.pb in it), safetensors ({WEIGHTS} in it) or ONNX "
+        f"({ONNX} in it)."
     )
 
 
@@ -119,24 +125,44 @@ def _load_export(folder: Path) -> TrainedModel:
     check_checksums(folder)
     extra = folder / EXTRA
     loaded = load_saved_model(folder)
+    names, image_size = _facts(folder, extra)
     try:
-        names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
-        image_size = int(
-            json.loads((extra / "info.json").read_text(encoding="utf-8"))["image_size"]
-        )
         signature = loaded.signatures["serving_images"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{folder} is damaged or was not written by ldl-fer export: {error}. Export "
-            "the run again."
-        ) from error
+    except (KeyError, AttributeError) as error:
+        raise _damaged(folder, error) from error
 
     # A signature alone does not keep its model's variables alive: hence the default.
     def network(images: np.ndarray, loaded: Any = loaded) -> np.ndarray:
         return signature(images=tf.constant(images))["probabilities"].numpy()
 
-    temperature = read_temperature(extra / "info.json")
-    return TrainedModel(network, tuple(names), image_size, temperature)
+    return TrainedModel(network, names, image_size, read_temperature(extra / "info.json"))
+
+
+def _load_onnx(folder: Path) -> TrainedModel:
+    check_checksums(folder)
+    names, image_size = _facts(folder, folder)
+    session = onnx_session(read_onnx(folder / ONNX), folder / ONNX)
+
+    def network(images: np.ndarray) -> np.ndarray:
+        return session.run(["probabilities"], {"images": images})[0]
+
+    return TrainedModel(network, names, image_size, read_temperature(folder / "info.json"))
+
+
+def _facts(folder: Path, extra: Path) -> tuple[tuple[str, ...], int]:
+    """Reads class names and image size of an export, from the files in `extra`."""
+    try:
+        names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
+        info = json.loads((extra / "info.json").read_text(encoding="utf-8"))
+        return tuple(names), int(info["image_size"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is damaged or was not written by ldl-fer export: {error}. Export the run again."
+    )
 
 
 def _load_run(folder: Path) -> TrainedModel:

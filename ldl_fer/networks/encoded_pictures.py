@@ -35,6 +35,15 @@ def decode_picture(content: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
+def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes images [M] of size x size pixels to uint8 [M, size, size, 3]."""
+
+    def one(content):
+        return tf.ensure_shape(decode_picture(content), [size, size, 3])
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.uint8, parallel_iterations=32)
+
+
 def decode_upright(content: tf.Tensor) -> tf.Tensor:
     """Decodes a picture file as `data.pictures.decoded_image` does, but for rare cases.
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import tensorflow as tf
 
+from ldl_fer.config.checks import check_frozen
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
 from ldl_fer.networks.faceres import FILE_SIZE as FACERES_SIZE
@@ -126,11 +127,7 @@ def _check_pretrained(config: NetworkConfig) -> None:
                 raise InputError(f"{flag} needs --backbone={known}, not {name}.")
     if len(set(names)) < len(names):
         raise InputError(f"--backbone={config.backbone} names one twice. Leave it out.")
-    if config.frozen and not config.pretrained:
-        raise InputError(
-            "--frozen, which --preset=frozen sets, needs --pretrained=FILE.onnx, the weights that "
-            "are kept. See docs/training.md for a MobileFaceNet's, or take --preset=small."
-        )
+    check_frozen(config)
 
 
 def _pretrained(config: NetworkConfig, image_size: int, load: bool) -> tf.keras.Model:

@@ -12,20 +12,10 @@ from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
 from ldl_fer.methods import METHODS
 from ldl_fer.training import devices
-from ldl_fer.training.run import Run
 from ldl_fer.training.state import TrainingState
 
 # Where a machine has its table of landmarks does not matter.
 _SPACE = tuple(name for name in AUXILIARY_SETTINGS if name != "landmarks")
-
-
-def check_new(run: Run, resume: bool) -> None:
-    """Raises InputError where a run would be overwritten."""
-    if run.exists() and not resume:
-        raise InputError(
-            f"{run.folder} already holds a run. Add --resume to go on with it, or choose another "
-            "--run_dir."
-        )
 
 
 def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:

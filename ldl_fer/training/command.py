@@ -48,6 +48,7 @@ def main() -> None:
     run_dir = flags.FLAGS.run_dir or PRESETS[flags.FLAGS.preset].run.run_dir
     stored = Run(run_dir).config() if flags.FLAGS.resume and Run(run_dir).exists() else None
     config = config_from_flags(stored)
+    Run(config.run.run_dir).check_new(flags.FLAGS.resume)
     check_sources(config.data)
     check_pretrained(config.network)
 

@@ -199,6 +199,14 @@ class Run:
         """Returns whether a run was begun here."""
         return self.config_file.exists()
 
+    def check_new(self, resume: bool) -> None:
+        """Raises InputError where a run would be overwritten."""
+        if self.exists() and not resume:
+            raise InputError(
+                f"{self.folder} already holds a run. Add --resume to go on with it, or choose "
+                "another --run_dir."
+            )
+
     def begin(self, config: Config) -> None:
         """Makes the folder and writes config.json and environment.json."""
         made_folder(self.folder)

@@ -28,7 +28,6 @@ from ldl_fer.training.callbacks import (
 from ldl_fer.training.checks import (
     check_epochs,
     check_machines,
-    check_new,
     check_sampling,
     check_settings,
     check_size,
@@ -77,7 +76,7 @@ def train(
         with tempfile.TemporaryDirectory() as folder:
             _train(config, strategy, Run(folder), run if resume else Run(folder), resume, watch)
         return run
-    check_new(run, resume)
+    run.check_new(resume)
     _train(config, strategy, run, run, resume, watch)
     return run
 
@@ -107,7 +106,7 @@ def _train(
                 f"another training is at work in {run.folder}. Wait for its end, or choose another "
                 "--run_dir."
             )
-        check_new(run, resume)
+        run.check_new(resume)
         tf.keras.utils.set_random_seed(config.run.seed)
         model = build_model(config, training, strategy, network, teachers)
         batch_size = config.optimizer.batch_size

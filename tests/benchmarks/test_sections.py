@@ -7,6 +7,7 @@ import tensorflow as tf
 from benchmarks import made_up_set, size, steps
 from benchmarks.inference import FromSecond, inference
 from benchmarks.input_rate import pipeline
+from benchmarks.start_up import pooled, start_up
 from benchmarks.steps import steps_head, steps_methods, steps_resnet50, steps_small
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.errors import InputError
@@ -109,8 +110,8 @@ def test_pipeline(folder, config):
     assert sound(rows, "pipeline", "image")
     assert pairs(rows) == [
         ("decoding, 16 px", "decoding, 16 px", None),
-        ("plain, 16 px", "decoding, 16 px", 1 / 0.9),
-        ("bank, 16 px", "decoding, 16 px", 1 / 0.9),
+        ("plain, 16 px", "decoding, 16 px", 1.25),
+        ("bank, 16 px", "decoding, 16 px", 1.25),
     ]
 
 
@@ -121,6 +122,27 @@ def test_inference(folder, config):
         ("bare forward pass, tiny", "bare forward pass, tiny", None),
         ("evaluation, tiny", "bare forward pass, tiny", 1.1),
         ("exported model, tiny", "bare forward pass, tiny", 1.1),
+    ]
+
+
+@pytest.mark.slow
+def test_start_up(folder, config):
+    few = {"commands": ("neighbors",), "formats": ("saved_model",)}
+    rows = start_up(folder, config=config, **few, **TINY)
+    assert sound(rows, "start_up", "stage")
+    assert pairs(rows) == [
+        ("neighbors --help, the slowest", "s", 1.0),
+        ("predict, saved_model", "s", 4.0),
+    ]
+
+
+@pytest.mark.slow
+def test_pooled(folder):
+    rows = pooled(folder, rows=2, **TINY)
+    assert sound(rows, "pooled", "image")
+    assert pairs(rows) == [
+        ("bare backbone", "bare backbone", None),
+        ("pooled maps", "bare backbone", 1.3),
     ]
 
 

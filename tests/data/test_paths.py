@@ -7,9 +7,8 @@ from helpers.annotation_files import GOOD, csv_file
 from helpers.source import PACKAGE
 
 from ldl_fer.config.settings import DataConfig, NetworkConfig
-from ldl_fer.data.manifest import read_manifest
+from ldl_fer.data.manifest import check_free, read_manifest
 from ldl_fer.data.paths import check_data, check_pretrained, check_sources, is_csv
-from ldl_fer.data.record_writer import _check_free
 from ldl_fer.errors import InputError
 
 
@@ -53,7 +52,7 @@ def test_only_folders_of_nothing_but_records_are_overwritten(tmp_path, names):
         (tmp_path / name).write_text("{}")
     for overwrite in (False, True):
         with pytest.raises(InputError, match=r"not a folder of records.*holiday.jpg|icons"):
-            _check_free(tmp_path, overwrite)
+            check_free(tmp_path, overwrite)
 
 
 def test_no_sentence_advises_deleting_what_the_product_did_not_make():

@@ -20,8 +20,10 @@ from ldl_fer.data.pictures import (
     read_pictures,
     resized,
     stored_image,
+    stored_pixels,
 )
 from ldl_fer.errors import InputError
+from ldl_fer.networks.encoded_pictures import decode_picture
 
 SIZE = 16
 RANDOM = np.random.default_rng(0)
@@ -471,3 +473,17 @@ def test_a_png_with_a_wrong_checksum_is_refused_undecoded():
     for read in (decoded_image, lambda content: stored_image(content, SIZE)):
         with pytest.raises(ValueError, match="^the picture is damaged or cut short"):
             read(bytes(content))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "WEBP"])
+@pytest.mark.parametrize("shape", [(9, 9, 3), (9, 9), (13, 6, 3), (9, 9, 4)])
+def test_stored_pixels_are_those_of_what_would_be_stored(file_format, shape):
+    if file_format == "JPEG" and shape[-1] == 4:
+        pytest.skip("JPEG has no transparency")
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    content = saved(Image.fromarray(picture), file_format)
+    for size in (9, 7):
+        stored, _ = stored_image(content, size)
+        np.testing.assert_array_equal(stored_pixels(content, size), decode_picture(stored))
+    with pytest.raises(ValueError):
+        stored_pixels(content[: len(content) // 2], 9)

@@ -12,13 +12,14 @@ from helpers.called import call
 from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
 from ldl_fer.config.settings import DataConfig
-from ldl_fer.data import records
+from ldl_fer.data import record_writer, records
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.auxiliary import auxiliary_space
 from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors, neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.records import Records, prepare_records
 from ldl_fer.errors import InputError
+from ldl_fer.networks.encoded_pictures import decode_picture
 
 COUNT, K = 60, 4
 
@@ -119,12 +120,38 @@ def test_concurrent_fetches_inside_tf_data(tmp_path):
         np.testing.assert_array_equal(batch["sample_id"], ids)
 
 
-def test_one_python_call_for_a_batch(tmp_path, monkeypatch):
+def operations(function):
+    """Kinds of all operations of a graph and of its loops and branches."""
+    graph = function.get_concrete_function().graph.as_graph_def()
+    bodies = [graph.node, *(called.node_def for called in graph.library.function)]
+    return {node.op for nodes in bodies for node in nodes}
+
+
+def test_nothing_of_a_batch_is_read_by_python(tmp_path):
     records = make_records(tmp_path, make_set(tmp_path, COUNT))
-    calls, fetch = [], records.fetch
-    monkeypatch.setattr(records, "fetch", lambda ids: calls.append(len(ids)) or fetch(ids))
-    tf.function(lambda ids: records.examples(ids, ["image", "label"]))(tf.range(50))
-    assert calls == [50]
+    names = ["image", "label", "neighbors", "neighbor_auxiliary"]
+    spec = [tf.TensorSpec([None], tf.int32)]
+    run = tf.function(lambda ids: records.examples(ids, names), spec)
+    assert not [kind for kind in operations(run) if "Py" in kind]
+
+
+def test_pixels_are_those_of_the_pictures(tmp_path, monkeypatch):
+    annotations = make_set(tmp_path, COUNT)
+    records = make_records(tmp_path, annotations)
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large/images").symlink_to(tmp_path / "images")
+    monkeypatch.setattr(record_writer, "_MOST_PIXELS", COUNT * 12 * 12 * 3 - 1)
+    large = make_records(tmp_path / "large", annotations)
+    assert (records.folder / "pixels.npy").exists() > (large.folder / "pixels.npy").exists()
+    ids = np.array([7, 3, 7, 59], np.int32)
+    files = [(tmp_path / "images" / annotations.paths[i]).read_bytes() for i in ids]
+    pictures = [decode_picture(file) for file in files]
+    spec = [tf.TensorSpec([None], tf.int32)]
+    for opened in (records, large):
+        read = tf.function(lambda ids, opened=opened: opened.examples(ids, ["image"]), spec)
+        np.testing.assert_array_equal(read(tf.constant(ids))["image"], pictures)
+        assert read.get_concrete_function().structured_outputs["image"].shape[1:] == [12, 12, 3]
+        assert opened.encoded(ids).numpy().tolist() == files
 
 
 def test_out_of_range_ids_inside_a_graph(tmp_path):

@@ -63,6 +63,37 @@ def test_run_and_export_agree(run, tmp_path):
     np.testing.assert_allclose(np.load(files[1]), roots, atol=1e-5)
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+import numpy as np
+from ldl_fer import Predictor
+predictor = Predictor(sys.argv[1], faces="whole")
+assert predictor.temperature == 2.0
+np.save(sys.argv[3], predictor._model.probabilities(np.load(sys.argv[2]), 4))
+assert "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_onnx_agrees_and_needs_no_tensorflow(run, tmp_path):
+    pytest.importorskip("tf2onnx")
+    from ldl_fer.inference.export import export_formats
+
+    export_formats(run, {"onnx": tmp_path / "onnx"})
+    images = np.random.default_rng(0).integers(0, 256, [5, 32, 32, 3], dtype=np.uint8)
+    expected = load_model(run.folder)
+    assert load_model(tmp_path / "onnx").class_names == expected.class_names
+    np.save(tmp_path / "images.npy", images)
+    files = [str(tmp_path / name) for name in ("images.npy", "found.npy")]
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(tmp_path / "onnx"), *files]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(files[1]), expected.probabilities(images, 4), atol=1e-5)
+    (tmp_path / "onnx/labels.txt").write_text("x")
+    with pytest.raises(InputError, match="labels.txt is not what was written"):
+        load_model(tmp_path / "onnx")
+
+
 def test_batches_have_few_sizes():
     model = color_model()
     images = np.random.default_rng(1).integers(0, 256, [21, SIZE, SIZE, 3], dtype=np.uint8)

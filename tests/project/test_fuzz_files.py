@@ -74,7 +74,7 @@ def read(folder):
     """All that training reads of a folder of records."""
     records = Records(folder)
     records.annotations()
-    names = ["sample_id", "label", "neighbors", "valence_arousal", "image"]
+    names = ["sample_id", "label", "neighbors", "auxiliary", "image"]
     return records.examples(np.arange(len(records)), names)
 
 

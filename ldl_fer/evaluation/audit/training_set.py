@@ -87,7 +87,7 @@ def training_set(
         table = records.annotations().subset(np.arange(len(records)))
 
         def picture(row: int) -> bytes:
-            return records.examples(np.array([row]), ["image"])["image"].numpy()[0]
+            return records.encoded(np.array([row])).numpy()[0]
 
     samples = run.samples
     rows = samples.get(SOURCE_ROW, samples["sample_id"]).to_numpy()

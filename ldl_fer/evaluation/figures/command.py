@@ -27,12 +27,14 @@ def run() -> None:
 
 
 def main() -> None:
-    from ldl_fer.data.paths import check_data
+    from ldl_fer.data.paths import check_data, check_images
     from ldl_fer.training.run import Run
 
     given = flags.FLAGS
     Run(given.run_dir).config()
+    Run(given.run_dir).check_samples()
     check_data(given.test_data_path)
+    check_images(given.test_data_path, given.test_image_dir)
 
     from ldl_fer.evaluation.figures.figures import paper_figures, write_figures
 

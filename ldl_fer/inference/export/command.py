@@ -26,6 +26,7 @@ from absl import flags
 
 from ldl_fer.config import command_line
 from ldl_fer.config.settings import TRUST_HELP, RunConfig
+from ldl_fer.data.paths import check_files
 from ldl_fer.inference import export
 
 _FAILED = 1
@@ -39,6 +40,7 @@ def run() -> None:
 def main() -> int:
     given = flags.FLAGS
     export.check_request(given.run_dir, given.format)
+    check_files(given.representative)
     parent = Path(given.output_dir or given.run_dir)
     exports = export.export_formats(
         given.run_dir,

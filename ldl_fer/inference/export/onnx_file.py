@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.errors import InputError, extra_package
+from ldl_fer.evaluation.trained_model import ONNX as FILE
 from ldl_fer.inference.export.formats import (
     Format,
     Tolerance,
@@ -21,7 +22,6 @@ from ldl_fer.inference.export.formats import (
 )
 from ldl_fer.networks.saved_model import TOLERANCE
 
-FILE = "model.onnx"
 OPSET = 17
 _ASKER = "--format=onnx"  # named where a package is missing
 

@@ -15,7 +15,6 @@ import pandas as pd
 from ldl_fer import files
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotations import read_annotations
-from ldl_fer.data.batches import decode
 from ldl_fer.data.paths import is_csv
 from ldl_fer.data.pictures import pictures_in, read_pictures
 from ldl_fer.data.records import Records
@@ -219,8 +218,8 @@ def representative_pictures(
     else:
         records = Records(name)
         ids, total = _drawn(len(records), count), len(records)
-        encoded = records.examples(ids.astype(np.int32), ["image"])["image"]
-        pictures = _different(decode(encoded, data.image_size).numpy())
+        found = records.examples(ids.astype(np.int32), ["image"])["image"]
+        pictures = _different(found.numpy())
     return pictures, f"{len(pictures)} of the {total} pictures named by the training file"
 
 

@@ -5,10 +5,11 @@
         --detector=yunet.onnx --output=faces.csv --output=faces.jsonl --draw=annotated
     ldl-fer predict checkpoints/mine data/images --faces=whole --output=faces.csv
 
-The first argument is the model, a run folder or an export; the rest are pictures, folders (with all
-below them), quoted globs and videos. --detector takes YuNet's .onnx file from OpenCV's model zoo;
-without it, OpenCV's cascade finds frontal faces alone, and cannot turn them upright. The training's
-pictures should be cut out as those here are: see `ldl-fer faces`. Confidence is calibrated if
+The first argument is the model, a run folder or an export (ONNX starts soonest); the rest are
+pictures, folders (with all below them), quoted globs and videos. --detector takes YuNet's .onnx
+file from OpenCV's model zoo; without it, OpenCV's cascade finds frontal faces alone, and cannot
+turn them upright. The training's pictures should be cut out as those here are: see
+`ldl-fer faces`. Confidence is calibrated if
 `ldl-fer temperature` was run on the run folder (before the export).
 
 Exit code 1: something could not be read; it was named, and the rest was done.
@@ -39,7 +40,8 @@ def _define_flags() -> None:
         flags.DEFINE_string(
             "model",
             None,
-            "Run folder, or exported SavedModel or safetensors. (default: the first argument)",
+            "Run folder, or exported SavedModel, safetensors or ONNX. (default: the first "
+            "argument)",
         )
         flags.DEFINE_multi_string(
             "output",

@@ -18,7 +18,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -45,11 +45,13 @@ from ldl_fer.inference.predict.stream import (
     batched,
     read_ahead,
 )
-from ldl_fer.plots import Figure, captioned, faces_with_bars
 from ldl_fer.preparation.affect.model import load_affect_model
 from ldl_fer.preparation.faces import DETECT, FACES, WHOLE
 from ldl_fer.preparation.faces.alignment import aligned
 from ldl_fer.preparation.faces.detector import Face, FaceDetector
+
+if TYPE_CHECKING:
+    from ldl_fer.plots import Figure
 
 Inputs = str | os.PathLike | Sequence[str | os.PathLike]
 _UNREADABLE = (OSError, ValueError, cv2.error)  # raised by a picture that cannot be read
@@ -83,7 +85,7 @@ class Predictor:
 
         Args:
           model: a run folder, the `Run` that `train` returned, or a folder that `ldl-fer export`
-            wrote as SavedModel or safetensors.
+            wrote as SavedModel, safetensors or ONNX.
           detector: YuNet's ONNX file, or a detector; None: the cascade that OpenCV brings along.
           faces: "detect", or "whole": every picture is a face's crop already; no detector then.
           affect: valence-arousal regressor: a path that `preparation.affect` loads, or the model
@@ -178,7 +180,7 @@ class Predictor:
         cells = [row for answer in answers for row in rows(answer, self.class_names)]
         return pd.DataFrame(cells, columns=columns_of(self.class_names))
 
-    def figure(self, inputs: Inputs, count: int = 8) -> Figure:
+    def figure(self, inputs: Inputs, count: int = 8) -> "Figure":
         """Draws faces, each beside the bars of its distribution.
 
         Args:
@@ -188,6 +190,8 @@ class Predictor:
         Raises:
           InputError: no face is found, or as `predict`.
         """
+        from ldl_fer.plots import captioned, faces_with_bars
+
         found = self.stream(frames(find_sources(_listed(inputs))), keep_images=True)
         shown = ((answer.image, face) for answer in found for face in answer.faces)
         crops, distributions, titles = [], [], []

@@ -56,7 +56,7 @@ def predictor_of_flags(
 
     Args:
       given: the flags of `define_predictor_flags`.
-      model: run folder, or exported SavedModel or safetensors.
+      model: run folder, or exported SavedModel, safetensors or ONNX.
 
     Raises:
       InputError: flags contradict each other, or as `Predictor`.

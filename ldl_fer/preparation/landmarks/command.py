@@ -65,9 +65,10 @@ def main() -> None:
     given = flags.FLAGS
     if (given.model is None) == (given.from_files is None):
         raise InputError("give --model=face_landmark.tflite, or --from_files=FOLDER.")
-    from ldl_fer.data.paths import check_pictures_of
+    from ldl_fer.data.paths import check_files, check_pictures_of
 
     check_pictures_of(given.annotations, given.image_dir)
+    check_files(given.model, given.from_files)
 
     from ldl_fer.data.annotation_checks import BOX, PATH
     from ldl_fer.data.landmarks import check_output, landmarks_file, write_landmarks
