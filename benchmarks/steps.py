@@ -123,11 +123,15 @@ def training_variant(records: Records, config: Config, steps: int) -> Callable[[
     )
 
 
-def batches_of_method(records: Records, config: Config) -> tf.data.Dataset:
-    """Makes the batches that the method of the settings is trained on."""
+def batches_of_method(
+    records: Records, config: Config, replicas: int = 1, own_replicas: range = range(1)
+) -> tf.data.Dataset:
+    """Makes the batches that the method of the settings is trained on; as `training_dataset`."""
     return training_dataset(
         records,
         config,
+        replicas=replicas,
+        own_replicas=own_replicas,
         neighbors=neighbors_read(config),
         neighbor_images=METHODS[config.method].runs_neighbors(config),
     )
