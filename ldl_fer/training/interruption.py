@@ -66,7 +66,9 @@ class SaveState(tf.keras.callbacks.Callback):
     no finite number is found with its step, though some more have been done.
 
     With --steps_per_execution it is called after so many steps, or what is left of an epoch; a bad
-    loss is then found within those. Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
+    loss is then found within those.
+
+    Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
     """
 
     def __init__(
