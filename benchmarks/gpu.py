@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.made_up_set import made_up_records
-from benchmarks.steps import PLAIN_STEP, batches_of_method
+from benchmarks.steps import PLAIN_STEP, RESNET50, batches_of_method
 from benchmarks.timing import Row, Targets, compare, take_turns, timed
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
@@ -66,10 +66,8 @@ def gpu_one(
         "forward K 8": (_FORWARD, set()),
         "bank K 32": (_BANK | {"num_neighbors": 32}, set()),
     }
-    targets: dict[tuple[str, str], float | None] = {
-        ("bank K 8", PLAIN_STEP): 1.03,
-        ("forward K 8", PLAIN_STEP): 3.0,
-        ("bank K 32", "bank K 8"): 1.05,
+    targets = {
+        **RESNET50,
         ("bank K 8", "bank K 8, batches ready"): None,
         ("bank K 8, on host", "bank K 8"): None,
         ("bank K 8, mixed", "plain, mixed"): None,
