@@ -79,7 +79,7 @@ def _rows(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     Pages of a map, once read, would count as this process' memory: all of the file, in the end.
     """
-    if not isinstance(part, np.memmap):
+    if not isinstance(part, np.memmap) or part.filename is None:
         return part[rows]
     made = np.empty([len(rows), *part.shape[1:]], part.dtype)
     size = part[:1].nbytes

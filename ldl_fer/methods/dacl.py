@@ -122,7 +122,7 @@ class DACL(Classifier):
         sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Moves the centers."""
-        self.centers.update(*sums, applied=applied)
+        self.centers.update(sums[0], sums[1], applied=applied)
 
     def _run(self, images):
         """What attention is computed from [B, P], features and logits."""

@@ -119,4 +119,4 @@ class IslandLoss(Classifier):
         """Moves the centers."""
         weight = self.config.island_loss.island_angle_weight / max(self.num_classes - 1, 1)
         push = weight * angle_push(self.centers.centers)
-        self.centers.update(*sums, push=push, applied=applied)
+        self.centers.update(sums[0], sums[1], push, applied)

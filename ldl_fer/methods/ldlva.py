@@ -313,7 +313,7 @@ class LDLVA(Classifier):
         for gradient in row_gradients:
             self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
         if sums:
-            self.centers.update(*sums, applied=applied)
+            self.centers.update(sums[0], sums[1], applied=applied)
 
     def keep_outputs(
         self,
