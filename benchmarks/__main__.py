@@ -1,6 +1,6 @@
 """Measures the cost of LDLVA: training steps, input pipeline, evaluation, export, memory.
 
-  python -m benchmarks                                    all but `size`, some ten minutes
+  python -m benchmarks                                    the first six, some ten minutes
   python -m benchmarks --sections=steps_small             one section
   python -m benchmarks --sections=steps_small --data=train.csv --image_dir=images
   python -m benchmarks --sections=size --work_dir=/mnt/large
@@ -24,6 +24,8 @@ Sections:
   size            a made-up AffectNet (--rows) from CSV through neighbors and shards to training,
                   with the memory of each stage, and its step beside one on 12,271 rows; many
                   minutes, and about 7 KB of disk a row, most of it in small files
+  gpu_one, gpu_xla, gpu_several
+                  a training step of ResNet-50, 112 px, on one GPU and on all: benchmarks/gpu.sh
 
 A target that is not reached is shown as MISSED and the exit code is 0 all the same: this measures,
 it does not judge. The exit code is 1 where a section could not be measured.
@@ -48,7 +50,11 @@ NAMES = (
     "start_up",
     "pooled",
     "size",
+    "gpu_one",
+    "gpu_xla",
+    "gpu_several",
 )
+_ASKED_FOR = NAMES[NAMES.index("size") :]
 
 
 def run() -> None:
@@ -67,6 +73,11 @@ def main() -> int:
     settings["steps_small"] |= {"data": given.data, "image_dir": given.image_dir}
     if given.rows is not None:
         settings["size"] |= {"rows": given.rows}
+    if given.tiny:
+        from benchmarks.gpu import TINY
+
+        for name in ("gpu_one", "gpu_xla", "gpu_several"):
+            settings[name] |= {"config": TINY, "rows": 64}
     with contextlib.ExitStack() as stack:
         if given.work_dir:
             folder = Path(given.work_dir)
@@ -80,7 +91,9 @@ def main() -> int:
 
 def _define_flags() -> None:
     flags.DEFINE_list(
-        "sections", list(NAMES[:-1]), f"Which of {', '.join(NAMES)}, in the order given."
+        "sections",
+        [name for name in NAMES if name not in _ASKED_FOR],
+        f"Which of {', '.join(NAMES)}, in the order given.",
     )
     flags.DEFINE_integer(
         "turns",
@@ -93,9 +106,11 @@ def _define_flags() -> None:
         "steps",
         None,
         "Steps, or batches, of a variant in a turn. (default: 8 for steps_small, 1 for "
-        "steps_resnet50, 20 for steps_head and size, 64 for pipeline, 64 and 4 for inference)",
+        "steps_resnet50, 20 for steps_head and size, 64 for pipeline, 64 and 4 for inference, "
+        "16 for gpu_*)",
         1,
     )
+    flags.DEFINE_bool("tiny", False, "Sizes of gpu_* that only show that they run, on a CPU too.")
     flags.DEFINE_string("output", "checkpoints/benchmark.json", "Where the JSON goes.")
     flags.DEFINE_integer(
         "rows",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import gpu_one, gpu_several, gpu_xla
 from benchmarks.inference import inference
 from benchmarks.input_rate import pipeline
 from benchmarks.size import size
@@ -149,6 +150,9 @@ SECTIONS: dict[str, Callable[..., list[Row]]] = {
         start_up,
         pooled,
         size,
+        gpu_one,
+        gpu_xla,
+        gpu_several,
     )
 }
 

@@ -20,7 +20,11 @@ _PATIENCE = 3.0  # seconds
 
 
 def take_turns(
-    variants: Mapping[str, Callable[[], float]], turns: int, title: str, progress: bool = True
+    variants: Mapping[str, Callable[[], float]],
+    turns: int,
+    title: str,
+    progress: bool = True,
+    limit: float = np.inf,
 ) -> dict[str, np.ndarray]:
     """Runs every variant once per turn, and once before that to compile and warm up.
 
@@ -29,16 +33,25 @@ def take_turns(
       turns: how often.
       title: of the progress bar.
       progress: whether to show it.
+      limit: seconds after which no further turn begins. A variant that has not warmed up when half
+        of them have passed is left out; the first never is.
 
     Returns:
       name -> seconds [turns].
     """
-    seconds = {name: [] for name in variants}
+    begun = time.perf_counter()
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     with tqdm(
         total=(turns + 1) * len(variants), desc=title, unit="run", disable=not progress
     ) as bar:
         for turn in range(turns + 1):
-            for name in rotated(list(variants), turn):
+            if turn > 1 and time.perf_counter() - begun > limit:
+                break
+            for name in rotated(list(seconds), turn):
+                late = not turn and time.perf_counter() - begun > limit / 2
+                if late and any(seconds.values()):
+                    del seconds[name]
+                    continue
                 settle()
                 seconds[name].append(variants[name]())
                 bar.update()

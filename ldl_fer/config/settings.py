@@ -275,6 +275,12 @@ class RunConfig:
         checkpoint_interval,
     )
     jit: bool = setting(False, "Compile the network by XLA.")
+    steps_per_execution: int = setting(
+        1,
+        "Steps that are taken without coming back to Python in between: less overhead where a step "
+        "is short. A signal stops, and --checkpoint_every saves, after the last of them.",
+        positive,
+    )
     pictures: bool = setting(
         True, "Draw neighbors and confusion matrix for TensorBoard after each epoch."
     )

@@ -124,10 +124,14 @@ def manifest_file(folder: str | Path) -> Path:
     return path
 
 
-def read_manifest(folder: str | Path) -> Manifest:
+def read_manifest(folder: str | Path, hashed: bool = False) -> Manifest:
     """Reads the manifest, and all files to see that they are those that were written.
 
     That takes about a second a gigabyte.
+
+    Args:
+      folder: of the records.
+      hashed: whether this process has just hashed the files, so that their sizes suffice.
 
     Raises:
       InputError: for a folder that is not one of records, is of another schema version, or has a
@@ -150,11 +154,11 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}). {_cure(folder)}") from error
-    _check_files(manifest, Path(folder))
+    _check_files(manifest, Path(folder), hashed)
     return manifest
 
 
-def _check_files(manifest: Manifest, folder: Path) -> None:
+def _check_files(manifest: Manifest, folder: Path, hashed: bool) -> None:
     firsts = np.cumsum([0, *(shard.count for shard in manifest.shards)]).tolist()
     if firsts != [*(shard.first_sample_id for shard in manifest.shards), manifest.count]:
         raise InputError(
@@ -170,6 +174,8 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
                 raise InputError(
                     f"{path}: {path.stat().st_size} bytes, but {size} were written. {_cure(folder)}"
                 )
+    if hashed:
+        return
     bar = functools.partial(tqdm, desc="checking files", unit="file", delay=2)
     found = damage(folder, needed, bar)
     if found:

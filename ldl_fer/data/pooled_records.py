@@ -25,6 +25,7 @@ from ldl_fer.networks.head import frozen_part
 VIEWS = 2  # the picture, and the mirrored one
 _BATCH = 64
 _ROWS = 1024  # read at a time
+_LARGEST = np.finfo(np.float16).max
 
 
 class PooledMaps:
@@ -49,7 +50,7 @@ class PooledMaps:
         made = np.empty([len(places), VIEWS, self.size], np.float32)
         for index in np.unique(places[:, 0]):
             chosen = places[:, 0] == index
-            made[chosen] = self._parts[index][places[chosen, 1]]
+            made[chosen] = _rows(self._parts[index], places[chosen, 1])
         return made
 
     @functools.cached_property
@@ -62,6 +63,23 @@ class PooledMaps:
             squares += (rows**2).sum(axis=(0, 1))
         mean = sums / (VIEWS * len(self))
         return mean, squares / (VIEWS * len(self)) - mean**2
+
+
+def _rows(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Reads rows [M] of a part, from its file if it has one.
+
+    Pages of a map, once read, would count as this process' memory: all of the file, in the end.
+    """
+    if not isinstance(part, np.memmap) or part.filename is None:
+        return part[rows]
+    made = np.empty([len(rows), *part.shape[1:]], part.dtype)
+    size = part[:1].nbytes
+    with open(part.filename, "rb", buffering=0) as file:
+        for place, row in enumerate(rows.tolist()):
+            file.seek(part.offset + row * size)
+            if file.readinto(made[place]) != size:
+                raise InputError(f"{part.filename} ends early. Remove its folder, and start anew.")
+    return made
 
 
 class PooledRecords:
@@ -184,7 +202,7 @@ def _add_part(folder, missing, size, backbone, progress):
 
 def _pool(paths, size, backbone, file, progress):
     shape = (len(paths), VIEWS, backbone.output_shape[-1])
-    made = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    made = np.lib.format.open_memmap(file, "w+", np.float16, shape)
     with open(file, "r+b") as opened:
         allocate(opened.fileno())
     run = tf.function(
@@ -204,7 +222,8 @@ def _pool(paths, size, backbone, file, progress):
         pictures = read(0)
         for start in bar:
             images, pictures = np.stack(pictures.result()), read(start + _BATCH)
-            made[start : start + _BATCH] = run(tf.constant(images, tf.float32))
+            pooled = run(tf.constant(images, tf.float32))
+            made[start : start + _BATCH] = tf.clip_by_value(pooled, -_LARGEST, _LARGEST)
     made.flush()
 
 

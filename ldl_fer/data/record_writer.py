@@ -135,7 +135,7 @@ def write_records(
             np.save(partial / AUXILIARY, auxiliary)
         (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         write_checksums(partial)
-        read_manifest(partial)
+        read_manifest(partial, hashed=True)
     return manifest
 
 

@@ -41,14 +41,18 @@ class Records:
       manifest: what they are.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, hashed: bool = False) -> None:
         """Opens a folder that `write_records` made.
+
+        Args:
+          folder: of the records.
+          hashed: as `read_manifest` takes it.
 
         Raises:
           InputError: if it is no such folder, of another schema version, or not complete.
         """
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder)
+        self.manifest = read_manifest(self.folder, hashed)
         self._shards = ShardReader(self.folder, self.manifest.shards)
         pixels = self.folder / PIXELS
         self._pixels = mapped(pixels) if pixels.is_file() else None
@@ -186,6 +190,7 @@ def prepare_records(
     settings = image_size or None, num_neighbors, *versions, *([space] if space else [])
     identity = annotations.identity(image_dir, *settings)
     folder = Path(records_dir) / f"{Path(csv_path).stem}-{identity}"
+    written = False
     if not (folder / MANIFEST).is_file():
         try:
             auxiliary = auxiliary_space(annotations, data, csv_path, progress) if space else None
@@ -199,7 +204,8 @@ def prepare_records(
                 space=space,
                 progress=progress,
             )
+            written = True
         except InputError:  # or another run has made the same records meanwhile
             if not (folder / MANIFEST).is_file():
                 raise
-    return Records(folder)
+    return Records(folder, hashed=written)

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier
 from ldl_fer.methods.divergences import divergence
-from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable
 from ldl_fer.methods.scn import rank_regularization
 
 _LEAST_WEIGHT = 0.2
@@ -176,18 +176,22 @@ class AdaDF(Classifier):
         loss = of_auxiliary * classification + of_target * distribution + rank
         return AdaDFRows(features, logits, loss, classification, distribution, rank, probabilities)
 
+    def sums_of_step(self, batch: Batch, rows: AdaDFRows) -> tuple[tf.Tensor, ...]:
+        labels = batch["label"]
+        return (tf.math.unsorted_segment_sum(rows.probabilities, labels, self.num_classes),)
+
     def after_step(
         self,
         batch: Batch,
         rows: AdaDFRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Adds up p_1 by class, and makes the class distributions of it at an epoch's end."""
         taken = tf.constant(True) if applied is None else applied
-        sums = tf.math.unsorted_segment_sum(rows.probabilities, batch["label"], self.num_classes)
-        sums = self.sums + tf.where(taken, sum_over_replicas(sums), 0.0)
+        added = self.sums + tf.where(taken, sums[0], 0.0)
         ended = taken & tf.equal(self.optimizer.iterations % self.steps_per_epoch, 0)
-        made = class_distributions(sums, self.config.ada_df.ada_threshold)
+        made = class_distributions(added, self.config.ada_df.ada_threshold)
         self.distributions.assign(tf.where(ended, made, self.distributions))
-        self.sums.assign(tf.where(ended, 0.0, sums))
+        self.sums.assign(tf.where(ended, 0.0, added))

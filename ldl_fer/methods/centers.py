@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable
 
 
 class Centers(tf.keras.layers.Layer):
@@ -59,24 +59,33 @@ class PulledCenters(Centers):
         first = tf.keras.initializers.RandomNormal(stddev=deviation)
         super().__init__(num_classes, size, rate, first, **kwargs)
 
-    def update(
-        self,
-        pull: tf.Tensor,
-        labels: tf.Tensor,
-        push: tf.Tensor | float = 0.0,
-        applied: tf.Tensor | None = None,
-    ) -> None:
-        """Moves the centers; sums and counts are those of all replicas together.
+    def sums(self, pull: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Adds up by class, for `update`.
 
         Args:
           pull: [B, V], gradient that each sample gives its class's center.
           labels: [B], integers in [0, C).
-          push: [C, V], further gradient, the same on all replicas.
-          applied: scalar, whether to; None: yes.
+
+        Returns:
+          sums [C, V] and counts [C].
         """
         classes = self.centers.shape[0]
         sums = tf.math.unsorted_segment_sum(pull, labels, classes)
-        counts = tf.math.unsorted_segment_sum(tf.ones_like(pull[:, 0]), labels, classes)
-        sums, counts = sum_over_replicas([sums, counts])
+        return sums, tf.math.unsorted_segment_sum(tf.ones_like(pull[:, 0]), labels, classes)
+
+    def update(
+        self,
+        sums: tf.Tensor,
+        counts: tf.Tensor,
+        push: tf.Tensor | float = 0.0,
+        applied: tf.Tensor | None = None,
+    ) -> None:
+        """Moves the centers.
+
+        Args:
+          sums, counts: of `sums`, over the samples of all replicas.
+          push: [C, V], further gradient, the same on all replicas.
+          applied: scalar, whether to; None: yes.
+        """
         step = sums / (1.0 + counts[:, tf.newaxis]) + push
         self.move(self.centers - self.rate * step, applied)

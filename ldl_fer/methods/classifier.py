@@ -209,12 +209,22 @@ class Classifier(Demands, tf.keras.Model):
         """
         raise NotImplementedError
 
+    def sums_of_step(self, batch: Batch, rows: Any) -> tuple[tf.Tensor, ...]:
+        """Returns sums over the batch that `after_step` needs of all replicas; none here.
+
+        Args:
+          batch: of the step.
+          rows: of `losses`.
+        """
+        return ()
+
     def after_step(
         self,
         batch: Batch,
         rows: Any,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Keeps what later steps need, once the optimizer's step is done; nothing here.
 
@@ -224,6 +234,7 @@ class Classifier(Demands, tf.keras.Model):
           row_gradients: [B] for each of `row_variables`, of the mean loss.
           applied: scalar, whether the optimizer took the step, which nothing must outlive that it
             left out; None: it takes all.
+          sums: of `sums_of_step`, over the samples of all replicas.
         """
 
     def keep_outputs(
@@ -283,29 +294,43 @@ class Classifier(Demands, tf.keras.Model):
 
     @tf.autograph.experimental.do_not_convert  # nothing to convert: it would take seconds
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Takes one step on a batch of `batches.batch_spec`."""
-        size = self._global_size(batch)
-        if self.config.optimizer.micro_batch_size:
+        """Takes one step on a batch of `batches.batch_spec`; replicas add up once."""
+        settings = self.config.optimizer
+        size = _size_of(batch)
+        # A replica learns the samples of all replicas in that sum only: until then, the loss is
+        # divided by the nominal batch size, from which an epoch's last batch alone differs.
+        divisor = size if is_alone() else tf.constant(settings.batch_size, tf.float32)
+        if settings.micro_batch_size:
             gradients, passed = pass_in_parts(
-                lambda part: self._pass(part, size), batch, self.config.optimizer.micro_batch_size
+                lambda part: self._pass(part, divisor), batch, settings.micro_batch_size
             )
         else:
-            gradients, passed = self._pass(batch, size)
-        # What is only reported, not differentiated, could else be computed from updated variables.
-        applied = step_is_taken(self.optimizer, gradients)
-        with tf.control_dependencies(tf.nest.flatten(passed)):
-            self.optimizer.apply_gradients(
-                zip(gradients, self.optimized_variables, strict=True),
-                skip_gradients_aggregation=is_alone(),  # see `sum_over_replicas`
-            )
+            gradients, passed = self._pass(batch, divisor)
         rows, row_gradients = passed
-        self.after_step(batch, rows, row_gradients, applied)
-        if self.looks_up_outputs(self.config):
-            self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
         for name, mean in self.means.items():
             mean.update_state(getattr(rows, name))
         self.accuracy.update_state(batch["label"], rows.logits)
-        return self._results(*self.means, "accuracy")
+        reported = [*self.means, "accuracy"]
+        sums = self.sums_of_step(batch, rows)
+        totals = self._totals(reported)
+        if not is_alone():
+            found = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+            given = [g for g in found if g is not None]
+            given, sums, totals, size = sum_over_replicas((given, sums, totals, size))
+            rest = iter(given)
+            gradients = [None if g is None else next(rest) * (divisor / size) for g in found]
+            row_gradients = [g * (divisor / size) for g in row_gradients]
+        applied = step_is_taken(self.optimizer, gradients)
+        # What is only reported, not differentiated, could else be computed from updated variables.
+        with tf.control_dependencies(tf.nest.flatten((passed, sums))):
+            self.optimizer.apply_gradients(
+                zip(gradients, self.optimized_variables, strict=True),
+                skip_gradients_aggregation=True,
+            )
+        self.after_step(batch, rows, row_gradients, applied, sums)
+        if self.looks_up_outputs(self.config):
+            self.keep_outputs(batch["sample_id"], *self.outputs_to_keep(batch, rows), applied)
+        return _means(reported, totals)
 
     @tf.autograph.experimental.do_not_convert
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -315,7 +340,8 @@ class Classifier(Demands, tf.keras.Model):
         self.means["loss"].update_state(loss)
         self.accuracy.update_state(batch["label"], logits)
         self.confusion.update_state(batch["label"], logits)
-        return self._results("loss", "accuracy")
+        reported = ["loss", "accuracy"]
+        return _means(reported, sum_over_replicas(self._totals(reported)))
 
     def _pass(self, batch, size):
         """Forward and back: the gradients of loss / size, and (rows, gradients of rows)."""
@@ -329,18 +355,20 @@ class Classifier(Demands, tf.keras.Model):
         ids = batch["sample_id"]
         return gradients[:count], (rows, [row_sums(sparse, ids) for sparse in gradients[count:]])
 
-    def _global_size(self, batch):
-        """Samples of all replicas together: the loss is reduced by it, and nowhere else."""
-        size = tf.cast(tf.shape(batch["label"])[0], tf.float32)
-        return sum_over_replicas(size)
-
-    def _results(self, *names):
-        """Means since the last reset over all replicas; Keras' own are one machine's alone."""
+    def _totals(self, names):
+        """Sums and counts of metrics since the last reset, of this replica alone, [M, 2]."""
         metrics = [metric for metric in self.metrics if metric.name in names]
-        sums = tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
-        sums = sum_over_replicas(sums)
-        means = tf.unstack(tf.math.divide_no_nan(sums[:, 0], sums[:, 1]))
-        return {metric.name: mean for metric, mean in zip(metrics, means, strict=True)}
+        return tf.stack([tf.stack([metric.total, metric.count]) for metric in metrics])
+
+
+def _size_of(batch: Batch) -> tf.Tensor:
+    return tf.cast(tf.shape(batch["label"])[0], tf.float32)
+
+
+def _means(names: Sequence[str], totals: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Divides totals of all replicas [M, 2]: Keras' own means are one machine's alone."""
+    means = tf.unstack(tf.math.divide_no_nan(totals[:, 0], totals[:, 1]))
+    return dict(zip(names, means, strict=True))
 
 
 def _dropouts(model: tf.Module) -> list[tf.keras.layers.Dropout]:

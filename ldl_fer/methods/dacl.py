@@ -109,16 +109,20 @@ class DACL(Classifier):
         loss = classification + self.config.dacl.dacl_weight * center
         return DACLRows(features, logits, loss, classification, center, attention)
 
+    def sums_of_step(self, batch: Batch, rows: DACLRows) -> tuple[tf.Tensor, ...]:
+        pull = rows.attention * (self.centers(batch["label"]) - rows.features)
+        return self.centers.sums(pull, batch["label"])
+
     def after_step(
         self,
         batch: Batch,
         rows: DACLRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Moves the centers."""
-        pull = rows.attention * (self.centers(batch["label"]) - rows.features)
-        self.centers.update(pull, batch["label"], applied=applied)
+        self.centers.update(sums[0], sums[1], applied=applied)
 
     def _run(self, images):
         """What attention is computed from [B, P], features and logits."""

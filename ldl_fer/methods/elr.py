@@ -91,5 +91,6 @@ class ELR(Classifier):
         rows: ELRRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         write_rows(batch["sample_id"], [(self.memory, rows.memory)], applied=applied)

@@ -5,8 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from ldl_fer.methods.replicas import sum_over_replicas
-
 LossScaleOptimizer = tf.keras.mixed_precision.LossScaleOptimizer
 
 
@@ -89,9 +87,13 @@ def unscaled(
 def step_is_taken(
     optimizer: tf.keras.optimizers.Optimizer, gradients: list[tf.Tensor]
 ) -> tf.Tensor | None:
-    """Says whether the optimizer takes the step: not where scaled losses overflow; None: always."""
+    """Says whether the optimizer takes a step: not where scaled losses overflow; None: always.
+
+    Args:
+      optimizer: of the step.
+      gradients: those of all replicas together, which one that overflows makes overflow.
+    """
     if not (isinstance(optimizer, LossScaleOptimizer) and optimizer.dynamic):
         return None
     finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
-    bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
-    return tf.equal(sum_over_replicas(bad), 0.0)
+    return tf.reduce_all(finite)

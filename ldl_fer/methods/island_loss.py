@@ -104,15 +104,19 @@ class IslandLoss(Classifier):
         loss = classification + settings.island_weight * island
         return IslandLossRows(features, logits, loss, classification, island)
 
+    def sums_of_step(self, batch: Batch, rows: IslandLossRows) -> tuple[tf.Tensor, ...]:
+        pull = self.centers(batch["label"]) - rows.features
+        return self.centers.sums(pull, batch["label"])
+
     def after_step(
         self,
         batch: Batch,
         rows: IslandLossRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Moves the centers."""
         weight = self.config.island_loss.island_angle_weight / max(self.num_classes - 1, 1)
-        pull = self.centers(batch["label"]) - rows.features
         push = weight * angle_push(self.centers.centers)
-        self.centers.update(pull, batch["label"], push, applied)
+        self.centers.update(sums[0], sums[1], push, applied)

@@ -134,6 +134,7 @@ class LANet(Classifier):
         rows: LANetRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         write_rows(batch["sample_id"], [(self.targets, rows.target)], applied=applied)
 

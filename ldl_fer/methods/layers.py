@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from ldl_fer import equations
 from ldl_fer.methods.centers import Centers
-from ldl_fer.methods.replicas import sum_over_replicas
 
 
 class SampleUncertainty(tf.keras.layers.Layer):
@@ -153,29 +152,32 @@ class ClassCenters(Centers):
         """Eq. 10's second term, a scalar."""
         return equations.center_separation(self.centers, self.separation_kernel)
 
-    def update(
-        self,
-        features: tf.Tensor,
-        labels: tf.Tensor,
-        weight: tf.Tensor,
-        applied: tf.Tensor | None = None,
-    ) -> None:
-        """Moves the centers toward their classes' features, then away from each other.
-
-          mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_pull
-          mu   <- mu - rate separation_weight grad center_separation(mu)
-
-        Sums, counts and rows are those of all replicas together.
+    def sums(
+        self, features: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Adds up the pull by class, for `update`.
 
         Args:
           features: [M, V].
           labels: [M], integers in [0, C).
           weight: [M] in [0, 1], 1 - lambda.
-          applied: scalar, whether to; None: yes.
+
+        Returns:
+          sums [C, V] and counts [C] of `equations.center_pull`.
         """
         classes = self.centers.shape[0]
-        sums, counts = equations.center_pull(features, self(labels), weight, labels, classes)
-        sums, counts = sum_over_replicas([sums, counts])
+        return equations.center_pull(features, self(labels), weight, labels, classes)
+
+    def update(self, sums: tf.Tensor, counts: tf.Tensor, applied: tf.Tensor | None = None) -> None:
+        """Moves the centers toward their classes' features, then away from each other.
+
+          mu_c <- mu_c - rate sums_c / (counts_c + 1)   [/ rows]     equations.center_pull
+          mu   <- mu - rate separation_weight grad center_separation(mu)
+
+        Args:
+          sums, counts: of `sums`, over the rows of all replicas.
+          applied: scalar, whether to; None: yes.
+        """
         step = sums / (counts[:, tf.newaxis] + 1.0)
         if self.divide_by_rows:
             step /= tf.reduce_sum(counts)

@@ -298,18 +298,22 @@ class LDLVA(Classifier):
         loss = total + beyond_frequencies
         return LDLVARows(features, logits, loss, classification, discriminative, center_rows)
 
+    def sums_of_step(self, batch: Batch, rows: LDLVARows) -> tuple[tf.Tensor, ...]:
+        return self.centers.sums(*rows.center_rows.flat()) if rows.center_rows else ()
+
     def after_step(
         self,
         batch: Batch,
         rows: LDLVARows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Moves lambda and centers."""
         for gradient in row_gradients:
             self.uncertainty_optimizer.step(batch["sample_id"], gradient, applied)
-        if rows.center_rows:
-            self.centers.update(*rows.center_rows.flat(), applied)
+        if sums:
+            self.centers.update(sums[0], sums[1], applied=applied)
 
     def keep_outputs(
         self,

@@ -134,6 +134,7 @@ class LTNet(Classifier):
         rows: Rows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Projects the matrices, as before every pass of the authors'."""
         self.transitions.assign(projected(self.transitions))

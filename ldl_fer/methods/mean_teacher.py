@@ -52,6 +52,7 @@ class MeanTeacher(Classifier):
         rows: Any,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Moves the teacher."""
         decay = teacher_decay(self.optimizer.iterations - 1)

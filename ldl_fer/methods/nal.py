@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
-from ldl_fer.methods.replicas import shared_variable, sum_over_replicas
+from ldl_fer.methods.replicas import shared_variable
 
 _EPSILON = 1e-8  # added to shares before their logarithm
 
@@ -118,21 +118,24 @@ class NAL(Classifier):
         loss = tf.where(begun, (1.0 - weight) * channeled + weight * plain, plain)
         return Rows(features, logits, loss, plain)
 
+    def sums_of_step(self, batch: Batch, rows: Rows) -> tuple[tf.Tensor, ...]:
+        predicted = tf.argmax(rows.logits, axis=-1)
+        counts = tf.math.confusion_matrix(predicted, batch["label"], self.num_classes)
+        return (tf.cast(counts, tf.float32),)
+
     def after_step(
         self,
         batch: Batch,
         rows: Rows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Counts the confusion in the last plain epoch, and makes the channel of it at its end."""
         done = self.optimizer.iterations
         taken = tf.constant(True) if applied is None else applied
         counting = (done > self.plain_steps - self.steps_per_epoch) & (done <= self.plain_steps)
-        predicted = tf.argmax(rows.logits, axis=-1)
-        counts = tf.math.confusion_matrix(predicted, batch["label"], self.num_classes)
-        counts = sum_over_replicas(tf.cast(counts, tf.float32))
-        counts = self.confusion_counts + tf.where(counting & taken, counts, 0.0)
+        counts = self.confusion_counts + tf.where(counting & taken, sums[0], 0.0)
         self.confusion_counts.assign(counts)
         ended = taken & tf.equal(done, self.plain_steps)
         self.channel.assign(tf.where(ended, channel_of_confusion(counts), self.channel))

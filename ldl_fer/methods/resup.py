@@ -152,6 +152,7 @@ class ReSup(TwoNetworks):
         rows: ReSupRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Keeps the similarities, and fits the mixtures to them at an epoch's end."""
         pairs = [(self.similarities, rows.similarities)]

@@ -152,6 +152,7 @@ class SCN(Classifier):
         rows: SCNRows,
         row_gradients: list[tf.Tensor],
         applied: tf.Tensor | None = None,
+        sums: tuple[tf.Tensor, ...] = (),
     ) -> None:
         """Relabels samples of the batch, from the epoch on in which that begins."""
         settings = self.config.scn

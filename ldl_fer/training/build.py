@@ -120,7 +120,7 @@ def facts_of_labels(config: Config, training: AnyRecords) -> dict[str, Any]:
 def compile_model(model: Classifier, config: Config, bank: NeighborBank | None = None) -> None:
     """Gives a model its optimizers, with all their variables, and the bank, if it has one."""
     optimizer = network_optimizer(config.optimizer, config.network.precision, model.slow_variables)
-    model.compile(optimizer, bank)
+    model.compile(optimizer, bank, steps_per_execution=config.run.steps_per_execution)
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:

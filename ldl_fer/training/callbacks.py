@@ -138,7 +138,7 @@ class PlainProgressBar(tf.keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._steps.update():  # drawn, which is not done at each step
+        if self._steps.update(batch + 1 - self._steps.n):  # drawn, which is not done at each step
             self._describe(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -163,13 +163,25 @@ else:
 
 
 class TQDMProgressBar(_Bar):
-    """Reads metrics when it draws, not at each step: that waits for the device."""
+    """Reads metrics when it draws, not at each step: that waits for the device.
+
+    It is called after an execution, which may be of several steps, with the number of the last.
+    """
 
     def __init__(self) -> None:
         """Makes the bar."""
         super().__init__()
         self.tqdm = tqdm
         self._supports_tf_logs = True  # Keras then leaves metrics on the device.
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        self._seen = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        while self._seen <= batch:
+            self._seen += 1
+            super().on_train_batch_end(self._seen - 1, logs)
 
 
 def progress_bars() -> list[TQDMProgressBar]:

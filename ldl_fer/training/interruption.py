@@ -65,6 +65,9 @@ class SaveState(tf.keras.callbacks.Callback):
     The losses are looked at every `LOOK_EVERY` steps, and before a save and an epoch's end: what is
     no finite number is found with its step, though some more have been done.
 
+    With --steps_per_execution it is called after so many steps, or what is left of an epoch; a bad
+    loss is then found within those.
+
     Must come last. `fit` may be given what is left of an epoch: its own numbers are not used.
     """
 
@@ -83,7 +86,7 @@ class SaveState(tf.keras.callbacks.Callback):
           interval: save after so many steps, and after so many minutes; 0: never for that reason.
           signals: asks to stop.
           records: the training set, for the names of pictures.
-          config: batch size and seed are read from it.
+          config: batch size, seed and steps per execution are read from it.
         """
         super().__init__()
         self.state = state
@@ -93,7 +96,7 @@ class SaveState(tf.keras.callbacks.Callback):
         self.config = config
         self.saved_at = state.step, time.monotonic()
         self.recalls = state.steps_done > 0
-        self._losses: list[Any] = []  # of the steps since the last look
+        self._losses: list[tuple[range, Any]] = []  # steps and their loss, since the last look
         self._supports_tf_logs = True  # Keras then leaves losses on the device.
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -102,11 +105,12 @@ class SaveState(tf.keras.callbacks.Callback):
         self.recalls = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.state.steps_done += 1
-        self._losses.append(logs["loss"])
+        before, left = self.state.step, self.state.steps_per_epoch - self.state.steps_done
+        self.state.steps_done += min(self.config.run.steps_per_execution, left)
+        self._losses.append((range(before + 1, self.state.step + 1), logs["loss"]))
         epoch_is_over = self.state.steps_done == self.state.steps_per_epoch
         saves = bool(self.signals.noted) or (not epoch_is_over and self._is_due())
-        if saves or epoch_is_over or len(self._losses) >= LOOK_EVERY:
+        if saves or epoch_is_over or self.state.step - self._losses[0][0][0] >= LOOK_EVERY - 1:
             self._look()
         if saves or epoch_is_over:
             self.state.note_metrics()
@@ -122,11 +126,11 @@ class SaveState(tf.keras.callbacks.Callback):
         self._save()
 
     def _look(self):
-        losses, self._losses = tf.stack(self._losses).numpy(), []
+        steps, losses = zip(*self._losses, strict=True)
+        losses, self._losses = tf.stack(losses).numpy(), []
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
-            later = len(losses) - 1 - int(bad[0])
-            raise self._gone_wrong(f"the loss is {losses[bad[0]]}", self.state.step - later)
+            raise self._gone_wrong(f"the loss is {losses[bad[0]]}", steps[bad[0]])
 
     def _is_due(self):
         step, seconds = self.saved_at
@@ -140,7 +144,7 @@ class SaveState(tf.keras.callbacks.Callback):
             self.state.save()
         except FloatingPointError as error:
             words = f"{error} has become NaN or infinite"
-            raise self._gone_wrong(words, self.state.step) from error
+            raise self._gone_wrong(words, range(self.state.step, self.state.step + 1)) from error
         self.saved_at = self.state.step, time.monotonic()
         if self.signals.noted:
             step = self.state.step
@@ -154,15 +158,17 @@ class SaveState(tf.keras.callbacks.Callback):
         """Returns the epoch of a step, both counted from 1."""
         return (step - 1) // self.state.steps_per_epoch + 1
 
-    def _gone_wrong(self, what, step):
-        """Returns an InputError with the samples of a step, counted from 1."""
+    def _gone_wrong(self, what, steps):
+        """Returns an InputError with the samples of a step, or of several, counted from 1."""
         order = order_of_samples(self.records, self.config, self.state.steps_per_epoch)
-        ids = order(tf.constant(step - 1, tf.int64)).numpy()
+        batches = [order(tf.constant(step - 1, tf.int64)).numpy() for step in steps]
+        ids, last = np.concatenate(batches), steps[-1]
+        place = f"at step {last:,}" if len(steps) == 1 else f"in steps {steps[0]:,} to {last:,}"
         paths = self.records.annotations().paths
         named = ", ".join(f"{i} ({paths[i]})" for i in ids[:_NAMED_SAMPLES])
         more = f" and {len(ids) - _NAMED_SAMPLES} more" if len(ids) > _NAMED_SAMPLES else ""
         return InputError(
-            f"{what} at step {step:,} (epoch {self._epoch(step)}), and the training is stopped. "
+            f"{what} {place} (epoch {self._epoch(last)}), and the training is stopped. "
             f"The batch's sample_ids and pictures: {named}{more}. The last checkpoint is from step "
             f"{self.saved_at[0]:,}: look at these pictures, then go on from there with --resume "
             "and a lower --learning_rate."

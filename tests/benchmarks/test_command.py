@@ -1,8 +1,10 @@
 """The command: its sections, what it refuses, and one section measured."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,23 @@ def test_the_command_measures_reports_and_exits_with_0(tmp_path):
         f"{name}, {pixels} px" for name in ("decoding", "plain", "bank") for pixels in (48, 112)
     }
     assert "pipeline, 48 px: 100%" in result.stderr  # progress
+
+
+@pytest.mark.slow
+def test_the_script_for_gpus_runs_on_a_cpu(tmp_path):
+    script = Path(__file__).parents[2] / "benchmarks/gpu.sh"
+    flags = ["--tiny", "--turns=1", "--steps=1", f"--work_dir={tmp_path}"]
+    result = subprocess.run(
+        [script, *flags],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHON": sys.executable},
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    for section, compared in (
+        ("gpu_one", "bank K 8 "),
+        ("gpu_several", "bank K 8 "),
+        ("gpu_xla", "plain, XLA "),
+    ):
+        rows = result.stdout.partition(f"{section}: ")[2].partition("targets met")[0]
+        assert f"\n  {compared}" in rows and " x plain" in rows and "FAILED" not in rows

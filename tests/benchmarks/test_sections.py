@@ -64,7 +64,7 @@ def test_steps_small_on_a_users_own_data(folder, config):
     assert sound(rows, "steps_small", "step")
     assert pairs(rows) == [
         ("plain", "plain", None),
-        ("bank K 8", "plain", 1.3),
+        ("bank K 8", "plain", 1.06),
         ("bank K 16", "plain", None),
         ("bank K 16", "bank K 8", 1.05),
     ]
@@ -78,8 +78,8 @@ def test_steps_of_a_larger_network(folder, config):
     assert sound(rows, "steps_resnet50", "step")
     assert pairs(rows) == [
         ("plain", "plain", None),
-        ("bank K 8", "plain", 1.08),
-        ("forward K 8", "plain", 3.1),
+        ("bank K 8", "plain", 1.03),
+        ("forward K 8", "plain", 3.0),
     ]
 
 
@@ -89,7 +89,7 @@ def test_steps_head(folder, config):
     assert sound(rows, "steps_head", "step")
     assert pairs(rows) == [
         ("plain", "plain", None),
-        ("bank K 8", "plain", 2.5),
+        ("bank K 8", "plain", 1.8),
     ]
 
 

@@ -35,6 +35,24 @@ def test_each_variant_runs_once_a_turn_and_the_first_turn_does_not_count():
     }
 
 
+def test_a_limit_ends_turns_and_leaves_out_what_has_not_warmed_up(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchmarks.timing.settle", lambda: None)
+
+    def run():
+        clock[0] += 10.0
+        return 1.0
+
+    variants = dict.fromkeys("abcd", run)
+    # Warmed up: a, b by 20 s, c begins before half of the limit; turns end at 60 and at 90 s.
+    taken = take_turns(variants, 9, "test", progress=False, limit=59.0)
+    assert {name: len(values) for name, values in taken.items()} == {"a": 1, "b": 1, "c": 1}
+    # The first has one turn in any case.
+    taken = take_turns(variants, 9, "test", progress=False, limit=0.0)
+    assert {name: len(values) for name, values in taken.items()} == {"a": 1}
+
+
 def test_the_ratio_is_the_median_of_the_turns_ratios():
     # 2/1, 3/2, 30/10 = 2, 1.5, 3: median 2. The ratio of medians would be 3/2, that of means 35/13.
     assert median_ratio([2, 3, 30], [1, 2, 10]) == 2.0

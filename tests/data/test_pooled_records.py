@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -268,7 +269,7 @@ def test_both_views_of_each_picture_in_the_order_asked_for(files, network, tmp_p
     assert np.abs(expected[:, 0] - expected[:, 1]).min() > 1e-5
     found = pooled[np.arange(7)]
     assert found.shape == (7, 2, 5) and found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(pooled[:], found)
     np.testing.assert_array_equal(pooled[2:4], found[2:4])
     np.testing.assert_array_equal(pooled[np.array([5, 0, 5])], found[[5, 0, 5]])
@@ -287,7 +288,7 @@ def test_nothing_is_computed_twice(files, network, tmp_path, counted):
     assert sorted(counted) == [files[4].name, files[5].name]
     np.testing.assert_array_equal(mixed[[1, 3]], first[[1, 3]])
     expected = by_hand(network, [files[5], files[1], files[4], files[3]])
-    np.testing.assert_allclose(mixed, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mixed, expected, rtol=1e-3, atol=1e-5)
     assert len(list((tmp_path / "cache").glob("pooled-*/*.npy"))) == 2
 
 
@@ -296,7 +297,7 @@ def test_a_picture_that_occurs_twice_is_read_once(files, network, tmp_path, coun
     assert sorted(counted) == [files[0].name, files[1].name]
     np.testing.assert_array_equal(pooled[0], pooled[2])
     expected = by_hand(network, [files[1], files[0], files[1]])
-    np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(pooled, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_another_path_to_the_same_picture_is_the_same(files, network, tmp_path, counted):
@@ -313,7 +314,7 @@ def test_a_changed_picture_is_read_again(files, network, tmp_path):
     files[3].write_bytes(other.read_bytes())
     os.utime(files[3], ns=(1, 1))
     new = pool(files, network, tmp_path / "cache")[:]
-    np.testing.assert_allclose(new, by_hand(network, files), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(new, by_hand(network, files), rtol=1e-3, atol=1e-5)
     changed = (old != new).any(axis=(1, 2))
     np.testing.assert_array_equal(changed, np.arange(7) == 3)
 
@@ -324,7 +325,7 @@ def test_another_backbone_has_a_folder_of_its_own(files, network, tmp_path, coun
     other = tiny_network(seed=1)
     found = pool(files[:2], other, tmp_path / "cache")[:]
     assert len(counted) == 2
-    np.testing.assert_allclose(found, by_hand(other, files[:2]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(other, files[:2]), rtol=1e-3, atol=1e-5)
     pool(files[:2], tiny_network(seed=0), tmp_path / "cache")  # equal weights, built anew
     assert len(counted) == 2
     assert len(list((tmp_path / "cache").iterdir())) == 2
@@ -337,13 +338,13 @@ def test_pictures_of_another_size_are_brought_to_the_networks(network, tmp_path)
     small = tmp_path / "small.png"
     assert cv2.imwrite(str(small), even[:SIDE, :SIDE])
     found = pool([path], network, tmp_path / "cache")[:]
-    np.testing.assert_allclose(found, by_hand(network, [small]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(network, [small]), rtol=1e-3, atol=1e-5)
 
 
 def test_more_pictures_than_a_batch(network, tmp_path):
     files = write_pictures(tmp_path / "images", pooled_records._BATCH + 3)
     found = pool(files, network, tmp_path / "cache")[:]
-    np.testing.assert_allclose(found, by_hand(network, files), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(network, files), rtol=1e-3, atol=1e-5)
 
 
 def test_a_picture_that_cannot_be_read_is_named_and_nothing_half_made_stays(
@@ -362,7 +363,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_nothing_half_made_stays(
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     kept = [*files[:2], *files[3:]]
     found = pool(kept, network, tmp_path / "cache")[:]
-    np.testing.assert_allclose(found, by_hand(network, kept), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(network, kept), rtol=1e-3, atol=1e-5)
 
 
 def test_a_full_disk_leaves_no_part(files, network, tmp_path):
@@ -394,3 +395,42 @@ def test_moments_are_over_samples_and_views(monkeypatch, rows):
     np.testing.assert_allclose(mean, values.sum(axis=0) / 14, rtol=1e-12)
     expected = ((values - values.mean(axis=0)) ** 2).sum(axis=0) / 14
     np.testing.assert_allclose(variance, expected, rtol=1e-8)
+
+
+def test_maps_are_kept_in_half_width_and_stay_finite(files, network, tmp_path):
+    kernel, bias = network.get_layer("backbone").get_weights()
+    network.get_layer("backbone").set_weights([kernel, bias + np.float32([1e6, 0, 0, 0, -1e6])])
+    try:
+        pooled = pool(files, network, tmp_path / "cache")[:]
+    finally:
+        network.get_layer("backbone").set_weights([kernel, bias])
+    [kept] = (tmp_path / "cache").glob("pooled-*/*.npy")
+    assert np.load(kept).dtype == np.float16
+    assert (pooled[..., 0] == 65504).all() and (pooled[..., 4] == -65504).all()
+
+
+def _resident(path):
+    """Bytes of a file that this process has mapped and in memory."""
+    mapping, found = False, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ")[0]:
+            mapping = line.endswith(str(path))
+        elif mapping and line.startswith("Rss:"):
+            found += 1024 * int(line.split()[1])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="reads Linux' /proc")
+def test_what_is_read_does_not_stay_mapped(tmp_path):
+    random = np.random.default_rng(0).normal(size=[100, 2, 4096]).astype(np.float16)
+    np.save(tmp_path / "part.npy", random)
+    part = np.load(tmp_path / "part.npy", mmap_mode="r")
+    pooled = PooledMaps([part], np.stack([np.zeros(100, int), np.arange(100)], axis=1))
+    np.testing.assert_array_equal(pooled[np.array([3, 99, 3])], random[[3, 99, 3]])
+    np.testing.assert_array_equal(pooled[:], random)
+    assert _resident(tmp_path / "part.npy") < random.nbytes // 10
+    assert part[:].sum() == random.sum()  # by the map
+    assert _resident(tmp_path / "part.npy") > random.nbytes // 2
+    (tmp_path / "part.npy").write_bytes((tmp_path / "part.npy").read_bytes()[:-10])
+    with pytest.raises(InputError, match="part.npy ends early"):
+        pooled[np.array([99])]

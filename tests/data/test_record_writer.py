@@ -163,11 +163,11 @@ def test_an_interruption_leaves_nothing(tmp_path, annotations, monkeypatch, erro
     write(annotations, tmp_path, "former")
     calls, whole = [], getattr(record_writer, step)
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **named):
         calls.append(arguments)
         if len(calls) == (1 if step == "read_manifest" else COUNT // 2):
             raise error("in the middle")
-        return whole(*arguments)
+        return whole(*arguments, **named)
 
     monkeypatch.setattr(record_writer, step, interrupted)
     for output, overwrite in (("records", False), ("former", True)):

@@ -11,10 +11,12 @@ import tensorflow as tf
 from helpers.called import call
 from helpers.made_up_set import CLASS_NAMES, decoded, make_set, some_neighbors
 
+from ldl_fer import files
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data import record_writer, records
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.auxiliary import auxiliary_space
+from ldl_fer.data.manifest import ANNOTATIONS, MANIFEST
 from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors, neighbors_of
 from ldl_fer.data.record_writer import write_records
 from ldl_fer.data.records import Records, prepare_records
@@ -406,3 +408,15 @@ def test_real_faces(tmp_path, ferplus):
         np.testing.assert_array_equal(found["sample_id"], ids)
         for i, image in zip(ids, found["image"], strict=True):
             assert image == (ferplus / "images" / paths[i]).read_bytes()
+
+
+def test_files_are_hashed_once_when_written_and_once_when_opened(tmp_path, monkeypatch):
+    hashed, real = [], files.sha256
+    monkeypatch.setattr(files, "sha256", lambda path: hashed.append(path.name) or real(path))
+    annotations = make_set(tmp_path, COUNT)
+    settings = dict(image_size=12, num_neighbors=K, class_names=CLASS_NAMES, progress=False)
+    for _ in range(2):
+        folders = tmp_path / "images", tmp_path / "records"
+        prepare_records("train.csv", *folders, annotations=annotations, **settings)
+        assert len(hashed) == len(set(hashed)) and {MANIFEST, ANNOTATIONS} < set(hashed)
+        hashed.clear()

@@ -64,7 +64,20 @@ def build(config, strategy):
     return model
 
 
+def counted_sums():
+    """Returns a list that gets an entry for each sum over the replicas that a graph calls."""
+    calls, add_up = [], tf.distribute.ReplicaContext.all_reduce
+
+    def counted(*arguments, **named):
+        calls.append(arguments)
+        return add_up(*arguments, **named)
+
+    tf.distribute.ReplicaContext.all_reduce = counted
+    return calls
+
+
 def main():
+    sums = counted_sums()
     strategy = devices.choose_strategy("auto" if "TF_CONFIG" in os.environ else "mirrored")
     assert strategy.num_replicas_in_sync == 2, strategy
     config = PRESETS[SETTINGS.preset].replace(
@@ -93,6 +106,9 @@ def main():
         for name, value in expected.items():
             for copy in strategy.experimental_local_results(found[name]):
                 np.testing.assert_allclose(copy, value, rtol=1e-5)
+    if not SETTINGS.sync_batch_norm:  # which adds up at each normalization
+        here = len(strategy.extended.worker_devices)
+        assert len(sums) == here, f"{len(sums) / here} sums a step"
     assert one.uncertainty.value.numpy().any() and one.centers.centers.numpy().any()
     changed = [(a != b.numpy()).any() for a, b in zip(first, one.network.variables, strict=True)]
     assert all(changed)

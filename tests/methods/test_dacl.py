@@ -55,7 +55,7 @@ def test_attention_is_the_second_of_each_pair():
 def test_centers_move_by_their_attended_features():
     layer = PulledCenters(3, 3, 0.5, 1.0)
     layer.centers.assign(CENTERS)
-    layer.update(ATTENTION * (layer(LABELS) - FEATURES), LABELS)
+    layer.update(*layer.sums(ATTENTION * (layer(LABELS) - FEATURES), LABELS))
     expected = [[0.691667, 0.1, 1.05], [0, 1, 0.075], [-1, 0.175, 0.5]]
     np.testing.assert_allclose(layer.centers, expected, atol=1e-6)
 

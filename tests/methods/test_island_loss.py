@@ -50,13 +50,14 @@ def test_centers_move_by_their_rule():
     layer = PulledCenters(3, 3, 0.5, 1.0)
     layer.centers.assign(CENTERS)
     push = np.arange(9, dtype=np.float32).reshape(3, 3)
-    layer.update(layer(LABELS) - FEATURES, LABELS, push)
+    layer.update(*layer.sums(layer(LABELS) - FEATURES, LABELS), push)
     expected = CENTERS.copy()
     for j in range(3):
         rows = FEATURES[j == LABELS]
         expected[j] -= 0.5 * ((CENTERS[j] - rows).sum(axis=0) / (1 + len(rows)) + push[j])
     np.testing.assert_allclose(layer.centers, expected, rtol=1e-6)
-    layer.update(layer(LABELS) - FEATURES, LABELS, push, applied=tf.constant(False))
+    sums = layer.sums(layer(LABELS) - FEATURES, LABELS)
+    layer.update(*sums, push, applied=tf.constant(False))
     np.testing.assert_allclose(layer.centers, expected, rtol=1e-6)
 
 

@@ -102,7 +102,8 @@ def test_center_steps(divide_by_rows):
     layer.centers.assign(start)
     features, weight = random(rows, size, seed=1), np.abs(random(rows, seed=2))
     labels = np.array([0, 1, 1, 3, 3, 3, 0, 1, 1], np.int32)  # class 2 does not occur
-    layer.update(tf.constant(features), tf.constant(labels), tf.constant(weight))
+    seen = tf.constant(features), tf.constant(labels), tf.constant(weight)
+    layer.update(*layer.sums(*seen))
     expected = start.astype(np.float64)
     for c in range(classes):
         mine = [i for i in range(rows) if labels[i] == c]

@@ -366,7 +366,7 @@ def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
     )
     for records in (training, validation):
         expected = [by_path[path] for path in records.annotations().paths]
-        np.testing.assert_allclose(records.pooled[:][:, 0], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(records.pooled[:][:, 0], expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow

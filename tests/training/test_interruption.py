@@ -40,8 +40,8 @@ class Faces:
         return SimpleNamespace(paths=[f"{i}.png" for i in range(COUNT)])
 
 
-def saving(every_steps=0):
-    config = Config().replace(batch_size=BATCH)
+def saving(every_steps=0, **settings):
+    config = Config().replace(batch_size=BATCH, **settings)
     signals = SimpleNamespace(noted=None)
     return SaveState(State(), (every_steps, 0.0), signals, Faces(), config)
 
@@ -79,6 +79,26 @@ def test_the_end_of_an_epoch_looks():
     feed(callback, [1.0] * (STEPS - 1))
     with pytest.raises(InputError, match=f"at step {2 * STEPS:,} "):
         feed(callback, [float("nan")])
+
+
+def test_several_steps_an_execution_are_counted_and_named():
+    callback = saving(every_steps=5, steps_per_execution=3)
+    callback.state.steps_per_epoch = 8
+    callback.saved_at = callback.state.step, callback.saved_at[1]
+    counted = []
+    for loss in [1.0] * 3:  # of 3, 3 and the last 2 steps
+        feed(callback, [loss])
+        counted.append((callback.state.steps_done, callback.state.saves))
+    assert counted == [(3, 0), (6, 1), (8, 1)]
+    callback.state.epochs_done, callback.state.steps_done = 2, 0
+    feed(callback, [1.0])
+    feed(callback, [float("nan")])  # not looked at yet
+    with pytest.raises(InputError) as error:
+        feed(callback, [float("nan")])
+    assert "in steps 20 to 22 (epoch 3)" in str(error.value)
+    for step in (20, 22):
+        for i in sample_ids_of_step(tf.constant(step - 1, tf.int64), 8, COUNT, BATCH, 0).numpy():
+            assert f"{i} ({i}.png)" in str(error.value)
 
 
 @pytest.mark.parametrize("bar", [PlainProgressBar, TQDMProgressBar])

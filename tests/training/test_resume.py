@@ -127,6 +127,18 @@ def test_a_signal_loses_no_step(folder, whole, tmp_path, number, code, count, va
 
 
 @pytest.mark.slow
+def test_several_steps_an_execution_are_the_same_steps(folder, whole):
+    """4 steps an epoch are 3 and 1; a signal saves after an execution, and the run goes on."""
+    config = config_of(folder, "executions", steps_per_execution=3)
+    code, events = run_process(config)
+    assert code == 0 and differences(whole, folder / "executions") == []
+    config = config_of(folder, "cut executions", steps_per_execution=3)
+    assert run_process(config, events // 3, signal.SIGTERM)[0] == 143
+    assert run_process(config)[0] == 0
+    assert differences(whole, folder / "cut executions") == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", METHODS[1:], ids=str)
 def test_every_method_goes_on_within_an_epoch(folder, tmp_path, settings, request):
     if "whole" in settings.values():

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Measures training steps on the GPUs of this machine: the table "On GPUs" of docs/benchmarks.md.
+#
+#   benchmarks/gpu.sh           eight minutes at most; installs nothing
+#   benchmarks/gpu.sh --tiny    whether it runs, on a CPU too; the numbers mean nothing
+#
+# PYTHON=... names the interpreter, else .venv's, else python. Flags go to `python -m benchmarks`.
+# What does not fit into the time, or cannot run here, is left out and named at the end.
+
+cd "$(dirname "$0")/.." || exit 1
+[ -n "$PYTHON" ] || { [ -x .venv/bin/python ] && PYTHON=.venv/bin/python; } || PYTHON=python
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT TERM HUP
+end=$(($(date +%s) + 470))
+missing=""
+
+for section in gpu_one gpu_several gpu_xla; do
+    left=$((end - $(date +%s)))
+    [ "$left" -gt 0 ] &&
+        timeout --foreground --kill-after=5 "$left" "$PYTHON" -m benchmarks --sections="$section" \
+            --work_dir="$folder" --output="checkpoints/$section.json" "$@" ||
+        missing="$missing $section"
+done
+
+[ -z "$missing" ] || { echo "Not measured here:$missing"; exit 1; }
