@@ -106,7 +106,7 @@ class Records:
 
     @functools.cached_property
     def _columns(self) -> Columns:
-        table = self.annotations()
+        table = self._annotations
         if table.neighbors is None:
             return Columns(table.labels, np.zeros([len(self), 0]))
         space = self.manifest.space

@@ -140,7 +140,7 @@ def test_the_check_counts_what_is_trained_on_and_looks_at_no_picture(faces, tmp_
     table = read_annotations(faces.folder / "drawn/train.csv").table.head(35)
     table = table.assign(expression=np.arange(35) % 7)
     Annotations(table).write(tmp_path / "even.csv")
-    settings = {"train_data_path": str(tmp_path / "even.csv"), "train_image_dir": "nowhere"}
+    settings = {"train_data_path": str(tmp_path / "even.csv"), "train_image_dir": str(tmp_path)}
     config = faces.config("unused", **settings)
     assert config.data.val_data_path
     check_cross_validation(config)

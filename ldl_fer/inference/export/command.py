@@ -26,7 +26,6 @@ from absl import flags
 
 from ldl_fer.config import command_line
 from ldl_fer.config.settings import TRUST_HELP, RunConfig
-from ldl_fer.data.paths import check_files
 from ldl_fer.inference import export
 
 _FAILED = 1
@@ -38,6 +37,8 @@ def run() -> None:
 
 
 def main() -> int:
+    from ldl_fer.data.paths import check_files
+
     given = flags.FLAGS
     export.check_request(given.run_dir, given.format)
     check_files(given.representative)

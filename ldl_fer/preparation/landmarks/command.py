@@ -68,7 +68,6 @@ def main() -> None:
     from ldl_fer.data.paths import check_files, check_pictures_of
 
     check_pictures_of(given.annotations, given.image_dir)
-    check_files(given.model, given.from_files)
 
     from ldl_fer.data.annotation_checks import BOX, PATH
     from ldl_fer.data.landmarks import check_output, landmarks_file, write_landmarks
@@ -77,6 +76,7 @@ def main() -> None:
     output = Path(given.output or landmarks_file(given.annotations))
     check_output(output)
     check_place(output)
+    check_files(given.model, given.from_files)
     table = read_table(given.annotations, Path(given.image_dir))
     rows: dict[str, int] = {}
     for row, path in enumerate(table[PATH]):

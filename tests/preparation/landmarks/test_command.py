@@ -80,7 +80,7 @@ def test_boxes_are_noted(faces, made_model):
     [
         ([], "give --model=face_landmark.tflite, or --from_files=FOLDER."),
         (["--model=a", "--from_files=b"], "give --model=face_landmark.tflite, or --from_files"),
-        (["--model={0}/no.tflite"], "no.tflite cannot be read: No such file or directory. Give"),
+        (["--model={0}/no.tflite"], "no.tflite does not exist."),
         (["--model={0}/train.csv"], "train.csv is no .tflite file; a landmark model takes"),
         (["--from_files={0}/images"], "images has no landmarks that are known. Name a folder"),
         (["--model=a", "--annotations={0}/no.csv"], "no.csv does not exist. Correct --annotations"),
