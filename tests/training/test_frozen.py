@@ -251,8 +251,8 @@ def test_from_pictures_the_whole_answers_as_the_head_on_kept_maps(run, faces):
     samples = pd.read_csv(run.samples_file)
     said = samples[[f"probability_{name.lower()}" for name in config.data.class_names]].to_numpy()
     whole = softmax(network(pictures(faces, "train"), training=False)[1].numpy())
-    # samples.csv has five decimals.
-    np.testing.assert_allclose(said, whole, rtol=0, atol=1e-5 + 5e-6)
+    # samples.csv has five decimals, maps are kept in half precision.
+    np.testing.assert_allclose(said, whole, rtol=0, atol=1e-3)
     assert np.ptp(said, axis=0).max() > 0.05
     images = str(faces.folder / "drawn/images")
     test = str(faces.folder / "drawn/test.csv")
@@ -406,4 +406,4 @@ def test_every_baseline_leaves_a_run(faces, tmp_path, run, method):
         [f"probability_{name.lower()}" for name in config.data.class_names]
     ]
     whole = softmax(network(pictures(faces, "train"), training=False)[1].numpy())
-    np.testing.assert_allclose(said, whole, rtol=0, atol=1e-5 + 5e-6)
+    np.testing.assert_allclose(said, whole, rtol=0, atol=1e-3)
