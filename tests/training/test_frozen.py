@@ -261,7 +261,7 @@ def test_from_pictures_the_whole_answers_as_the_head_on_kept_maps(run, faces):
     probabilities = softmax(network(pictures(faces, "test"), training=False)[1].numpy())
     own = probabilities[np.arange(TESTED), annotations.labels]
     assert result.count == TESTED
-    assert result.metrics["nll"] == pytest.approx(-np.log(own).mean(), abs=1e-5)
+    assert result.metrics["nll"] == pytest.approx(-np.log(own).mean(), abs=1e-3)
     assert result.metrics["accuracy"] == np.mean(probabilities.argmax(1) == annotations.labels)
 
 
