@@ -27,6 +27,7 @@ from ldl_fer.experiments.measures import LAST_EPOCHS, MEASURES, Finished, read_m
 from ldl_fer.experiments.plan import Planned
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.files import claimed, write_whole
+from ldl_fer.training.devices import is_plain
 from ldl_fer.training.run import load_network
 from ldl_fer.training.train import train
 
@@ -132,10 +133,11 @@ class _Epochs(tf.keras.callbacks.Callback):
 
     @property
     def network(self) -> tf.keras.Model | None:
-        """The trained network, if `load_network` can fill it: on one device, in full precision."""
-        model, plain = getattr(self, "model", None), tf.distribute.get_strategy()
-        exact = self.one.config.network.precision == "float32"
-        return model.network if exact and model and model.distribute_strategy is plain else None
+        """The trained network, if `load_network` can fill it."""
+        model = getattr(self, "model", None)
+        if model is None or not is_plain(self.one.config, model.distribute_strategy):
+            return None
+        return model.network
 
     def tests(self, network: tf.keras.Model) -> dict[str, AnyRecords]:
         """Opens the test sets, once."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow.python.client import device_lib
 
+from ldl_fer.config import Config
 from ldl_fer.errors import InputError
 
 
@@ -36,6 +37,11 @@ def choose_strategy(wanted: str = "auto") -> tf.distribute.Strategy:
     if wanted == "mirrored" or (wanted == "auto" and gpus):
         return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
     return tf.distribute.get_strategy()
+
+
+def is_plain(config: Config, strategy: tf.distribute.Strategy) -> bool:
+    """Says whether a network trains as it is evaluated: on one device, in full precision."""
+    return config.network.precision == "float32" and strategy is tf.distribute.get_strategy()
 
 
 def _workers() -> list[str]:

@@ -127,11 +127,8 @@ def _train(
             progress = chief and watch is None
             fit(config, model, state, training, validation, strategy, all_callbacks, progress)
         if chief:
-            exact = config.network.precision == "float32"
-            plain = strategy is tf.distribute.get_strategy()  # one device
-            _construct(
-                config, run, training, steps, watch is None, network if exact and plain else None
-            )
+            plain = network if devices.is_plain(config, strategy) else None
+            _construct(config, run, training, steps, watch is None, plain)
 
 
 def _construct(

@@ -13,7 +13,6 @@ from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.evaluation.audit.hand_over import ROW, hand_over, ranked
 from ldl_fer.evaluation.audit.page import suggested_labels, suspicion, write_page
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
-from ldl_fer.training.run import Run
 
 _TOP = 500  # samples, at most, that the rankings are judged by
 
@@ -115,9 +114,9 @@ def audit(
     Raises:
       InputError: as `training_set.training_set` and `folds.from_outside`.
     """
-    if folds:
-        from ldl_fer.evaluation.audit.folds import check_folds, from_outside
-
-        check_folds(Run(run_dir), folds)
     training = training_set(run_dir, annotations, image_dir)
-    return Audit(from_outside(run_dir, training, folds, progress) if folds else training)
+    if folds:
+        from ldl_fer.evaluation.audit.folds import from_outside
+
+        training = from_outside(run_dir, training, folds, progress)
+    return Audit(training)

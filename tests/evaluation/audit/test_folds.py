@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.audited_run import NAMES, make_run
+from helpers.killed_training import config_of, drawn
 
 from ldl_fer import audit
-from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.samples import shares
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit import folds
 from ldl_fer.evaluation.audit.training_set import training_set
-from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.train import train
 
 
@@ -107,21 +106,12 @@ def test_what_cannot_be_cross_validated_is_refused(run, splits, folds, settings,
 
 @pytest.mark.slow
 def test_real_trainings_go_on_where_they_were_interrupted(tmp_path, monkeypatch):
-    draw_faces(tmp_path / "drawn", train=70, test=10, size=32, progress=False)
-    config = PRESETS["small"].replace(
-        train_data_path=str(tmp_path / "drawn/train.csv"),
-        train_image_dir=str(tmp_path / "drawn/images"),
-        val_data_path=str(tmp_path / "drawn/test.csv"),
-        val_image_dir=str(tmp_path / "drawn/images"),
-        records_dir=str(tmp_path / "records"),
-        run_dir=str(tmp_path / "run"),
-        image_size=32,
-        num_neighbors=3,
-        batch_size=16,
-        epochs=2,
-        pad=2,
-        pictures=False,
-    )
+    folder = drawn(tmp_path)
+    validation = {
+        "val_data_path": str(folder / "drawn/test.csv"),
+        "val_image_dir": str(folder / "drawn/images"),
+    }
+    config = config_of(folder, "run", epochs=2, **validation)
     run = train(config, progress=False)
     trained = []
 
