@@ -181,7 +181,7 @@ def _variant(
 
     @functools.cache
     def parts():
-        strategy = _strategy(replicas)
+        strategy = devices.mirrored(replicas)
         model = _model(records, config, strategy, "on_host" in ways)
         step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)))
         return strategy, step, iter(_batches(records, config, strategy, "ready" in ways))
@@ -193,11 +193,6 @@ def _variant(
         float(strategy.experimental_local_results(results["loss"])[0])  # waits for the GPUs
 
     return timed(run, steps)
-
-
-def _strategy(replicas: int) -> tf.distribute.Strategy:
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in found[:replicas]])
 
 
 def _model(

@@ -9,6 +9,7 @@ TF_CONFIG holding all addresses and its own place among them, for the first of t
 The first one, the chief, writes the run folder.
 """
 
+import functools
 import json
 import os
 import zlib
@@ -35,8 +36,19 @@ def choose_strategy(wanted: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if wanted == "mirrored" or (wanted == "auto" and gpus):
-        return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
+        return mirrored(len(gpus or tf.config.list_logical_devices("CPU")))
     return tf.distribute.get_strategy()
+
+
+@functools.cache
+def mirrored(replicas: int) -> tf.distribute.Strategy:
+    """Returns the one strategy of this process with so many GPUs, or CPU devices without a GPU.
+
+    A second one over the same devices would number its all-reduces from the start again, and those
+    of another shape would meet.
+    """
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in found[:replicas]])
 
 
 def is_plain(config: Config, strategy: tf.distribute.Strategy) -> bool:

@@ -18,6 +18,7 @@ from helpers.tiny_networks import SAMPLES, batch, state, teachers_of, tiny_netwo
 
 from ldl_fer.config import Config  # noqa: E402
 from ldl_fer.methods import METHODS  # noqa: E402
+from ldl_fer.training import devices  # noqa: E402
 
 STEPS, BOUNDS = 3, ((0, 4), (4, 6))  # The replicas' parts of a batch are not of equal size.
 SETTINGS = dict(epochs=3)  # NAL's channel comes in with the second of two steps an epoch.
@@ -68,7 +69,7 @@ def compare(method, strategy):
 def main():
     others = [name for name in METHODS if name != "ldlva"]
     alone = [n for n in others if n in APART or not METHODS[n].compares_batch(config_of(n))]
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = devices.mirrored(2)
     for method in sys.argv[1:] or alone:
         compare(method, strategy)
         print(f"{method}: equal")

@@ -29,6 +29,7 @@ NOT_RUN = {
     "make demo ": "installs, trains for minutes, and runs the tests",
     "TF_CONFIG": "several GPUs, and two machines",
     "python -m benchmarks ": "measures for half an hour",
+    "benchmarks/gpu.sh ": "measures GPUs; tests/benchmarks/test_command.py runs it on the CPU",
     "--import=project.json": "takes what people corrected in Label Studio",
     "ldl-fer serve": "serves until it is stopped; tests/inference/serve has its tests",
     "import mlflow": "needs two packages; test_trackers.py runs it with stand-ins",

@@ -16,6 +16,7 @@ def test_one_replica_unless_there_is_more(monkeypatch):
     assert devices.choose_strategy("none") is tf.distribute.get_strategy()
     mirrored = devices.choose_strategy("mirrored")
     assert isinstance(mirrored, tf.distribute.MirroredStrategy)
+    assert devices.choose_strategy("mirrored") is mirrored  # runs that follow each other
     assert devices.is_chief(mirrored) and mirrored.cluster_resolver is None
 
 
