@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ldl_fer.methods.layers import ClassCenters, SampleUncertainty, SimilarityCalibrator
+from ldl_fer.methods.layers import (
+    ClassCenters,
+    LayerNormalization,
+    SampleUncertainty,
+    SimilarityCalibrator,
+)
 
 UNITS = (24, 12)  # of g
 
@@ -40,6 +45,23 @@ def test_unknown_forms_are_refused():
         SampleUncertainty(3, "other", 0.0)
     with pytest.raises(ValueError, match="layer"):
         SimilarityCalibrator("other", UNITS)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_layer_normalization_is_that_of_keras_with_its_gradients(scale):
+    values, weights = scale * random(5, 3, 8) + 2 * scale, random(5, 3, 8, seed=1)
+    found = []
+    for kind in (LayerNormalization, tf.keras.layers.LayerNormalization):
+        layer, inputs = kind(), tf.constant(values)
+        layer.build(inputs.shape)
+        layer.set_weights([random(8, seed=2), random(8, seed=3)])
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            normalized = layer(inputs)
+            total = tf.reduce_sum(weights * normalized)
+        found.append([normalized, *tape.gradient(total, [inputs, *layer.trainable_variables])])
+    for own, keras in zip(*found, strict=True):
+        np.testing.assert_allclose(own, keras, rtol=1e-4, atol=2e-5 * np.abs(keras).max())
 
 
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
