@@ -167,14 +167,14 @@ def pool_pictures(
     Raises:
       InputError: a picture cannot be read.
     """
-    size, backbone = network.input_shape[1], frozen_part(network)
-    folder = Path(folder) / f"pooled-{_identity(backbone, size)}"
+    size = network.input_shape[1]
+    folder = Path(folder) / f"pooled-{_identity(network.get_layer('backbone'), size)}"
     real = functools.cache(os.path.realpath)
     keys = [_key(path, real(path.parent)) for path in paths]
     known = _known(folder)
     missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
     if missing:
-        _add_part(folder, missing, size, backbone, progress)
+        _add_part(folder, missing, size, frozen_part(network), progress)
         known = _known(folder)
     names = sorted({known[key][0] for key in keys})
     parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]

@@ -1,5 +1,6 @@
 """The one place where a network is built: images -> (features, logits)."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +10,7 @@ import tensorflow as tf
 from ldl_fer.config.checks import check_frozen
 from ldl_fer.config.settings import NetworkConfig
 from ldl_fer.errors import InputError
+from ldl_fer.files import state_of
 from ldl_fer.networks.faceres import FILE_SIZE as FACERES_SIZE
 from ldl_fer.networks.faceres import faceres, load_faceres
 from ldl_fer.networks.head import dropout, head, logits
@@ -131,13 +133,33 @@ def _check_pretrained(config: NetworkConfig) -> None:
 
 
 def _pretrained(config: NetworkConfig, image_size: int, load: bool) -> tf.keras.Model:
-    names = config.backbones
-    files = config.pretrained_files if load else len(names) * [None]
+    names, rectifier = config.backbones, config.rectifier
+    files = config.pretrained_files if load else ()
+    first_weights = files or len(names) * (None,)
+    if not config.frozen:
+        return _as_in_file(names[0], first_weights[0], image_size, rectifier)
+    if not files or not all(Path(file).exists() for file in files):  # the latter is refused
+        return _frozen(names, first_weights, image_size, rectifier)
+    states = tuple(state_of(Path(file)) for file in files)
+    strategy = id(tf.distribute.get_strategy())
+    return _frozen_of_files(names, files, states, image_size, rectifier, strategy)
+
+
+@functools.lru_cache(maxsize=1)
+def _frozen_of_files(names, files, states, image_size, rectifier, strategy):
+    """Returns a frozen backbone, built once for the trainings that follow each other in a process.
+
+    Their networks share it, as no training changes it. Files that changed are read anew, and each
+    strategy has its own copies of the variables.
+    """
+    return _frozen(names, files, image_size, rectifier)
+
+
+def _frozen(names, files, image_size, rectifier):
     if len(names) == 1:
-        backbone = _as_in_file(names[0], files[0], image_size, config.rectifier)
-        return pooled_maps(backbone) if config.frozen else backbone
+        return pooled_maps(_as_in_file(names[0], files[0], image_size, rectifier))
     backbones = [
-        _as_in_file(name, file, _OWN_SIZES.get(name, image_size), config.rectifier)
+        _as_in_file(name, file, _OWN_SIZES.get(name, image_size), rectifier)
         for name, file in zip(names, files, strict=True)
     ]
     return joined_pooled_maps(backbones, image_size)

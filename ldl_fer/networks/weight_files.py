@@ -7,12 +7,21 @@ frozen backbone's head. Here it does so once for each network, at the first writ
 import shutil
 import weakref
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import tensorflow as tf
 
-_groups: "weakref.WeakKeyDictionary[tf.keras.Model, list[tuple[str, tf.keras.layers.Layer]]]"
-_groups = weakref.WeakKeyDictionary()  # (group of the file, layer), as Keras wrote them first
+
+class _Group(NamedTuple):
+    """Where Keras writes a layer's own variables, and whether these change in training."""
+
+    name: str
+    layer: tf.keras.layers.Layer
+    frozen: bool
+
+
+_groups: "weakref.WeakKeyDictionary[tf.keras.Model, list[_Group]]" = weakref.WeakKeyDictionary()
 
 
 def save_weights(network: tf.keras.Model, path: Path, former: Path | None = None) -> None:
@@ -27,19 +36,22 @@ def save_weights(network: tf.keras.Model, path: Path, former: Path | None = None
     Raises:
       RuntimeError, OSError: HDF5 cannot write.
     """
-    frozen: set[tf.Module] = set()
-    if network not in _groups:
+    first = network not in _groups
+    if first:
         _groups[network] = _save_by_keras(network, path)
-    elif former is not None and former.exists() and (frozen := _frozen_layers(network)):
+    groups = _groups[network]
+    partly = False
+    if not first and former is not None and former.exists() and any(g.frozen for g in groups):
         shutil.copyfile(former, path)
+        partly = True
     # Anew the first time too: a training that went on must leave the same bytes as one that ran
     # through.
-    with h5py.File(path, "r+" if frozen else "w") as file:
+    with h5py.File(path, "r+" if partly else "w") as file:
         file.require_group("vars")  # the network's own: none, but Keras asks for them
-        for name, layer in _groups[network]:
-            if not frozen:
+        for name, layer, frozen in groups:
+            if not partly:
                 layer.save_own_variables(file.require_group(name))
-            elif layer not in frozen:
+            elif not frozen:
                 stored = {}
                 layer.save_own_variables(stored)
                 for key, values in stored.items():
@@ -56,7 +68,7 @@ def load_weights(network: tf.keras.Model, path: Path) -> None:
         network.load_weights(path)
         return
     with h5py.File(path) as file:
-        for name, layer in _groups[network]:
+        for name, layer, _ in _groups[network]:
             layer.load_own_variables(file[name])
 
 
@@ -67,13 +79,13 @@ def _frozen_layers(network):
 
 def _save_by_keras(network, path):
     """Saves, and returns where each layer with variables of its own went."""
-    groups = []
+    groups, frozen = [], _frozen_layers(network)
 
     def noting(layer):
         def save(store):
             type(layer).save_own_variables(layer, store)
             if len(store):
-                groups.append((store.name, layer))
+                groups.append(_Group(store.name, layer, layer in frozen))
 
         return save
 
