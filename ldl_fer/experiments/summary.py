@@ -152,6 +152,7 @@ def _markdown(
             "",
             table_of(experiment, summary),
             "",
+            *_by_noise(summary),
             f"Mean ± standard error over the seeds {seeds}; {len(once)} runs{missing}, "
             f"{once['seconds'].sum() / 3600:.1f} hours of training, commit {commits}.",
             "",
@@ -192,6 +193,22 @@ def table_of(experiment: Experiment, summary: pd.DataFrame) -> str:
             cells.append(", ".join(f"{m} {v:g}" for m, v in found.items()))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _by_noise(summary: pd.DataFrame) -> list[str]:
+    """Returns accuracies once more, a row per method, where several methods met three noises."""
+    methods, noises = summary["method"].unique(), summary["noise"].unique()
+    if len(methods) < 2 or len(noises) < 3 or summary[["dataset", "setting"]].nunique().max() > 1:
+        return []
+    means = summary.pivot_table("mean", ["method", "noise"], "metric", sort=False)
+    if not {"accuracy", "accuracy_last"} <= set(means):
+        return []
+    cells = [
+        f"{100 * row.accuracy:.1f} / {100 * row.accuracy_last:.1f}" for row in means.itertuples()
+    ]
+    wide = pd.Series(cells, means.index).unstack().loc[methods, noises].fillna("-")
+    table = wide.rename_axis(columns=None).reset_index()
+    return ["Accuracy / accuracy_last in percent:", "", _markdown_table(table), ""]
 
 
 def _cell(by_metric: pd.DataFrame, name: str) -> str:

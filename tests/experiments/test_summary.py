@@ -163,6 +163,26 @@ def test_files(tmp_path):
     assert "5 runs, 2.5 hours" in (folder / "summary.md").read_text()
 
 
+def test_accuracies_of_several_methods_and_noises_stand_side_by_side(tmp_path):
+    rows = [
+        run_of("B", seed, accuracy, noise, accuracy_last=accuracy - 0.25)
+        for noise in ("votes 0.3", "none", "pair 0.3")
+        for seed, accuracy in ((0, 0.75), (1, 0.752))
+    ]
+    rows.append(run_of("A", 0, 0.5, "none", accuracy_last=0.375))
+    write_results(EXPERIMENT, pd.DataFrame(rows), tmp_path, "x", 7)
+    text = (tmp_path / "summary.md").read_text()
+    _, _, wide = text.partition("Accuracy / accuracy_last in percent:\n\n")
+    assert wide.split("\n\n")[0].splitlines() == [
+        "| method | votes 0.3 | none | pair 0.3 |",
+        "| --- | --- | --- | --- |",
+        "| B | 75.1 / 50.1 | 75.1 / 50.1 | 75.1 / 50.1 |",
+        "| A | - | 50.0 / 37.5 | - |",
+    ]
+    write_results(EXPERIMENT, runs_of(), tmp_path, "x", 5)  # two noises: its table is enough
+    assert "accuracy_last in percent" not in (tmp_path / "summary.md").read_text()
+
+
 def test_no_absolute_path_is_written(tmp_path, monkeypatch):
     """Neither in the command nor in runs.csv, whether below the current folder or beside it."""
     work = tmp_path / "work"
