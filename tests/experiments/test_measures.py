@@ -266,6 +266,10 @@ def test_the_methods_own_cross_validation():
     found = rows["ME: 1 - p(label), 5 folds", "a setting"]
     assert found["roc_auc"] == pytest.approx(auc(scores, FLIPPED))
     assert not any("cleanlab" in name for name, _ in rows)
+    # 1 - p: .2 .5 .4 .9 .3, 1 - d~: .5 .9 .4 .5 .4, folds: .75 .3 .4 .7 .9
+    ranks = np.array([1 + 3.5 + 4, 4 + 5 + 1, 3 + 1.5 + 2, 5 + 3.5 + 3, 2 + 1.5 + 5])
+    together = rows["ME: ranks of 1 - p, 1 - d~, 5 folds", "a setting"]
+    assert together["roc_auc"] == pytest.approx(auc(ranks, FLIPPED)) == 1.0
 
 
 def test_without_flips_only_the_correlation_and_without_votes_only_the_flips():
