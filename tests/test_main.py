@@ -204,6 +204,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "error"), MISTAKES, ids=lambda x: str(x)[:60])
 def test_a_mistake_is_named_before_tensorflow_is_loaded(folder, words, error):
     words, error = [word.format(folder) for word in words], error.format(folder)

@@ -57,6 +57,7 @@ def test_time_counts_from_the_second_batch():
     assert [int(b) for b in batches] == [2]
 
 
+@pytest.mark.slow
 def test_steps_small_on_a_users_own_data(folder, config):
     csv, images = made_up_set.make_up_set(folder / "own", 24, PIXELS, progress=False)
     few = {"config": config, "neighbors": (8, 16), "forward": (), "data": str(csv)}
@@ -72,6 +73,7 @@ def test_steps_small_on_a_users_own_data(folder, config):
         steps_small(folder, steps=1, image_dir=str(folder / "nowhere"), **few, **TINY)
 
 
+@pytest.mark.slow
 def test_steps_of_a_larger_network(folder, config):
     few = {"neighbors": (8,), "forward": (8,), "rows": 40}
     rows = steps_resnet50(folder, steps=1, config=config, **few, **TINY)
@@ -115,6 +117,7 @@ def test_pipeline(folder, config):
     ]
 
 
+@pytest.mark.slow
 def test_inference(folder, config):
     rows = inference(folder, cases={"tiny": (config, 2)}, **TINY)
     assert sound(rows, "inference", "image")

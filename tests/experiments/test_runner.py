@@ -412,6 +412,7 @@ def test_a_finished_run_is_tested_with_both_epochs_networks(finished):
     assert (samples["expression"] != samples["clean_expression"]).sum() == 15
 
 
+@pytest.mark.slow
 def test_measured_rows_say_where_they_come_from(finished, faces):
     sets, one = finished
     _, missing = real_plan(faces, faces / "runs", learning_rate=0.5)

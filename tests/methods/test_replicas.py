@@ -32,6 +32,7 @@ def finish(process):
     assert process.returncode == 0 and output.endswith("variables equal\n"), errors[-3000:]
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one():
     finish(start(RELEASED, BANK))
 

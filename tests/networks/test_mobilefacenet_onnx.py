@@ -160,6 +160,7 @@ def test_real_file_equals_onnxruntime(real_file):
     np.testing.assert_allclose(loaded(images), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_real_file_equals_onnxruntime_on_faces(real_file, ferplus):
     loaded = load_mobilefacenet(real_file, 112, "embedding")
     expected = by_onnxruntime(real_file, faces_of(ferplus, 64))

@@ -133,6 +133,7 @@ def test_another_backbone_is_refused_with_the_names():
 # --- Several backbones -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_backbones_give_the_maps_of_both_each_at_its_own_size():
     first, second = random_network(48, "relu6", "average"), faceres(32)
     images = images_of(96)

@@ -71,6 +71,7 @@ def test_only_the_backbone_computes_in_half_precision(precision):
     assert tf.keras.mixed_precision.global_policy().name == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbors", ["bank", pytest.param("forward", marks=SLOW)])
 @pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=SLOW)])
 def test_steps_in_half_precision_follow_those_in_full(precision, neighbors):

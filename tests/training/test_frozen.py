@@ -95,6 +95,7 @@ def same(first, second):
 # --- The network -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_parts_make_up_the_whole(network):
     head, body = trained_part(network), frozen_part(network)
     assert head.name == "head" and head is not network
@@ -158,6 +159,7 @@ def test_only_the_head_is_trainable(network):
     assert feature_map(network) is None
 
 
+@pytest.mark.slow
 def test_the_backbone_is_the_files_and_seeds_make_the_head(faces, network, blank, file_weights):
     assert same(network.get_layer("backbone").get_weights(), file_weights)
     other = build_network(faces.config("unused").network, SIDE, 7, seed=1, load=False)
@@ -169,6 +171,7 @@ def test_the_backbone_is_the_files_and_seeds_make_the_head(faces, network, blank
         assert same(first, second) and not same(first, third)
 
 
+@pytest.mark.slow
 def test_a_network_that_is_not_frozen_is_trained_whole(faces):
     config = faces.config("unused", frozen=False, dropout=0.0).network
     network = build_network(config, SIDE, 7)
@@ -350,6 +353,7 @@ def test_a_missing_table_of_landmarks_is_named_before_anything_is_made(faces, tm
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_part_of_the_training_set_can_be_held_out(faces, tmp_path):
     config = faces.config("unused", val_data_path="", val_image_dir="", validation_fraction=0.25)
     network = build_network(config.network, SIDE, 7)

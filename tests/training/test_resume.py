@@ -218,6 +218,7 @@ def stopped(folder):
     return config
 
 
+@pytest.mark.slow
 def test_a_second_training_in_the_folder_is_refused(stopped):
     with (
         claimed(Run(stopped.run.run_dir).lock) as mine,
@@ -227,6 +228,7 @@ def test_a_second_training_in_the_folder_is_refused(stopped):
         train(stopped, resume=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -242,6 +244,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(stopped, settings, wor
     assert Run(stopped.run.run_dir).config_file.read_text() == before
 
 
+@pytest.mark.slow
 def test_fewer_epochs_than_are_done_are_refused(stopped):
     words = "has done 1 epochs and 2 steps of the next, more than --epochs=1. Give --epochs=2 or"
     with pytest.raises(InputError, match=words):

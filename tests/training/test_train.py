@@ -254,6 +254,7 @@ def test_a_run_is_not_overwritten(run, faces):
         train(config_of(faces, run.folder))
 
 
+@pytest.mark.slow
 def test_evaluate_and_export(run, faces):
     result = evaluate_run(
         run.folder, str(faces / "drawn/test.csv"), str(faces / "drawn/images"), progress=False

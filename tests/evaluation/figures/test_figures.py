@@ -151,6 +151,7 @@ def test_faces_are_half_of_high_uncertainty():
     assert len(mixed(np.array([0.5, 0.5]), 8, seed=0)) == 2
 
 
+@pytest.mark.slow
 def test_figure_5_and_what_another_method_lacks(tmp_path):
     run = make_run(tmp_path / "made", ldlva=False)
     run.begin(run.config().replace(method="scn", backbone="small_cnn", image_size=32))

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from helpers.called import call
 from helpers.probabilities import live_probabilities
@@ -10,6 +11,7 @@ from helpers.probabilities import live_probabilities
 NAMES = ("Calm", "Glad", "Sad", "Überrascht")
 
 
+@pytest.mark.slow
 def test_command_exports_a_run(tmp_path):
     from ldl_fer.config import Config
     from ldl_fer.networks.network import build_network

@@ -276,7 +276,7 @@ def _frozen_network(**settings):
     [
         dict(method="ldlva"),
         pytest.param(dict(method="scn"), marks=pytest.mark.slow),
-        dict(backbone="mobilefacenet,resnet18"),
+        pytest.param(dict(backbone="mobilefacenet,resnet18"), marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -59,6 +59,7 @@ def _card(run, **settings):
     return model_card(run.folder, SAVED_MODEL, {}, **settings)
 
 
+@pytest.mark.slow
 def test_an_export_has_its_card(run, faces):
     (run.folder / "temperature.json").write_text(json.dumps({"temperature": 1.25, "best": BEST}))
     (made,) = export_formats(run.folder, ["saved_model"], data_license="drawn, CC0")
