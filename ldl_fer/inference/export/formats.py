@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -351,11 +352,21 @@ def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -
         )
 
 
+def _is_strange(folder: Path, kind: Format) -> bool:
+    """Says whether a folder, or a file in its place, holds something but no export of a kind."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:  # not yet there, or another export is just replacing it
+        return False
+    except NotADirectoryError:
+        return True
+    return bool(names) and kind.mark not in names
+
+
 @contextlib.contextmanager
 def _new_folder(folder: Path, kind: Format) -> Iterator[Path]:
     """Yields a folder to fill; it takes the place of `folder` if the block succeeds."""
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / kind.mark).is_file():
+    if _is_strange(folder, kind):
         raise InputError(
             f"{folder} holds something that is not a {kind.title} and would be lost. "
             "Give --output_dir another folder."
