@@ -141,7 +141,7 @@ def _pretrained(config: NetworkConfig, image_size: int, load: bool) -> tf.keras.
     if not files or not all(Path(file).exists() for file in files):  # the latter is refused
         return _frozen(names, first_weights, image_size, rectifier)
     states = tuple(state_of(Path(file)) for file in files)
-    strategy = id(tf.distribute.get_strategy())
+    strategy = tf.distribute.get_strategy()
     return _frozen_of_files(names, files, states, image_size, rectifier, strategy)
 
 

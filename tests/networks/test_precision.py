@@ -72,8 +72,8 @@ def test_only_the_backbone_computes_in_half_precision(precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("neighbors", ["bank", pytest.param("forward", marks=SLOW)])
-@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=SLOW)])
+@pytest.mark.parametrize("neighbors", ["bank", "forward"])
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_steps_in_half_precision_follow_those_in_full(precision, neighbors):
     half, full = ldlva(precision, neighbors=neighbors), ldlva("float32", neighbors=neighbors)
     scaled = isinstance(half.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)

@@ -355,12 +355,12 @@ def _refuse(way: str, kind: str, comparison: Comparison, tolerance: Tolerance) -
 def _is_strange(folder: Path, kind: Format) -> bool:
     """Says whether a folder, or a file in its place, holds something but no export of a kind."""
     try:
-        names = os.listdir(folder)
+        entries = list(os.scandir(folder))
     except FileNotFoundError:  # not yet there, or another export is just replacing it
         return False
     except NotADirectoryError:
         return True
-    return bool(names) and kind.mark not in names
+    return bool(entries) and not any(e.name == kind.mark and e.is_file() for e in entries)
 
 
 @contextlib.contextmanager

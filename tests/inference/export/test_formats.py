@@ -151,6 +151,12 @@ def test_onnx_holds_names_and_settings(trained, tmp_path):
     assert (metadata["image_size"], metadata["temperature"]) == ("12", "1.5")
 
 
+def test_a_folder_with_the_name_of_the_exports_file_is_no_export(trained, tmp_path):
+    (tmp_path / "tflite" / "model.tflite").mkdir(parents=True)
+    with pytest.raises(InputError, match="tflite holds something"):
+        write_export(TFLITE, trained, tmp_path / "tflite")
+
+
 def test_an_export_of_another_network_is_not_kept(trained, tmp_path):
     write_export(TFLITE, trained, tmp_path / "tflite")
     before = (tmp_path / "tflite" / "model.tflite").read_bytes()
