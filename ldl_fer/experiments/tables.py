@@ -268,7 +268,7 @@ FREE_SCALARS: Mapping[str, tuple[str, tuple[float, ...]]] = MappingProxyType(
         "sce": ("sce_weight", (0.1, 0.3, 1.0)),
         "elr": ("elr_weight", (1.0, 3.0, 7.0)),
         "mixup": ("mixup_alpha", (0.2, 0.5, 1.0)),
-        "nal": ("nal_noise", (0.1, 0.25, 0.46)),
+        "nal": ("learning_rate", (3e-4, 1e-3, 3e-3)),
         "resup": ("resup_weight", (1.0, 2.5, 5.0)),
         "island_loss": ("island_weight", (0.001, 0.003, 0.01)),
         "air": ("air_weight", (1.0, 3.0, 10.0)),

@@ -182,6 +182,7 @@ def test_uncertainty_from_end_to_end(frozen_faces, tmp_path, held_out):
     assert set(summary["method"]) == {
         *("cross-entropy: 1 - p(label)", "LDLVA: 1 - p(label)", "LDLVA: lambda"),
         *("LDLVA: 1 - d(label)", "LDLVA: 1 - d~(label)", "LDLVA: 1 - p(label), 5 folds"),
+        "LDLVA: ranks of 1 - p, 1 - d~, 5 folds",
         *("cleanlab: self_confidence", "cleanlab: normalized_margin"),
     }
     means = summary.set_index(["method", "metric"])["mean"]
