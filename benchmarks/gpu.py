@@ -4,15 +4,15 @@ Without a GPU they run on the CPU, as a trial of the path; `--tiny` keeps that s
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from benchmarks.made_up_set import made_up_records
-from benchmarks.steps import PLAIN_STEP, RESNET50, batches_of_method
-from benchmarks.timing import Row, Targets, compare, take_turns, timed
+from benchmarks.steps import PLAIN_STEP, RESNET50, batches_of_method, step_variant
+from benchmarks.timing import Row, Targets, compare, take_turns
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.records import Records
@@ -169,30 +169,15 @@ def _steps(
         replicas = 1 if "one" in ways else count
         batch = config.optimizer.batch_size * replicas
         changed = config.replace(**settings, batch_size=batch, epochs=10**6)
-        run[name] = _variant(records, changed, steps, replicas, ways)
+        strategy = devices.mirrored(replicas)
+        run[name] = step_variant(
+            functools.partial(_model, records, changed, strategy, "on_host" in ways),
+            functools.partial(_batches, records, changed, strategy, "ready" in ways),
+            steps,
+            strategy,
+        )
     taken = take_turns(run, turns, section, progress, seconds)
     return compare(section, taken, PLAIN_STEP, targets, "step")
-
-
-def _variant(
-    records: Records, config: Config, steps: int, replicas: int, ways: set[str]
-) -> Callable[[], float]:
-    """Makes a variant of which the first call, that does not count, makes model and data set."""
-
-    @functools.cache
-    def parts():
-        strategy = devices.mirrored(replicas)
-        model = _model(records, config, strategy, "on_host" in ways)
-        step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)))
-        return strategy, step, iter(_batches(records, config, strategy, "ready" in ways))
-
-    def run() -> None:
-        strategy, step, batches = parts()
-        for _ in range(steps):
-            results = step(next(batches))
-        float(strategy.experimental_local_results(results["loss"])[0])  # waits for the GPUs
-
-    return timed(run, steps)
 
 
 def _model(

@@ -1,8 +1,9 @@
 """Measures training steps of LDLVA beside those of plain cross-entropy by the same code."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -189,19 +190,32 @@ def variants_of(neighbors: Sequence[int], forward: Sequence[int]) -> dict[str, d
 
 
 def step_variant(
-    make_model: Callable[[], Classifier], make_dataset: Callable[[], tf.data.Dataset], steps: int
+    make_model: Callable[[], Classifier],
+    make_batches: Callable[[], Iterable[Any]],
+    steps: int,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Callable[[], float]:
-    """Makes a variant of which the first call, that does not count, makes model and data set."""
+    """Makes a variant of which the first call, that does not count, makes model and data set.
+
+    Args:
+      make_model: makes the model, compiled.
+      make_batches: makes its batches, without end.
+      steps: in a turn.
+      strategy: runs each step on its devices; None: the default device.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
 
     @functools.cache
     def parts():
-        return tf.function(make_model().train_step), iter(make_dataset())
+        model = make_model()
+        step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)))
+        return step, iter(make_batches())
 
     def run() -> None:
         step, batches = parts()
         for _ in range(steps):
             results = step(next(batches))
-        float(results["loss"])  # waits for a GPU
+        float(strategy.experimental_local_results(results["loss"])[0])  # waits for a GPU
 
     return timed(run, steps)
 

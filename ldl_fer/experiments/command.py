@@ -137,7 +137,8 @@ def main(names: list[str]) -> None:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
-    print(f"\n{folder}: runs.csv, summary.csv, summary.md, {experiment.name}.png")
+    files = ["runs.csv", "summary.csv", "summary.md", f"{experiment.name}.png"]
+    print(f"\n{folder}: {', '.join([*files, *['chosen.csv'] * experiment.chooses])}")
 
 
 def _define_flags() -> None:

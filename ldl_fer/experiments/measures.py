@@ -144,26 +144,29 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
     """Yields how well scores find flipped labels, and follow the entropy of votes on clean ones."""
     name, dataset = run.variant.method, next(iter(run.results))
     rows = np.arange(len(run.labels))
-    scores = {f"{name}: 1 - p(label)": 1 - run.per_class("probability")[rows, run.labels]}
-    if "uncertainty" in run.samples:
-        scores[f"{name}: lambda"] = run.samples["uncertainty"].to_numpy()
-        scores[f"{name}: 1 - d(label)"] = 1 - run.per_class("target")[rows, run.labels]
-        scores[f"{name}: 1 - d~(label)"] = 1 - run.per_class("aggregated")[rows, run.labels]
-    issues = {}
     plain = run.variant.settings["method"] == "cross_entropy"
-    if run.cross_validated is not None and not plain:
-        score = 1 - run.cross_validated[rows, run.labels]
-        scores[f"{name}: 1 - p(label), {FOLDS} folds"] = score
-        if "uncertainty" in run.samples:
-            # Of all sets of these scores the best on drawn faces with 30 % flipped; fixed since.
-            three = scores[f"{name}: 1 - p(label)"], scores[f"{name}: 1 - d~(label)"], score
-            ranks = np.sum([rankdata(values) for values in three], axis=0)
-            scores[f"{name}: ranks of 1 - p, 1 - d~, {FOLDS} folds"] = ranks
+    issues = {}
+
+    def doubt(probabilities):
+        return 1 - probabilities[rows, run.labels]
+
+    scores = {f"{name}: 1 - p(label)": doubt(run.per_class("probability"))}
     if run.cross_validated is not None and plain:
         for kind in ("self_confidence", "normalized_margin"):
             method = f"cleanlab: {kind}"
             scores[method] = 1 - _label_quality(run.labels, run.cross_validated, kind)
         issues["cleanlab: self_confidence"] = _issues(run.labels, run.cross_validated)
+    if "uncertainty" in run.samples:
+        scores[f"{name}: lambda"] = run.samples["uncertainty"].to_numpy()
+        scores[f"{name}: 1 - d(label)"] = doubt(run.per_class("target"))
+        scores[f"{name}: 1 - d~(label)"] = doubt(run.per_class("aggregated"))
+        if run.cross_validated is not None:
+            of_folds = f"{name}: 1 - p(label), {FOLDS} folds"
+            scores[of_folds] = doubt(run.cross_validated)
+            # Of all sets of these scores the best on drawn faces with 30 % flipped; fixed since.
+            three = f"{name}: 1 - p(label)", f"{name}: 1 - d~(label)", of_folds
+            ranks = np.sum([rankdata(scores[one]) for one in three], axis=0)
+            scores[f"{name}: ranks of 1 - p, 1 - d~, {FOLDS} folds"] = ranks
     for method, score in scores.items():
         values = {}
         if _some(run.flipped):
@@ -175,8 +178,8 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
             values["issues_recall"] = hits / run.flipped.sum()
         if run.votes is not None:
             kept = ~run.flipped & (run.votes.sum(axis=1) > 0)
-            doubt = entropy(run.votes[kept], axis=1)
-            values["entropy_correlation"] = float(spearmanr(score[kept], doubt).statistic)
+            entropies = entropy(run.votes[kept], axis=1)
+            values["entropy_correlation"] = float(spearmanr(score[kept], entropies).statistic)
         yield Measured(method, dataset, run.variant.setting, values)
 
 
