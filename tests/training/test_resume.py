@@ -19,25 +19,10 @@ from helpers.killed_training import (
     train_and_tell,
 )
 
-from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.errors import InputError, Stopped
 from ldl_fer.files import claimed
 from ldl_fer.training.run import Run
 from ldl_fer.training.train import train
-
-METHODS = [
-    dict(neighbors="bank"),
-    dict(neighbors="forward"),
-    *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
-    *(
-        dict(method=name)
-        for name in METHOD_SETTINGS
-        if name not in ("ldlva", "label_smoothing", "ldt", "dmue")
-    ),
-    dict(method="dmue", sampling="balanced", batch_size=14),
-    dict(method="ldt", ldt_teacher="whole"),
-    dict(method="ltnet", ltnet_machine_runs="whole"),
-]
 
 
 class StopAt(tf.keras.callbacks.Callback):
@@ -57,22 +42,6 @@ class StopAt(tf.keras.callbacks.Callback):
         self.count -= counts
         if counts and self.count == 0:
             os.kill(os.getpid(), self.number)
-
-
-class CopyAt(tf.keras.callbacks.Callback):
-    """Copies the run folder at the `count`-th beginning of a training batch, as a kill leaves it.
-
-    That is after the checkpoint of the batch before.
-    """
-
-    def __init__(self, count, run_dir, copy):
-        super().__init__()
-        self.count, self.run_dir, self.copy = count, run_dir, copy
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.count -= 1
-        if self.count == 0:
-            shutil.copytree(self.run_dir, self.copy)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -152,23 +121,6 @@ def test_several_steps_an_execution_are_the_same_steps(folder, whole):
     assert run_process(config, events // 3, signal.SIGTERM)[0] == 143
     assert run_process(config)[0] == 0
     assert differences(whole, folder / "cut executions") == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("settings", METHODS[1:], ids=str)
-def test_every_method_goes_on_within_an_epoch(folder, tmp_path, settings, request):
-    if "whole" in settings.values():
-        run = str(request.getfixturevalue("whole"))
-        runs = {"ldt_teacher": run, "ltnet_machine_runs": (run,)}
-        settings = {name: runs.get(name, value) for name, value in settings.items()}
-
-    def config(name):
-        return config_of(folder, "unused", run_dir=str(tmp_path / name), **settings)
-
-    train(config("whole"), watch=CopyAt(STEPS + 3, tmp_path / "whole", tmp_path / "parts"))
-    assert place(tmp_path / "parts") == [1, 2]
-    train(config("parts"), resume=True, watch=tf.keras.callbacks.Callback())
-    assert differences(tmp_path / "whole", tmp_path / "parts") == []
 
 
 @pytest.mark.slow

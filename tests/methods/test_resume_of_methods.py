@@ -1,0 +1,76 @@
+"""A training of any method, stopped within an epoch, ends as if it had not been: to the bit."""
+
+import shutil
+
+import pytest
+import tensorflow as tf
+from helpers.killed_training import STEPS, config_of, differences, drawn, place, run_process
+
+from ldl_fer.config.methods import METHOD_SETTINGS
+from ldl_fer.training.train import train
+
+METHODS = [
+    dict(neighbors="forward"),
+    *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
+    *(
+        dict(method=name)
+        for name in METHOD_SETTINGS
+        if name not in ("ldlva", "label_smoothing", "ldt", "dmue")
+    ),
+    dict(method="dmue", sampling="balanced", batch_size=14),
+    dict(method="ldt", ldt_teacher="whole"),
+    dict(method="ltnet", ltnet_machine_runs="whole"),
+]
+
+
+class CopyAt(tf.keras.callbacks.Callback):
+    """Copies the run folder at the `count`-th beginning of a training batch, as a kill leaves it.
+
+    That is after the checkpoint of the batch before.
+    """
+
+    def __init__(self, count, run_dir, copy):
+        super().__init__()
+        self.count, self.run_dir, self.copy = count, run_dir, copy
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.count -= 1
+        if self.count == 0:
+            shutil.copytree(self.run_dir, self.copy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs_as_in_a_process_of_their_own():
+    """Has graphs optimized here too: else other operations round, and these tests ask for bits."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return drawn(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """An uninterrupted run."""
+    assert run_process(config_of(folder, "whole"))[0] == 0
+    return folder / "whole"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", METHODS, ids=str)
+def test_every_method_goes_on_within_an_epoch(folder, tmp_path, settings, request):
+    if "whole" in settings.values():
+        run = str(request.getfixturevalue("whole"))
+        runs = {"ldt_teacher": run, "ltnet_machine_runs": (run,)}
+        settings = {name: runs.get(name, value) for name, value in settings.items()}
+
+    def config(name):
+        return config_of(folder, "unused", run_dir=str(tmp_path / name), **settings)
+
+    train(config("whole"), watch=CopyAt(STEPS + 3, tmp_path / "whole", tmp_path / "parts"))
+    assert place(tmp_path / "parts") == [1, 2]
+    train(config("parts"), resume=True, watch=tf.keras.callbacks.Callback())
+    assert differences(tmp_path / "whole", tmp_path / "parts") == []
