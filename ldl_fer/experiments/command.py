@@ -103,11 +103,11 @@ def main(names: list[str]) -> None:
         ("--only", given.only, lambda one: one.variant.method),
         ("--only_noise", given.only_noise, lambda one: str(one.noise)),
     ):
-        names = list(dict.fromkeys(name_of(one) for one in planned))
-        unknown = [name for name in wanted if name not in names]
+        there = list(dict.fromkeys(name_of(one) for one in planned))
+        unknown = [name for name in wanted if name not in there]
         if unknown:
             raise InputError(
-                f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(names)}."
+                f"{flag}: {experiment.name} has no {', '.join(unknown)}; it has {', '.join(there)}."
             )
         chosen = [one for one in chosen if not wanted or name_of(one) in wanted]
     if not given.summarize:
@@ -128,11 +128,13 @@ def main(names: list[str]) -> None:
     folder = Path(given.results_dir) / experiment.name
     kept = kept_rows(folder)
     left = [one for one in chosen if one.run.folder.name not in kept]
+    names = {one.run.folder.name for one in chosen} | kept.keys()
+    shown = [one for one in planned if one.run.folder.name in names]
     waiting = [] if given.summarize else with_teachers(left, planned)
-    check_measure(experiment, waiting + [one for one in planned if one.record.exists()])
+    check_measure(experiment, waiting + [one for one in shown if one.record.exists()])
     if waiting:
         run_all(waiting, experiment.name)
-    runs = measured(experiment, planned, sets, kept)
+    runs = measured(experiment, shown, sets, kept)
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
