@@ -34,7 +34,7 @@ def pytest_addoption(parser):
         "--kills",
         type=int,
         default=6,
-        help="At how many places of a training tests/training/test_resume.py kills it.",
+        help="At how many places of a training tests/training/resume/test_resume.py kills it.",
     )
 
 

@@ -137,10 +137,10 @@ def main(names: list[str]) -> None:
     runs = measured(experiment, shown, sets, kept)
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
-    write_results(experiment, runs, folder, command_line_of(sys.argv[1:]), len(planned))
+    command = command_line_of(sys.argv[1:])
+    files = write_results(experiment, runs, folder, command, len(planned))
     print(table_of(experiment, summarize(experiment, runs)))
-    files = ["runs.csv", "summary.csv", "summary.md", f"{experiment.name}.png"]
-    print(f"\n{folder}: {', '.join([*files, *['chosen.csv'] * experiment.chooses])}")
+    print(f"\n{folder}: {', '.join(files)}")
 
 
 def _define_flags() -> None:

@@ -167,6 +167,10 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
             three = f"{name}: 1 - p(label)", f"{name}: 1 - d~(label)", of_folds
             ranks = np.sum([rankdata(scores[one]) for one in three], axis=0)
             scores[f"{name}: ranks of 1 - p, 1 - d~, {FOLDS} folds"] = ranks
+    said = run.votes
+    if said is not None:
+        kept = ~run.flipped & (said.sum(axis=1) > 0)
+        entropies = entropy(said[kept], axis=1)
     for method, score in scores.items():
         values = {}
         if _some(run.flipped):
@@ -176,9 +180,7 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
             hits = float((found & run.flipped).sum())
             values["issues_precision"] = hits / max(found.sum(), 1)
             values["issues_recall"] = hits / run.flipped.sum()
-        if run.votes is not None:
-            kept = ~run.flipped & (run.votes.sum(axis=1) > 0)
-            entropies = entropy(run.votes[kept], axis=1)
+        if said is not None:
             values["entropy_correlation"] = float(spearmanr(score[kept], entropies).statistic)
         yield Measured(method, dataset, run.variant.setting, values)
 

@@ -114,7 +114,7 @@ def _relative(word: str) -> str:
 
 def write_results(
     experiment: Experiment, runs: pd.DataFrame, folder: Path, command: str, planned: int
-) -> None:
+) -> list[str]:
     """Writes runs.csv, summary.csv, summary.md and a figure, and chosen.csv if it `chooses`.
 
     Paths of run folders are written relative to the current folder.
@@ -125,16 +125,25 @@ def write_results(
       folder: made if missing.
       command: how the results were made, for the record: `command_line_of`.
       planned: how many runs the experiment has, finished or not.
+
+    Returns:
+      Names of the files.
     """
     made_folder(folder)
     summary = summarize(experiment, runs)
     runs = runs.assign(run_dir=runs["run_dir"].map(_relative))
-    write_whole(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
-    write_whole(folder / "summary.csv", summary.to_csv(index=False, float_format="%.6g"))
-    write_whole(folder / "summary.md", _markdown(experiment, runs, summary, command, planned))
+    texts = {
+        "runs.csv": runs.to_csv(index=False, float_format="%.6g"),
+        "summary.csv": summary.to_csv(index=False, float_format="%.6g"),
+        "summary.md": _markdown(experiment, runs, summary, command, planned),
+    }
     if experiment.chooses:
-        write_whole(folder / "chosen.csv", chosen(experiment, runs).to_csv(index=False))
-    save_figure(draw(experiment, summary), folder / f"{experiment.name}.png")
+        texts["chosen.csv"] = chosen(experiment, runs).to_csv(index=False)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    figure = f"{experiment.name}.png"
+    save_figure(draw(experiment, summary), folder / figure)
+    return [*texts, figure]
 
 
 def _markdown(

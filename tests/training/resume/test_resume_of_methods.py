@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import tensorflow as tf
-from helpers.killed_training import STEPS, config_of, differences, drawn, place, run_process
+from helpers.killed_training import STEPS, config_of, differences, place
 
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.training.train import train
@@ -37,26 +37,6 @@ class CopyAt(tf.keras.callbacks.Callback):
         self.count -= 1
         if self.count == 0:
             shutil.copytree(self.run_dir, self.copy)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def graphs_as_in_a_process_of_their_own():
-    """Has graphs optimized here too: else other operations round, and these tests ask for bits."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return drawn(tmp_path_factory.mktemp("faces"))
-
-
-@pytest.fixture(scope="module")
-def whole(folder):
-    """An uninterrupted run."""
-    assert run_process(config_of(folder, "whole"))[0] == 0
-    return folder / "whole"
 
 
 @pytest.mark.slow

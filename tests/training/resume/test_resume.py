@@ -13,7 +13,6 @@ from helpers.killed_training import (
     config_of,
     context,
     differences,
-    drawn,
     place,
     run_process,
     train_and_tell,
@@ -42,26 +41,6 @@ class StopAt(tf.keras.callbacks.Callback):
         self.count -= counts
         if counts and self.count == 0:
             os.kill(os.getpid(), self.number)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def graphs_as_in_a_process_of_their_own():
-    """Has graphs optimized here too: else other operations round, and these tests ask for bits."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return drawn(tmp_path_factory.mktemp("faces"))
-
-
-@pytest.fixture(scope="module")
-def whole(folder):
-    """An uninterrupted run."""
-    assert run_process(config_of(folder, "whole"))[0] == 0
-    return folder / "whole"
 
 
 @pytest.fixture(scope="module")
