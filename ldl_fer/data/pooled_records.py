@@ -45,9 +45,9 @@ class PooledMaps:
         return len(self._places)
 
     def __getitem__(self, sample_ids: np.ndarray | slice) -> np.ndarray:
-        """Returns the maps of [M] ids or of a slice, float32 [M, 2, P]."""
+        """Returns the maps of [M] ids or of a slice, float16 [M, 2, P], as they are kept."""
         places = self._places[sample_ids]
-        made = np.empty([len(places), VIEWS, self.size], np.float32)
+        made = np.empty([len(places), VIEWS, self.size], np.float16)
         for index in np.unique(places[:, 0]):
             chosen = places[:, 0] == index
             made[chosen] = _rows(self._parts[index], places[chosen, 1])
@@ -149,8 +149,9 @@ class PooledRecords:
         return {name: found[name] if name in found else self._maps(sample_ids) for name in names}
 
     def _maps(self, sample_ids):
-        found = tf.numpy_function(self.pooled.__getitem__, [sample_ids], tf.float32, stateful=False)
-        return tf.ensure_shape(found, [*sample_ids.shape, VIEWS, self.pooled.size])
+        found = tf.numpy_function(self.pooled.__getitem__, [sample_ids], tf.float16, stateful=False)
+        found = tf.ensure_shape(found, [*sample_ids.shape, VIEWS, self.pooled.size])
+        return tf.cast(found, tf.float32)  # by TensorFlow: NumPy's conversion is slow
 
 
 def pool_pictures(

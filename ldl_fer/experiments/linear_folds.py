@@ -51,7 +51,8 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
         training_data(config), config.run.seed, opener(network, frozen=True)
     )
     assert isinstance(records, PooledRecords)  # as the backbone is frozen
-    pooled, labels = records.pooled[:], records.annotations().labels
+    labels = records.annotations().labels
+    pooled = records.pooled[:].astype(np.float32)
     _check_counts(labels, config)
     digest = hashlib.sha256(json.dumps([labels.tolist(), FOLDS, INVERSE_PENALTIES]).encode())
     digest.update(pooled.tobytes())

@@ -40,7 +40,7 @@ def without_knn(count=COUNT):
 def maps():
     """Out of two parts, in another order than they are kept."""
     random = np.random.default_rng(0)
-    parts = [random.normal(size=[n, 2, SIZE]).astype(np.float32) for n in (10, 13)]
+    parts = [random.normal(size=[n, 2, SIZE]).astype(np.float16) for n in (10, 13)]
     kept = [(0, row) for row in range(10)] + [(1, row) for row in range(13)]
     places = np.array(kept)[random.permutation(COUNT)]
     return PooledMaps(parts, places)
@@ -268,7 +268,7 @@ def test_both_views_of_each_picture_in_the_order_asked_for(files, network, tmp_p
     expected = by_hand(network, files)
     assert np.abs(expected[:, 0] - expected[:, 1]).min() > 1e-5
     found = pooled[np.arange(7)]
-    assert found.shape == (7, 2, 5) and found.dtype == np.float32
+    assert found.shape == (7, 2, 5) and found.dtype == np.float16
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(pooled[:], found)
     np.testing.assert_array_equal(pooled[2:4], found[2:4])
@@ -386,7 +386,7 @@ def test_a_part_without_its_index_is_made_again(files, network, tmp_path):
 def test_moments_are_over_samples_and_views(monkeypatch, rows):
     monkeypatch.setattr(pooled_records, "_ROWS", rows)
     random = np.random.default_rng(0)
-    parts = [random.normal(50, 3, [n, 2, 5]).astype(np.float32) for n in (4, 6)]
+    parts = [random.normal(50, 3, [n, 2, 5]).astype(np.float16) for n in (4, 6)]
     places = np.array([(0, 3), (1, 2), (1, 5), (0, 0), (1, 2), (0, 1), (1, 0)])
     pooled = PooledMaps(parts, places)
     values = np.concatenate([parts[part][row] for part, row in places]).astype(float)  # [14, 5]
