@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.made_up_set import made_up_records
-from benchmarks.steps import PLAIN_STEP, RESNET50, batches_of_method, step_variant
+from benchmarks.steps import ENDLESS, PLAIN_STEP, RESNET50, batches_of_method, step_variant
 from benchmarks.timing import Row, Targets, compare, take_turns
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
@@ -168,7 +168,7 @@ def _steps(
     for name, (settings, ways) in variants.items():
         replicas = 1 if "one" in ways else count
         batch = config.optimizer.batch_size * replicas
-        changed = config.replace(**settings, batch_size=batch, epochs=10**6)
+        changed = config.replace(**settings, batch_size=batch, epochs=ENDLESS)
         strategy = devices.mirrored(replicas)
         run[name] = step_variant(
             functools.partial(_model, records, changed, strategy, "on_host" in ways),

@@ -27,7 +27,7 @@ RESNET50 = {  # also of benchmarks.gpu
     ("forward K 8", PLAIN_STEP): 3.0,
 }
 HEAD = PRESETS["small"].replace(batch_size=64)
-_ENDLESS = 10**6  # epochs
+ENDLESS = 10**6  # epochs
 _HEAD_INPUTS, _HEAD_UNITS = 2304, 128
 _HEAD_BATCHES = 16  # different ones in memory
 
@@ -116,7 +116,7 @@ def steps_methods(
 
 def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
     """Makes a variant: trains a model some steps further, from records; seconds per step."""
-    config = config.replace(epochs=_ENDLESS)
+    config = config.replace(epochs=ENDLESS)
     return step_variant(
         functools.partial(build_model, config, records),
         functools.partial(batches_of_method, records, config),

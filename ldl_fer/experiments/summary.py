@@ -228,36 +228,33 @@ def _cell(by_metric: pd.DataFrame, name: str) -> str:
 
 
 def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
-    """Draws the experiment's figure."""
+    """Draws the experiment's figure: a row of dots per method, or lines over noises or settings."""
     shown = experiment.figure
     rows = summary[summary["metric"] == shown.metric]
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    lines = [key for key in KEYS if key != shown.x]
-    lines = [key for key in lines if rows[key].nunique() > 1] or ["dataset"]
+    groups = [key for key in KEYS if key != shown.x]
+    groups = [key for key in groups if rows[key].nunique() > 1] or ["dataset"]
     ticks = list(dict.fromkeys(rows[shown.x]))
-    groups = list(rows.groupby(lines, sort=False))
-    width = 0.8 / max(len(groups), 1)
-    for index, (key, group) in enumerate(groups):
-        places = np.array([ticks.index(tick) for tick in group[shown.x]], float)
-        label = ", ".join(str(part) or "-" for part in key)
+    dots = shown.x == "method"
+    figure = Figure(figsize=(7.5, max(4.5, 1 + 0.26 * len(ticks) * dots)), layout="constrained")
+    axes = figure.subplots()
+    for key, group in rows.groupby(groups, sort=False):
+        places = [ticks.index(tick) for tick in group[shown.x]]
         error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
-        if shown.x == "method":
-            places += (index - (len(groups) - 1) / 2) * width
-            axes.barh(places, group["mean"], width, xerr=error, label=label)
+        label = ", ".join(str(part) or "-" for part in key)
+        if dots:
+            axes.errorbar(group["mean"], places, xerr=error, fmt="o", label=label)
         else:
             axes.errorbar(places, group["mean"], error, marker="o", capsize=3, label=label)
-    if shown.x == "method":
+    if dots:
         axes.set_yticks(range(len(ticks)), ticks)
+        axes.grid(axis="y", alpha=0.3)
         axes.invert_yaxis()
         axes.set_xlabel(shown.text)
-        low = rows["mean"].min()
-        axes.set_xlim(left=max(0.0, low - 0.3 * (rows["mean"].max() - low) - 0.01))
     else:
         tilted: dict[str, Any] = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
         axes.set_xticks(range(len(ticks)), ticks, **tilted)
         axes.set_ylabel(shown.text)
     axes.set_title(f"{experiment.name}{_source_of(experiment)}")
-    if len(groups) > 1:
-        axes.legend(fontsize=8)
+    if rows[groups].drop_duplicates().shape[0] > 1:
+        figure.legend(fontsize=8, loc="outside right upper")
     return figure

@@ -44,12 +44,12 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Lines of means with standard errors, or bars where `x` is the method.
+    """Lines of means with standard errors, or dots in rows where `x` is the method.
 
     Attributes:
-      metric: the vertical axis, a column of `runs.csv`.
-      x: the horizontal axis: "noise", "setting" or "method".
-      text: the label of the vertical axis.
+      metric: what is drawn, a column of `runs.csv`.
+      x: over what: "noise" or "setting", or "method", whose axis is the vertical one.
+      text: the label of the metric's axis.
     """
 
     metric: str
@@ -146,7 +146,7 @@ FIELD = Experiment(
         *_ACCURACIES,
         *("nll", "expected_calibration_error", "kl", "jensen_shannon", "flips_auc", "minutes"),
     ),
-    figure=Figure("accuracy_last", "noise", _ACCURACY),
+    figure=Figure("accuracy_last", "method", _ACCURACY),
 )
 
 _PARTS = {  # as Table 4 abbreviates them

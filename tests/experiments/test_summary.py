@@ -228,26 +228,30 @@ def test_the_table_shows_what_varies():
     assert few.splitlines()[0] == "| method | accuracy | published |"
 
 
-def heights(axes):
-    return sorted(round(bar.get_width(), 6) for bar in axes.patches)
+def dots(axes):
+    """Returns label -> dots (x, y) of each group of a figure."""
+    return {
+        container.get_label(): list(zip(*container.lines[0].get_data(), strict=True))
+        for container in axes.containers
+    }
 
 
-def test_bars_of_methods():
+def test_dots_of_methods():
     figure = draw(EXPERIMENT, summarize(EXPERIMENT, runs_of()))
     axes = figure.axes[0]
-    assert heights(axes) == [0.25, 0.65, 0.75]
+    drawn = dots(axes)
+    assert drawn.keys() == {"none", "symmetric 0.3"}
+    np.testing.assert_allclose(drawn["none"], [(0.65, 0), (0.75, 1)])
+    np.testing.assert_allclose(drawn["symmetric 0.3"], [(0.25, 1)])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "A"]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"none", "symmetric 0.3"}
-    assert axes.get_xlim()[0] < 0.25
+    assert axes.yaxis_inverted()  # so that they stand as in the table
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["none", "symmetric 0.3"]
 
 
 def test_lines_over_noises():
     lines = dataclasses.replace(EXPERIMENT, figure=Figure("accuracy", "noise", "accuracy"))
     axes = draw(lines, summarize(EXPERIMENT, runs_of())).axes[0]
-    drawn = {
-        container.get_label(): list(zip(*container.lines[0].get_data(), strict=True))
-        for container in axes.containers
-    }
+    drawn = dots(axes)
     assert drawn.keys() == {"A", "B"}
     np.testing.assert_allclose(drawn["A"], [(0, 0.75), (1, 0.25)])
     np.testing.assert_allclose(drawn["B"], [(0, 0.65)])
