@@ -65,6 +65,9 @@ class LTNetSettings(MethodSettings):
     summary = "a transition matrix per annotator"
     paper = "Zeng et al., ECCV 2018"
 
+    ltnet_plain_share: float = setting(
+        1 / 3, "ltnet: part of the epochs that are plain training, before the matrices move.", share
+    )
     ltnet_machine_runs: tuple[str, ...] = setting(
         (),
         "ltnet: folders of finished runs, comma separated, whose networks label each face, too "
@@ -134,7 +137,7 @@ class DMUESettings(MethodSettings):
     )
     dmue_units: int = setting(512, "dmue: units of each branch's hidden layer.", positive)
     dmue_train_confidence: bool = setting(
-        True, "dmue: whether the confidence learns; off, as in the authors' released code."
+        False, "dmue: whether the confidence learns, as in the paper; the released code's does not."
     )
 
 

@@ -18,6 +18,8 @@ class MethodSettings:
       taught_by: name of the setting that takes the run of a teacher; empty: it has none.
       needs_pictures: whether it cannot do with the maps that a frozen backbone keeps.
       beside: name -> value of other groups' settings that the method's paper sets.
+      beside_clean_labels: the same of those that it sets otherwise where no label is wrong;
+        experiments know where that is.
     """
 
     title: ClassVar[str]
@@ -27,6 +29,7 @@ class MethodSettings:
     taught_by: ClassVar[str] = ""
     needs_pictures: ClassVar[bool] = False
     beside: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    beside_clean_labels: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     @property
     def teacher(self) -> str:

@@ -83,6 +83,7 @@ class EACSettings(MethodSettings):
     beside = MappingProxyType(
         {"erase_probability": 0.5, "erase_area": (0.02, 0.25), "erase_apart": True}
     )
+    beside_clean_labels = MappingProxyType({"erase_apart": False})
 
     eac_weight: float = setting(5.0, "eac: weight of the consistency loss.")
 

@@ -12,7 +12,7 @@ from ldl_fer.config import Config
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.config.presets import replaced
 from ldl_fer.experiments.data import Sets
-from ldl_fer.experiments.tables import Experiment, Noise, Variant
+from ldl_fer.experiments.tables import CLEAN, Experiment, Noise, Variant
 from ldl_fer.training.run import Run
 
 
@@ -85,6 +85,9 @@ def plan(
             def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
                 space = sets.space(settings.get("auxiliary", config.data.auxiliary), data)
                 settings = {**settings, "train_data_path": str(data), "seed": seed, **space}
+                if noise == CLEAN:
+                    method = METHOD_SETTINGS[settings.get("method", config.method)]
+                    settings = {**method.beside_clean_labels, **settings}
                 made = replaced(config, settings)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
 

@@ -260,7 +260,7 @@ FREE_SCALARS: Mapping[str, tuple[str, tuple[float, ...]]] = MappingProxyType(
     {
         "cross_entropy": ("learning_rate", (3e-4, 1e-3, 3e-3)),
         "label_smoothing": ("smoothing", (0.05, 0.1, 0.2)),
-        "scn": ("scn_margin", (0.0, 0.07, 0.15)),
+        "scn": ("scn_relabel_margin", (0.2, 0.4, 0.6)),
         "rul": ("learning_rate", (3e-4, 1e-3, 3e-3)),
         "eac": ("eac_weight", (1.0, 2.0, 5.0)),
         "ldl_alsg": ("alsg_weight", (5e-4, 5e-3, 5e-2)),

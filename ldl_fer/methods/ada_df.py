@@ -9,13 +9,13 @@
 
 D[c] is the mean p_1 of class c in the epoch before if its own entry reaches the threshold; else,
 and at first, the threshold on c and the rest spread over others. L_RR is SCN's, of floor(share B)
-samples. At test the target branch alone is left.
+samples. At test the target branch alone is left: softmax(a_2 z_2), as training has it.
 
 Deviations: the authors have the network's last stage twice; here the target branch is the network
 and the auxiliary one a hidden layer, as wide as the features, on the features. D is made of the
 training steps' predictions, not of a pass in evaluation mode. Where the authors' D falls short of
 the threshold, it has .4 for all others together, which with .7 is no distribution; here it is one.
-No gradient flows into t. a_2 is left out of the network at test: it changes no decision.
+No gradient flows into t.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ import tensorflow as tf
 from ldl_fer.methods.classifier import Batch, Classifier
 from ldl_fer.methods.divergences import divergence
 from ldl_fer.methods.replicas import shared_variable
-from ldl_fer.methods.scn import rank_regularization
+from ldl_fer.methods.scn import rank_regularization, with_importance
 
 _LEAST_WEIGHT = 0.2
 
@@ -99,7 +99,7 @@ class AdaDFRows(NamedTuple):
     """A step's values, a row per sample."""
 
     features: tf.Tensor  # [B, V]
-    logits: tf.Tensor  # [B, C], of the target branch, without its attention
+    logits: tf.Tensor  # [B, C], a_2 z_2
     loss: tf.Tensor  # [B]
     classification_loss: tf.Tensor  # [B], of the auxiliary branch
     distribution_loss: tf.Tensor  # [B], of the target branch
@@ -112,13 +112,18 @@ class AdaDF(Classifier):
 
     Attributes:
       hidden, auxiliary: the layers of the auxiliary branch, up to its features and its logits.
-      attention, auxiliary_attention: a_2 and a_1.
+      attention: the layer of a_2, one of the network's.
+      auxiliary_attention: that of a_1.
       distributions: [C, C], D.
       sums: [C, C], of p_1 in this epoch by class.
     """
 
     LOSSES = ("loss", "classification_loss", "distribution_loss", "rank_regularization")
     compares_samples = True
+
+    @classmethod
+    def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
+        return with_importance(network, seed)
 
     def add_parts(self) -> None:
         layers, classes = tf.keras.layers, self.num_classes
@@ -131,9 +136,9 @@ class AdaDF(Classifier):
             name="hidden",
         )
         self.auxiliary = layers.Dense(classes, name="auxiliary")
-        self.attention = layers.Dense(1, activation="sigmoid", name="attention")
+        self.attention = self.trained.get_layer("importance")
         self.auxiliary_attention = layers.Dense(1, activation="sigmoid", name="auxiliary_attention")
-        self.added = [self.hidden, self.auxiliary, self.attention, self.auxiliary_attention]
+        self.added = [self.hidden, self.auxiliary, self.auxiliary_attention]
         for layer in self.added:
             layer.build([None, self.feature_size])
         start = threshold_distributions(self.config.ada_df.ada_threshold, classes)
@@ -168,7 +173,7 @@ class AdaDF(Classifier):
         )
         classification = self.cross_entropy(batch, labels, auxiliary)
         weights = tf.gather(self.class_weights, batch["label"])
-        distribution = weights * divergence(target, second * logits)
+        distribution = weights * divergence(target, logits)
         rank = rank_regularization(attention, settings.ada_high_share, settings.ada_margin)
         rank = tf.fill(tf.shape(classification), rank)
         epoch = self.optimizer.iterations // self.steps_per_epoch + 1

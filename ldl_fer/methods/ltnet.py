@@ -6,6 +6,8 @@
 T_r, a row per hidden class and a column per label, starts as about the identity; after each step
 its negative values become 1e-5 and its rows are divided by their sums. At test p is left. The
 annotators are those of the CSV's column `annotator`; without it there is one, and one matrix.
+In a first share of the epochs T rests, which is plain training: the authors begin with a network
+that knows what it sees, before matrices may explain it away.
 IPA2LT has machines as further annotators: networks of other runs, trained on each data set, each of
 which labels all faces before the first step, as they are, not augmented.
 
@@ -59,6 +61,7 @@ class LTNet(Classifier):
     Attributes:
       transitions: [R + M, C, C], T; the machines' come last.
       machine_labels: [N, M], or NOT_LABELED; None without machines.
+      plain_steps: steps before T moves.
     """
 
     reads_annotators = True
@@ -72,6 +75,9 @@ class LTNet(Classifier):
         return bool(cls.teacher_runs(config))
 
     def add_parts(self) -> None:
+        self.plain_steps = self.steps_per_epoch * round(
+            self.config.ltnet.ltnet_plain_share * self.config.optimizer.epochs
+        )
         machines = len(self.teacher_runs(self.config))
         self.humans = int(self.annotators.max()) + 1
         count, size = self.humans + machines, self.num_classes
@@ -108,21 +114,24 @@ class LTNet(Classifier):
     def losses(self, batch: Batch, neighbors: None) -> Rows:
         features, logits = self.run_network(batch["image"], training=True)
         annotators = tf.gather(self.annotator_of, batch["sample_id"])
-        transitions = tf.gather(self.transitions, annotators)
+        begun = self.optimizer.iterations >= self.plain_steps
+        matrices = tf.where(begun, self.transitions, tf.stop_gradient(self.transitions))
+        transitions = tf.gather(matrices, annotators)
         said = -annotated_log_probability(logits, transitions, self.labels(batch))
-        loss = said + self.config.ltnet.ltnet_machine_weight * self._machine_loss(batch, logits)
+        loss = said + self.config.ltnet.ltnet_machine_weight * self._machine_loss(
+            batch, logits, matrices[self.humans :]
+        )
         weights = tf.gather(self.class_weights, batch["label"])
         return Rows(features, logits, weights * loss, weights * said)
 
-    def _machine_loss(self, batch, logits):
+    def _machine_loss(self, batch, logits, matrices):
         """Sum over machines of -log (q_ir)_{y_ir}, [B]; 0 without any."""
         if self.machine_labels is None:
             return 0.0
         labels = tf.gather(self.machine_labels, batch["sample_id"])
         total = 0.0
         for number, label in enumerate(tf.unstack(labels, axis=1)):
-            transition = self.transitions[self.humans + number][tf.newaxis]
-            transition = tf.repeat(transition, tf.shape(label)[0], axis=0)
+            transition = tf.repeat(matrices[number : number + 1], tf.shape(label)[0], axis=0)
             given = tf.one_hot(tf.maximum(label, 0), self.num_classes)
             log = annotated_log_probability(logits, transition, given)
             total -= tf.where(label == NOT_LABELED, 0.0, log)

@@ -85,6 +85,19 @@ def relabeled(label: tf.Tensor, probabilities: tf.Tensor, margin: float) -> tf.T
     return tf.where(surer, best, label)
 
 
+def with_importance(network: tf.keras.Model, seed: int) -> tf.keras.Model:
+    """Returns a network with a layer "importance" (Eq. 1), whose logits are alpha z."""
+    importance = tf.keras.layers.Dense(
+        1,
+        activation="sigmoid",
+        kernel_initializer=tf.keras.initializers.GlorotUniform(seed),
+        dtype="float32",
+        name="importance",
+    )
+    weighted = tf.keras.layers.Multiply(dtype="float32", name="weighted_logits")
+    return with_logits(network, lambda features, z: weighted([importance(features), z]))
+
+
 class SCNRows(NamedTuple):
     """A step's values, a row per sample."""
 
@@ -110,16 +123,7 @@ class SCN(Classifier):
 
     @classmethod
     def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
-        """Returns the network with a layer "importance", whose logits are alpha z."""
-        importance = tf.keras.layers.Dense(
-            1,
-            activation="sigmoid",
-            kernel_initializer=tf.keras.initializers.GlorotUniform(seed),
-            dtype="float32",
-            name="importance",
-        )
-        weighted = tf.keras.layers.Multiply(dtype="float32", name="weighted_logits")
-        return with_logits(network, lambda features, z: weighted([importance(features), z]))
+        return with_importance(network, seed)
 
     def add_parts(self) -> None:
         self.importance = self.trained.get_layer("importance")

@@ -66,8 +66,11 @@ def test_losses_and_distributions_are_those_written_by_hand():
         hidden = np.maximum(hidden * made.hidden.layers[1].gamma + made.hidden.layers[1].beta, 0)
         first = made.auxiliary_attention(hidden).numpy()
         second = made.attention(features).numpy()
+        z = features @ made.network.get_layer("logits").kernel.numpy()
+        z += made.network.get_layer("logits").bias.numpy()
+        np.testing.assert_allclose(logits, second * z, rtol=1e-4, atol=1e-6)
         p1 = softmax(first * made.auxiliary(hidden).numpy())
-        p2 = softmax(second * logits)
+        p2 = softmax(logits)
         attention = ((first + second) / 2)[:, 0]
         spread = (attention - attention.min()) / (attention.max() - attention.min())
         w = (0.2 + 0.8 * spread)[:, np.newaxis]

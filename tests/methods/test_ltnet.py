@@ -73,8 +73,10 @@ def test_matrices_start_as_about_the_identity():
     assert made.transitions.numpy().min() > 0
 
 
-def two_annotators():
-    config = PRESETS["small"].replace(method="ltnet", batch_size=BATCH)
+def two_annotators(plain_share=0.0):
+    config = PRESETS["small"].replace(
+        method="ltnet", batch_size=BATCH, ltnet_plain_share=plain_share
+    )
     made = LTNet(tiny_network(), config, SAMPLES, 2, annotators=[i % 2 for i in range(SAMPLES)])
     made.compile(tf.keras.optimizers.SGD(0.1))
     return made
@@ -100,6 +102,20 @@ def test_steps_are_those_written_by_hand():
         matrices.assign(raised / raised.sum(axis=2, keepdims=True))
         np.testing.assert_allclose(made.transitions, matrices, atol=1e-5)
     assert (np.abs(made.transitions.numpy() - np.eye(CLASSES)).max(axis=(1, 2)) > 1e-3).all()
+
+
+def test_matrices_rest_in_the_first_epochs_which_train_plainly():
+    made = two_annotators(plain_share=0.1)  # of 15 epochs, 2 steps each
+    plain = compiled("cross_entropy", batch_size=BATCH)
+    before = made.transitions.numpy()
+    for seed in range(5):
+        assert made.plain_steps == 4
+        np.testing.assert_allclose(made.transitions, before, atol=1e-6)
+        made.train_step(batch(seed))
+        plain.train_step(batch(seed))
+        if seed < 4:
+            assert_equal_variables(made.network.variables, plain.network.variables)
+    assert np.abs(made.transitions - before).max() > 1e-3
 
 
 @pytest.mark.parametrize("who", [0, 1])
@@ -138,7 +154,7 @@ def test_the_loss_is_that_of_what_annotators_would_say():
 
 def labeled_by_machines(teachers):
     runs = tuple(f"run {number}" for number, _ in enumerate(teachers))
-    settings = dict(ltnet_machine_runs=runs, ltnet_machine_weight=0.25)
+    settings = dict(ltnet_machine_runs=runs, ltnet_machine_weight=0.25, ltnet_plain_share=0.0)
     return compiled("ltnet", teachers=teachers, **settings)
 
 

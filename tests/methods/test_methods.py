@@ -31,7 +31,7 @@ from ldl_fer.training.train import train
 
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
-AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0)
+AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0, ltnet_plain_share=0.0)
 COMPARING = {"scn", "rul", "ldl_alsg", "mixup", "dacl", "la_net", "ada_df", "dmue"}
 
 
@@ -88,7 +88,8 @@ def test_defaults_are_the_papers():
     assert settings.ran.ran_margin == 0.1
     ltnet = settings.ltnet
     assert (ltnet.ltnet_machine_runs, ltnet.ltnet_machine_weight) == ((), 1 / 6)
-    assert (dmue.dmue_turn, dmue.dmue_train_confidence) == (9.0, True)
+    assert ltnet.ltnet_plain_share == 1 / 3
+    assert (dmue.dmue_turn, dmue.dmue_train_confidence) == (9.0, False)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
@@ -246,8 +247,8 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     plain = tiny_network()
     network = METHODS[method].complete(plain, seed=0)
     expected = [id(variable) for variable in network.variables]
-    # SCN's output has its importance: kernel, bias; RAN's two attentions.
-    added = {"scn": 2, "ran": 4}
+    # SCN's and Ada-DF's output has its importance: kernel, bias; RAN's two attentions.
+    added = {"scn": 2, "ada_df": 2, "ran": 4}
     assert len(expected) == len(plain.variables) + added.get(method, 0)
     config = Config().replace(method=method)
     made = METHODS[method](network, config, SAMPLES, 2, teachers=teachers_of(config))
@@ -260,9 +261,9 @@ def test_the_network_is_left_without_a_variable_of_the_method(method):
     # NAL: channel and counts. LTNet: all annotators' matrices.
     counts = {"scn": 1, "rul": 8, "elr": 1, "nal": 2, "island_loss": 1, "ltnet": 1}
     # LA-Net: four dense layers with a bias and one without, targets.
-    # Ada-DF: four dense layers, one of them without a bias, a normalization, two of classes.
+    # Ada-DF: three dense layers, one of them without a bias, a normalization, two of classes.
     # DACL: four dense layers, four of each of three normalizations, centers.
-    counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10, "ada_df": 13}
+    counts |= {"dacl": 21, "soft": len(network.variables), "la_net": 10, "ada_df": 11}
     # ReSup: the second network, similarities, what they say. DMUE: kernels and normalization of the
     # branches, two dense layers and a rectifier of the confidence.
     counts |= {"resup": len(network.variables) + 2, "dmue": 6 + 5}
