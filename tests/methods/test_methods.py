@@ -31,7 +31,9 @@ from ldl_fer.training.train import train
 
 BASELINES = [name for name in METHODS if name != "ldlva"]
 # What would else begin after some epochs.
-AT_ONCE = dict(scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0, ltnet_plain_share=0.0)
+AT_ONCE = dict(
+    scn_relabel_epoch=0, scn_relabel_margin=0.0, nal_plain_share=0.0, ltnet_plain_share=0.0
+)
 COMPARING = {"scn", "rul", "ldl_alsg", "mixup", "dacl", "la_net", "ada_df", "dmue"}
 
 
