@@ -26,7 +26,9 @@ RESNET50 = {  # also of benchmarks.gpu
     ("bank K 32", PLAIN_STEP): 1.05,
     ("forward K 8", PLAIN_STEP): 3.0,
 }
-HEAD = PRESETS["small"].replace(batch_size=64)
+HEAD = PRESETS["small"].replace(
+    batch_size=64, calibration_units=PRESETS["frozen"].ldlva.calibration_units
+)
 ENDLESS = 10**6  # epochs
 _HEAD_INPUTS, _HEAD_UNITS = 2304, 128
 _HEAD_BATCHES = 16  # different ones in memory

@@ -4,7 +4,7 @@
 
 Near q = 0 it is cross-entropy, at q = 1 the absolute error, which wrong labels mislead less and
 which is slow to learn. The gradient is that of cross-entropy times p_y^q. The paper's second form,
-which leaves out samples of small p_y, is not here.
+which leaves out samples of small p_y, is not here. Written from memory of the paper.
 """
 
 import tensorflow as tf

@@ -7,7 +7,7 @@
 Frequent classes' faces tell of rare ones: the consistency of attention (EAC's maps M) counts more
 for rare classes, and labels are smoothed towards them. As in EAC no gradient reaches the classifier
 by way of the maps, and pictures are erased at random (EAC's settings). The authors' AdamW, cosine
-schedule and transformer are not taken over.
+schedule and transformer are not taken over. What a frozen backbone forces is in `views`.
 """
 
 from typing import NamedTuple

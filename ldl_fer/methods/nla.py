@@ -9,7 +9,8 @@ N is the bivariate normal density; eps = 1 - exp(-15 e / E) in epoch e of E, fro
 axes from a circle to the line on which one of both probabilities is the other's loss. The gradient
 passes through w as well. JSD = 1/2 KL(m || p) + 1/2 KL(m || p') with m the softmax of the logits'
 mean. The authors add the sum of the batch's 32 with weight 1/2, here it is the mean with weight 16.
-Pictures are erased at random; the chance (1/2) is not in what was read of the paper.
+Pictures are erased at random; the chance (1/2) is not in what was read of the paper. What a frozen
+backbone forces is in `views`.
 """
 
 from typing import NamedTuple

@@ -2,6 +2,8 @@
 
 RCE = CE(p, l) = -A (1 - p_y),   A = -4 in place of log 0
 L   = a CE(l, p) + b RCE
+
+Written from memory of the paper.
 """
 
 import tensorflow as tf

@@ -125,6 +125,16 @@ def test_of_several_plain_networks_one_teaches(sets, tmp_path, rates):
     assert ldt.config.ldt.ldt_teacher == expected.config.run.run_dir
 
 
+def test_a_method_has_its_papers_settings_for_clean_labels_where_they_are(sets, tmp_path):
+    experiment = experiment_of(compared("cross_entropy", "eac"), (CLEAN, FLIPPED))
+    apart = {
+        (one.config.method, str(one.noise)): one.config.augmentation.erase_apart
+        for one in plan(experiment, sets, CONFIG, (1,), tmp_path)
+    }
+    assert apart["eac", str(FLIPPED)] is True
+    assert [key for key, value in apart.items() if value] == [("eac", str(FLIPPED))]
+
+
 def test_a_method_that_needs_pictures_is_left_out_of_frozen_trainings(sets, tmp_path):
     both = experiment_of(compared("cross_entropy", "ran"))
     for frozen, expected in ((False, ["cross_entropy", "ran"]), (True, ["cross_entropy"])):
