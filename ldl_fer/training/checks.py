@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ldl_fer.config import Config, fields
+from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import AUXILIARY_SETTINGS
 from ldl_fer.data.class_sampling import most_of_each_class
 from ldl_fer.data.sets import AnyRecords
@@ -71,15 +72,19 @@ def check_settings(config: Config, strategy: tf.distribute.Strategy) -> None:
 
 
 def left_behind(config: Config) -> str:
-    """Returns a sentence that names the method's defaults which were chosen for another batch size.
+    """Returns a sentence that names what a default or a preset has for another batch size.
 
-    Empty where there are none: a setting that is not at its default was chosen for this training.
+    Empty where there is nothing: another value was chosen for this training.
     """
     size, found = config.optimizer.batch_size, []
+    presets = [preset for preset in PRESETS.values() if preset.method == config.method]
     for name, tuned_at in config.method_settings.tuned_at.items():
         value = getattr(config.method_settings, name)
-        if size != tuned_at and value == fields(config.method)[name].default:
-            found.append(f"--{name}={value:g} was chosen at a batch of {tuned_at}")
+        chosen = [(fields(config.method)[name].default, tuned_at)]
+        chosen += [(getattr(p.method_settings, name), p.optimizer.batch_size) for p in presets]
+        sizes = [of for known, of in chosen if known == value]
+        if sizes and size not in sizes:
+            found.append(f"--{name}={value:g} was chosen at a batch of {sizes[0]}")
     end = f", and --batch_size is {size}: choose it anew on validation faces, or take that batch."
     return "note: " + " and ".join(found) + end if found else ""
 

@@ -76,6 +76,14 @@ def test_constants_that_a_batch_size_leaves_behind_are_named(settings, expected)
     assert note.startswith(f"note: {expected}--batch_size is ") if expected else note == ""
 
 
+@pytest.mark.parametrize(("name", "rate", "size"), [("frozen", "5", 64), ("small", "2.5", 32)])
+def test_a_presets_constants_belong_to_its_batch_size(name, rate, size):
+    assert left_behind(PRESETS[name]) == ""
+    note = left_behind(PRESETS[name].replace(batch_size=128))
+    words = f"note: --uncertainty_learning_rate={rate} was chosen at a batch of {size}, and "
+    assert note.startswith(f"{words}--batch_size is 128")
+
+
 def test_settings_are_tuned_at_a_batch_by_their_names():
     for method, settings in METHOD_SETTINGS.items():
         for name, size in settings.tuned_at.items():
