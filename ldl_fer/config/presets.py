@@ -22,17 +22,18 @@ _RELEASED = _PAPER.replace(
     separation_weight=0.1,
     epochs=60,
 )
-# Ours: lambda moves by this rate times a sample's own gradient, at each of its visits, whatever the
-# batch size, and by what a label says beyond its class's frequency.
-_STEP_PER_VISIT = 5.0 / 64
 
 
-def _ours(batch_size: int, **settings: Any) -> Config:
-    """The paper's method with what a small machine needs, and our rule for lambda's pace."""
+def _ours(batch_size: int, step_per_visit: float, **settings: Any) -> Config:
+    """The paper's method with what a small machine needs, and our rule for lambda's pace.
+
+    lambda moves by `step_per_visit` times a sample's own gradient, at each of its visits, whatever
+    the batch size, and by what a label says beyond its class's frequency.
+    """
     return _PAPER.replace(
         neighbors="bank",
         batch_size=batch_size,
-        uncertainty_learning_rate=_STEP_PER_VISIT * batch_size,
+        uncertainty_learning_rate=step_per_visit * batch_size,
         uncertainty_frequencies=0.5,
         **settings,
     )
@@ -77,11 +78,20 @@ PRESETS = {
         class_weights="balanced",
     ),
     # paper, but a small network from scratch, 48 pixels, the bank, 15 epochs: minutes on a CPU.
-    "small": _ours(32, backbone="small_cnn", image_size=48, pad=4, epochs=15, decay_epochs=(10,)),
+    "small": _ours(
+        32,
+        5 / 64,
+        backbone="small_cnn",
+        image_size=48,
+        pad=4,
+        epochs=15,
+        decay_epochs=(10,),
+    ),
     # paper, but a head on the pooled maps of a frozen backbone, the bank, 25 epochs: whole tables
     # in minutes; add --pretrained=MobileFaceNet.onnx.
     "frozen": _ours(
         64,
+        2 / 64,
         backbone="mobilefacenet",
         rectifier="relu6",
         frozen=True,
@@ -96,6 +106,7 @@ PRESETS = {
     # epochs; add --pretrained=MobileFaceNet.onnx.
     "fine_tuned": _ours(
         32,
+        5 / 64,
         backbone="mobilefacenet",
         rectifier="relu6",
         backbone_rate_factor=0.1,
