@@ -1,8 +1,8 @@
 """Walks the same steps of methods with one replica and with two; a program, run by test_replicas.
 
-Of methods beside LDLVA: see replica_steps. The replicas are two logical CPUs. A method that compares
-the samples of a batch sees a replica's part alone: the one device passes the same parts, one after
-the other, and takes one step of all. Arguments: names of methods; none: all of them.
+Of methods beside LDLVA: see replica_steps. The replicas are two logical CPUs. Where a method
+compares the samples of a batch, a replica sees its own part alone: then the one device passes the
+same parts, one after the other, and takes one step of all. Arguments: names of methods; none: all.
 """
 
 import sys
@@ -32,7 +32,8 @@ STEPS, SIZE = 3, 7
 PART, BOUNDS = 4, ((0, 4), (4, 7))  # The replicas' parts of a batch are not of equal size.
 BASE = Config().replace(epochs=3)  # NAL's channel comes in with the second of two steps an epoch.
 RELABELED = dict(scn_relabel_epoch=2, scn_relabel_margin=0.0)
-FORMS = {  # Two have a form that treats each sample by itself; others are made small, or begin soon.
+# Two methods have a form that treats each sample by itself; others are made small, or begin soon.
+FORMS = {
     "scn": (dict(scn_margin=0.0, **RELABELED), dict(scn_margin=0.5, **RELABELED)),
     "ldl_alsg": (dict(alsg_graph="training_set", alsg_weight=1.0), dict(alsg_weight=0.1)),
     "dacl": (dict(dacl_weight=0.1, dacl_units=(8, 6, 5)),),
