@@ -88,6 +88,7 @@ def test_the_gradients_are_those_of_the_formulas():
 def test_the_branches_loss_has_the_gradient_of_its_formula():
     made, data = compiled("dmue", feature_network(3, 3)), dict(image=FEATURES, label=LABELS)
 
+    @tf.function
     def auxiliary(logits):
         made.branches = lambda *_, **__: (tf.cast(logits, tf.float32), tf.zeros([4, 3, 2]))
         return made.losses(data, None).auxiliary_loss
