@@ -20,7 +20,7 @@ import pandas as pd
 import tensorflow as tf
 
 from ldl_fer.config import Config
-from ldl_fer.config.presets import PRESETS
+from ldl_fer.config.presets import PRESETS, replaced
 from ldl_fer.errors import InputError
 from ldl_fer.preparation.drawn_faces.data_set import draw_faces
 from ldl_fer.training.run import Run
@@ -49,25 +49,22 @@ def drawn(folder: Path) -> Path:
 
 
 def config_of(folder: Path, name: str, **settings) -> Config:
-    """Three epochs of `STEPS` steps; saved after every second step."""
-    return (
-        PRESETS["small"]
-        .replace(
-            train_data_path=str(folder / "drawn/train.csv"),
-            train_image_dir=str(folder / "drawn/images"),
-            records_dir=str(folder / "records"),
-            run_dir=str(folder / name),
-            validation_fraction=0.2,
-            image_size=32,
-            num_neighbors=3,
-            batch_size=16,
-            epochs=3,
-            pad=2,
-            checkpoint_every="2",
-            pictures=False,
-        )
-        .replace(**settings)
+    """Three epochs of `STEPS` steps; saved after every second step; as flags, settings win."""
+    usual = dict(
+        train_data_path=str(folder / "drawn/train.csv"),
+        train_image_dir=str(folder / "drawn/images"),
+        records_dir=str(folder / "records"),
+        run_dir=str(folder / name),
+        validation_fraction=0.2,
+        image_size=32,
+        num_neighbors=3,
+        batch_size=16,
+        epochs=3,
+        pad=2,
+        checkpoint_every="2",
+        pictures=False,
     )
+    return replaced(PRESETS["small"], usual | settings)
 
 
 def run_process(config: Config, event: int = 0, number: int = signal.SIGKILL) -> tuple[int, int]:

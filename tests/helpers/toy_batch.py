@@ -43,8 +43,25 @@ def finite_differences(function, *values, step=1e-6):
     return found
 
 
-def assert_differentiates(function, *values):
+def assert_differentiates(function, *values, step=1e-6, atol=1e-7):
     """Asserts that both agree."""
-    pairs = zip(gradient_of(function, *values), finite_differences(function, *values), strict=True)
-    for found, expected in pairs:
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+    differences = finite_differences(function, *values, step=step)
+    for found, expected in zip(gradient_of(function, *values), differences, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol)
+
+
+def assert_loss_differentiates(made, **with_labels):
+    """Asserts it of a method's whole loss, by the features.
+
+    Args:
+      made: a model of the features' own network, `feature_network(3, 3)`.
+      **with_labels: what else the method reads of a batch.
+    """
+    rest = {"label": tf.constant(LABELS), "sample_id": tf.range(4), **with_labels}
+
+    def loss(features):
+        data = rest | {"image": features}
+        return made.losses(data, made.look_up(data)).loss
+
+    # The network counts in float32.
+    assert_differentiates(loss, FEATURES, step=1e-2, atol=1e-4)

@@ -9,6 +9,7 @@ from helpers.tiny_networks import (
     assert_trains_plainly,
     batch,
     compiled,
+    feature_network,
     softmax,
     without_chance,
 )
@@ -82,6 +83,20 @@ def test_the_gradients_are_those_of_the_formulas():
     assert_differentiates(lambda z: soft_loss(z, mined, label), LOGITS)
     # Cosine and scale to [0, 1] alone: minimum and maximum have kinks where two are equal.
     assert_differentiates(lambda v: class_similarities(v, label)[:, 1:2], FEATURES + 0.1)
+
+
+def test_the_branches_loss_has_the_gradient_of_its_formula():
+    made, data = compiled("dmue", feature_network(3, 3)), dict(image=FEATURES, label=LABELS)
+
+    @tf.function
+    def auxiliary(logits):
+        made.branches = lambda *_, **__: (tf.cast(logits, tf.float32), tf.zeros([4, 3, 2]))
+        return made.losses(data, None).auxiliary_loss
+
+    logits = np.random.default_rng(0).normal(size=[4, 3, 2])
+    assert_differentiates(auxiliary, logits, step=1e-2, atol=1e-4)
+    [gradient] = gradient_of(auxiliary, logits)
+    assert (gradient[np.arange(4), LABELS] == 0).all()  # No branch learns of its own class.
 
 
 def step_losses(made, data):

@@ -2,8 +2,23 @@
 
 import numpy as np
 import tensorflow as tf
-from helpers.tiny_networks import CLASSES, UNITS, assert_trains_plainly, batch, compiled, softmax
-from helpers.toy_batch import CENTERS, FEATURES, LABELS
+from helpers.tiny_networks import (
+    CLASSES,
+    UNITS,
+    assert_trains_plainly,
+    batch,
+    compiled,
+    feature_network,
+    softmax,
+)
+from helpers.toy_batch import (
+    CENTERS,
+    FEATURES,
+    LABELS,
+    assert_differentiates,
+    assert_loss_differentiates,
+    finite_differences,
+)
 
 from ldl_fer import equations
 from ldl_fer.methods.centers import PulledCenters
@@ -44,6 +59,17 @@ def test_the_push_is_half_of_the_sums_gradient():
                 total += b / (lengths[0] * lengths[1])
                 total -= (b @ a) / (lengths[1] * lengths[0] ** 3) * a
         np.testing.assert_allclose(angle_push(centers)[j], total, atol=1e-12)
+
+
+def test_the_gradients_are_those_of_the_formulas():
+    assert_differentiates(center_angles, ANGLED)
+    [differences] = finite_differences(center_angles, ANGLED)
+    np.testing.assert_allclose(angle_push(ANGLED), differences / 2, atol=1e-6)
+    # (The angles are a constant to the features, of which float32 must keep the digits.)
+    settings = dict(island_weight=0.5, island_angle_weight=0.1)
+    made = compiled("island_loss", feature_network(3, 3), **settings)
+    made.centers.centers.assign(CENTERS + 0.5)
+    assert_loss_differentiates(made)
 
 
 def test_centers_move_by_their_rule():

@@ -5,12 +5,15 @@ import pytest
 import tensorflow as tf
 from helpers.tiny_networks import (
     assert_equal_variables,
+    assert_trains_plainly,
     batch,
     compiled,
+    feature_network,
     softmax,
     step_by_hand,
     tiny_network,
 )
+from helpers.toy_batch import assert_loss_differentiates
 
 from ldl_fer.methods.mixup import mixed, mixing_share
 
@@ -72,6 +75,19 @@ def test_steps_are_those_written_by_hand():
             logs["loss"], step_by_hand(optimizer, twin.trainable_variables, loss), rtol=1e-5
         )
     assert_equal_variables(made.network.variables, twin.variables, atol=1e-5)
+
+
+def test_the_gradient_is_that_of_the_loss():
+    made = compiled("mixup", feature_network(3, 3), mixup_alpha=1.0)
+    assert 0.1 < mixing_share(tf.constant([0, 0], tf.int64), 1.0) < 0.9
+    assert_loss_differentiates(made)
+
+
+def test_an_alpha_near_zero_is_plain_training():
+    made = compiled("mixup", mixup_alpha=0.01)
+    shares = [float(mixing_share(tf.constant([0, step], tf.int64), 0.01)) for step in range(3)]
+    assert all(min(share, 1 - share) < 1e-20 for share in shares)  # One of both faces is left.
+    assert_trains_plainly(made)
 
 
 def test_a_batch_of_equal_pictures_is_plain_training():

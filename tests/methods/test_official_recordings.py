@@ -6,6 +6,7 @@ tests/golden/methods/README.md says what the files hold. Kernels are in PyTorch'
 """
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import tensorflow as tf
 from helpers.tiny_networks import compiled, feature_network, without_chance
 
 from ldl_fer import equations
+from ldl_fer.methods import rul
 from ldl_fer.methods.centers import PulledCenters
 from ldl_fer.methods.dacl import sparse_center_loss
 from ldl_fer.methods.eac import attention_maps
@@ -92,18 +94,22 @@ def walk_rul(recorded):
         (norm.beta, "lv_be"),
     ):
         variable.assign(recorded[name].T)
-    features, seen = tf.constant(recorded["X"]), []
-    read_out = made.read_out
-    made.read_out = lambda mixed, training: seen.append(mixed) or read_out(mixed, training=training)
+    features = tf.constant(recorded["X"])
     data = {"image": features, "label": tf.constant(recorded["y"], tf.int32)}
     kernel = made.trained.get_layer("logits").kernel
-    with tf.GradientTape() as tape:
+    mixing = mock.patch.object(rul, "mixed_features", wraps=rul.mixed_features)
+    with mixing as mix, tf.GradientTape() as tape:
         tape.watch(features)
         loss = tf.reduce_mean(made.losses(data, None).loss)
+    faces = mix.call_args.args
+    mixed, ones = rul.mixed_features(*faces), tf.ones_like(features)
+    # Of a face of ones and one of zeros, the share is what is left.
+    shares = rul.mixed_features(ones, tf.zeros_like(ones), *faces[2:])
     variables = [features, kernel, dense.kernel, norm.gamma, norm.beta]
     gradients = tape.gradient(loss, variables)
-    close(seen[0], recorded["mixed"], "mixed")
-    close(read_out(seen[0]), recorded["out"], "out")
+    close(shares[:, 0], recorded["att1"], "att1")
+    close(mixed, recorded["mixed"], "mixed")
+    close(made.read_out(mixed), recorded["out"], "out")
     close(loss, recorded["loss"], "loss")
     for name, gradient in zip(("gx", "g_fc", "g_w", "g_g", "g_be"), gradients, strict=True):
         value = gradient.numpy()

@@ -16,7 +16,7 @@ from helpers.tiny_networks import (
     softmax,
     tiny_network,
 )
-from helpers.toy_batch import LOGITS, ONE_HOT
+from helpers.toy_batch import LOGITS, ONE_HOT, assert_differentiates
 
 from ldl_fer import equations
 from ldl_fer.config import Config
@@ -35,6 +35,15 @@ def test_the_loss_is_the_formula():
     np.testing.assert_allclose(target[0], [0.96, 0.03, 0.01], rtol=1e-5)
     found = equations.classification_loss(target, tf.constant(LOGITS)).numpy()
     assert abs(found.mean() - 0.894356) < 1e-6
+
+
+def test_the_gradients_are_those_of_the_formula():
+    label = tf.constant(ONE_HOT, tf.float64)
+
+    def loss(logits, prior):
+        return equations.classification_loss(prior_smoothed(label, prior, 0.8), logits)
+
+    assert_differentiates(loss, LOGITS, PRIOR)
 
 
 def test_the_prior_is_how_classes_are_labeled():

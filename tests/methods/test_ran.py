@@ -8,6 +8,7 @@ from helpers.tiny_networks import (
     CLASSES,
     LABELS,
     UNITS,
+    assert_equal_variables,
     batch,
     compiled,
     layers,
@@ -87,6 +88,29 @@ def test_the_loss_is_that_of_loops():
         rank = max(0, 0.5 - (mu[i, :5].max() - mu[i, 5]))
         np.testing.assert_allclose(rows.rank_loss[i], rank, rtol=1e-4)
         np.testing.assert_allclose(rows.loss[i], rank - np.log(p[i, LABELS[sample]]), rtol=1e-4)
+
+
+def test_of_views_that_are_alike_it_is_plain_training():
+    made, twin = compiled("ran", wide_network(4)), wide_network(4)
+    last, own = (network.get_layer("logits") for network in (made.network, twin))
+    # All views have the features f: v = [f, f], whose kernel is the sum of both halves.
+    own.kernel.assign(sum(tf.split(last.kernel, 2)))
+    data = batch()
+    data["image"] = tf.tile(data["image"][:, :1, :1], [1, 4, 4, 1])
+    rows, label = made.losses(data, None), data["label"].numpy()
+    p = softmax(twin(data["image"])[1].numpy())[np.arange(len(label)), label]
+    # max(0, .1 - (1/6 - 1/6))
+    np.testing.assert_allclose(rows.loss, 0.1 - np.log(p), rtol=1e-4)
+    plain, before = compiled("cross_entropy", twin), own.kernel.numpy()
+    for model in (made, plain):
+        model.train_step(data)
+    backbones = [network.get_layer("backbone").variables for network in (made.network, twin)]
+    assert_equal_variables(*backbones)
+    assert_equal_variables([last.bias], [own.bias])
+    # Each half has the plain kernel's gradient.
+    moved = sum(tf.split(last.kernel, 2)).numpy() - before
+    np.testing.assert_allclose(moved, 2 * (own.kernel.numpy() - before), atol=1e-6)
+    assert np.abs(moved).max() > 1e-3
 
 
 def test_dropout_and_a_backbone_that_is_not_normalized_anew_stay():

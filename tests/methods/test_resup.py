@@ -3,15 +3,17 @@
 import numpy as np
 import tensorflow as tf
 from helpers.tiny_networks import (
+    CLASSES,
     SAMPLES,
     assert_trains_plainly,
     batch,
     compiled,
+    feature_network,
     head_network,
     softmax,
     tiny_network,
 )
-from helpers.toy_batch import LABELS, LOGITS, ONE_HOT, PROBABILITIES, assert_differentiates
+from helpers.toy_batch import LABELS, ONE_HOT, PROBABILITIES, assert_loss_differentiates
 from scipy import stats
 
 from ldl_fer.methods.resup import cleanness, fitted_mixture, looked_up, similarity
@@ -124,12 +126,26 @@ def test_no_gradient_reaches_the_weights():
 
 
 def test_the_distance_has_the_gradient_of_its_formula():
-    other = tf.constant(PROBABILITIES[::-1].copy(), tf.float64)
+    made, data = compiled("resup"), batch()
+    p = softmax(made.network(data["image"], training=True)[1].numpy())
+    q = softmax(made.second(data["image"], training=True)[1].numpy())
+    biases = [n.get_layer("logits").bias for n in (made.network, made.second)]
+    with tf.GradientTape() as tape:
+        distance = tf.reduce_sum(made.losses(data, made.look_up(data)).consistency_loss)
+    for found, own, apart in zip(
+        tape.gradient(distance, biases), (p, q), (p - q, q - p), strict=True
+    ):
+        # d/dz_j of 1/C sum_k (p_k - q_k)^2 is 2/C p_j (p_j - q_j - sum_k p_k (p_k - q_k)).
+        each = own * (apart - (own * apart).sum(axis=1, keepdims=True))
+        np.testing.assert_allclose(found, 2 / CLASSES * each.sum(axis=0), rtol=1e-4, atol=1e-6)
 
-    def distance(z):
-        return tf.reduce_mean(tf.math.squared_difference(tf.nn.softmax(z), other), axis=-1)
 
-    assert_differentiates(distance, LOGITS)
+def test_the_gradient_is_that_of_the_loss():
+    made = compiled("resup", feature_network(3, 3), steps_per_epoch=1)
+    made.optimizer.iterations.assign(1)
+    made.similarities.assign(np.random.default_rng(0).uniform(size=made.similarities.shape))
+    made.clean.assign(np.random.default_rng(1).uniform(size=made.clean.shape))
+    assert_loss_differentiates(made)
 
 
 def test_the_second_network_starts_otherwise_but_for_a_learned_backbone():

@@ -15,6 +15,7 @@ from helpers.tiny_networks import (
     tiny_network,
     without_chance,
 )
+from helpers.toy_batch import FEATURES, assert_differentiates, assert_loss_differentiates
 
 from ldl_fer.methods.rul import mixed_features
 
@@ -34,6 +35,27 @@ def test_mixture_is_the_formula_and_the_same_for_both(size, units):
     found = mixed_features(mine, other, sigma, partner)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(mixed_features(other, mine, partner, sigma), found, atol=1e-6)
+
+
+def test_the_toy_batch_is_mixed_as_the_formula_says():
+    sigma, partners = np.array([1, 3, 0.5, 2], np.float32), [1, 2, 3, 0]
+    found = mixed_features(FEATURES, FEATURES[partners], sigma, sigma[partners])
+    expected = [
+        [0.25, 0.75, 1.25],
+        [0.285714, 1, 0.857143],
+        [-0.4, 1, 0.4],
+        [-0.333333, 0.666667, 1],
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_gradients_are_those_of_the_formulas():
+    sigma = np.array([1, 3, 0.5, 2])
+    assert_differentiates(
+        lambda *values: mixed_features(*values) ** 2, FEATURES, FEATURES[::-1], sigma, sigma[::-1]
+    )
+    made = without_chance(compiled("rul", feature_network(3, 3)))
+    assert_loss_differentiates(made)
 
 
 def test_the_larger_uncertainty_is_the_larger_weight():

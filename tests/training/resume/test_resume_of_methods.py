@@ -9,16 +9,15 @@ from helpers.killed_training import STEPS, config_of, differences, place
 from ldl_fer.config.methods import METHOD_SETTINGS
 from ldl_fer.training.train import train
 
+SETTINGS = {
+    "scn": dict(scn_relabel_epoch=1, scn_relabel_margin=0.0),
+    "dmue": dict(batch_size=14),
+    "ldt": dict(ldt_teacher="whole"),
+}
 METHODS = [
     dict(neighbors="forward"),
     *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
-    *(
-        dict(method=name)
-        for name in METHOD_SETTINGS
-        if name not in ("ldlva", "label_smoothing", "ldt", "dmue")
-    ),
-    dict(method="dmue", sampling="balanced", batch_size=14),
-    dict(method="ldt", ldt_teacher="whole"),
+    *(dict(method=name, **SETTINGS.get(name, {})) for name in METHOD_SETTINGS if name != "ldlva"),
     dict(method="ltnet", ltnet_machine_runs="whole"),
 ]
 
