@@ -9,9 +9,13 @@ anywhere. alpha is 0.2, within the paper's range for ImageNet. Of a frozen backb
 are mixed.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
+
+
+_LEAST = np.finfo(np.float32).tiny
 
 
 def mixing_share(seed: tf.Tensor, alpha: float) -> tf.Tensor:
@@ -22,7 +26,8 @@ def mixing_share(seed: tf.Tensor, alpha: float) -> tf.Tensor:
       alpha: > 0; small: near 0 or 1.
     """
     first, second = tf.unstack(tf.random.stateless_gamma([2], seed, alpha))
-    return tf.where(first + second > 0.0, tf.math.divide_no_nan(first, first + second), 1.0)
+    # Draws end at float32's least number: where both do, their ratio would say one half.
+    return tf.where(tf.maximum(first, second) > _LEAST, first / (first + second), 1.0)
 
 
 def mixed(values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
