@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from ldl_fer.methods.classifier import Batch, Classifier, Rows
 
-
 _LEAST = np.finfo(np.float32).tiny
 
 
