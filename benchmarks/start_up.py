@@ -85,11 +85,13 @@ def pooled(
     steps: int = 0,
     *,
     config: Config = _FROZEN,
-    rows: int = 256,
+    rows: int = 1024,
     load: bool = False,
     progress: bool = True,
 ) -> list[Row]:
     """Measures the pooled maps of pictures in files, beside the backbone on pictures in memory.
+
+    Both are compiled in the turn that does not count.
 
     Args:
       folder: where made-up pictures go.
