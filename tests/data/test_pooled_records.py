@@ -357,7 +357,7 @@ def test_pictures_of_another_size_are_brought_to_the_networks(network, tmp_path)
 
 
 def test_more_pictures_than_a_batch(network, tmp_path):
-    files = write_pictures(tmp_path / "images", pooled_records._BATCH + 3)
+    files = write_pictures(tmp_path / "images", pooled_records.batch_size() + 3)
     found = pool(files, network, tmp_path / "cache")[:]
     np.testing.assert_allclose(found, by_hand(network, files), rtol=1e-3, atol=1e-5)
 
