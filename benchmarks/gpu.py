@@ -124,12 +124,16 @@ def gpu_several(
         "plain, one GPU": (_PLAIN, _ONE),
         "bank K 8, on host": (_BANK, _HOST),
         "bank K 8, batches ready": (_BANK, _READY_BATCHES),
+        "plain, mixed": (_PLAIN | _MIXED, set()),
+        "bank K 8, mixed": (_BANK | _MIXED, set()),
         "forward K 8": (_FORWARD, set()),
+        "bank K 32": (_BANK | {"num_neighbors": 32}, set()),
     }
     targets = {
         (PLAIN_STEP, "plain, one GPU"): None,
         ("bank K 8", "bank K 8, batches ready"): None,
         ("bank K 8, on host", "bank K 8"): None,
+        ("bank K 8, mixed", "plain, mixed"): None,
     }
     choices = turns, steps, config, rows, seconds, progress
     return _steps("gpu_several", folder, _all_devices(), variants, targets, *choices)

@@ -17,7 +17,7 @@ from ldl_fer.__main__ import COMMANDS
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.pictures import pictures_in, read_pictures
-from ldl_fer.data.pooled_records import pool_pictures
+from ldl_fer.data.pooled_records import batch_size, pool_pictures
 from ldl_fer.inference.export import load_format
 from ldl_fer.inference.export.formats import Trained, write_export
 from ldl_fer.methods import network_of_method
@@ -25,7 +25,6 @@ from ldl_fer.networks.head import frozen_part
 
 _HELP, _PREDICT, _POOLED = 1.0, 4.0, 1.3
 _FROZEN = PRESETS["frozen"].replace(pretrained="none")
-_BATCH = 64
 
 
 def start_up(
@@ -85,11 +84,13 @@ def pooled(
     steps: int = 0,
     *,
     config: Config = _FROZEN,
-    rows: int = 256,
+    rows: int = 1024,
     load: bool = False,
     progress: bool = True,
 ) -> list[Row]:
     """Measures the pooled maps of pictures in files, beside the backbone on pictures in memory.
+
+    Both are compiled in the turn that does not count.
 
     Args:
       folder: where made-up pictures go.
@@ -106,9 +107,11 @@ def pooled(
     pictures = read_pictures(paths, size)
     both = tf.function(lambda x: (backbone(x), backbone(tf.reverse(x, [2]))))
 
+    batch = batch_size()
+
     def bare() -> None:
-        for start in range(0, rows, _BATCH):
-            both(tf.constant(pictures[start : start + _BATCH], tf.float32))
+        for start in range(0, rows, batch):
+            both(tf.constant(pictures[start : start + batch], tf.float32))
 
     def of_files() -> None:
         with tempfile.TemporaryDirectory(dir=folder) as kept:

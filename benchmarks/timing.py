@@ -33,24 +33,27 @@ def take_turns(
       turns: how often.
       title: of the progress bar.
       progress: whether to show it.
-      limit: seconds after which no further turn begins. A variant that has not warmed up when half
-        of them have passed is left out; the first never is.
+      limit: seconds that all of it may take. No further turn begins that would not end by then, if
+        it takes as long as the one before; the first two do in any case. A variant that has not
+        warmed up when half of them have passed is left out, and named; the first never is.
 
     Returns:
       name -> seconds [turns].
     """
-    begun = time.perf_counter()
+    begun = started = time.perf_counter()
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     with tqdm(
         total=(turns + 1) * len(variants), desc=title, unit="run", disable=not progress
     ) as bar:
         for turn in range(turns + 1):
-            if turn > 1 and time.perf_counter() - begun > limit:
+            former, started = started, time.perf_counter()
+            if turn > 1 and started - begun + started - former > limit:
                 break
             for name in rotated(list(seconds), turn):
                 late = not turn and time.perf_counter() - begun > limit / 2
                 if late and any(seconds.values()):
                     del seconds[name]
+                    bar.write(f"{title}: {name} does not fit into {limit:.0f} s and is left out")
                     continue
                 settle()
                 seconds[name].append(variants[name]())

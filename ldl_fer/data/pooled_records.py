@@ -23,7 +23,6 @@ from ldl_fer.networks.encoded_pictures import JPEG_TRANSFORM
 from ldl_fer.networks.head import frozen_part
 
 VIEWS = 2  # the picture, and the mirrored one
-_BATCH = 64
 _ROWS = 1024  # read at a time
 _LARGEST = np.finfo(np.float16).max
 
@@ -175,7 +174,7 @@ def pool_pictures(
     known = _known(folder)
     missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
     if missing:
-        _add_part(folder, missing, size, frozen_part(network), progress)
+        _add_part(folder, missing, size, _both_views(network), progress)
         known = _known(folder)
     names = sorted({known[key][0] for key in keys})
     parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
@@ -193,38 +192,57 @@ def _known(folder: Path) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _add_part(folder, missing, size, backbone, progress):
+@functools.lru_cache(1)
+def _both_views(network):
+    """Compiles a network's frozen part, once for all of its sets.
+
+    Returns:
+      The function uint8 [B, H, W, 3] -> float16 [B, 2, P].
+    """
+    backbone = frozen_part(network)
+
+    def views(images):
+        images = tf.cast(images, tf.float32)  # two calls: one of both views together is slower
+        pooled = tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1)
+        return tf.cast(tf.clip_by_value(pooled, -_LARGEST, _LARGEST), tf.float16)
+
+    images = tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8)
+    return tf.function(views).get_concrete_function(images)
+
+
+def _add_part(folder, missing, size, run, progress):
     keys, paths = list(missing), list(missing.values())
     name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
     with whole_file(folder / f"{name}.npy") as partial:
-        _pool(paths, size, backbone, partial, progress)
+        _pool(paths, size, run, partial, progress)
     write_whole(folder / f"{name}.json", json.dumps(keys))
 
 
-def _pool(paths, size, backbone, file, progress):
-    shape = (len(paths), VIEWS, backbone.output_shape[-1])
+def batch_size() -> int:
+    """Returns how many pictures pass the backbone at a time: on a CPU, few stay in its caches."""
+    return 64 if tf.config.list_physical_devices("GPU") else 16
+
+
+def _pool(paths, size, run, file, progress):
+    shape = (len(paths), *run.output_shapes[1:])
     made = np.lib.format.open_memmap(file, "w+", np.float16, shape)
     with open(file, "r+b") as opened:
         allocate(opened.fileno())
-    run = tf.function(
-        lambda images: tf.stack([backbone(images), backbone(tf.reverse(images, [2]))], axis=1),
-        input_signature=[tf.TensorSpec([None, size, size, 3])],
-    )
-    starts = range(0, len(paths), _BATCH)
+    batch = batch_size()
+    starts = range(0, len(paths), batch)
     bar = tqdm(
         starts, f"pooled maps of {len(paths):,} pictures", unit="batch", disable=not progress
     )
     with ThreadPoolExecutor(1) as reader:  # of the next batch, while this one is computed
 
         def read(start):
-            chosen = paths[start : start + _BATCH]
+            chosen = paths[start : start + batch]
             return reader.submit(lambda: [_picture(path, size) for path in chosen])
 
         pictures = read(0)
         for start in bar:
-            images, pictures = np.stack(pictures.result()), read(start + _BATCH)
-            pooled = run(tf.constant(images, tf.float32))
-            made[start : start + _BATCH] = tf.clip_by_value(pooled, -_LARGEST, _LARGEST)
+            images, pictures = np.stack(pictures.result()), read(start + batch)
+            made[start : start + batch] = run(tf.constant(images))
     made.flush()
 
 

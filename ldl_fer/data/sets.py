@@ -69,7 +69,7 @@ def training_sources(data: DataConfig, seed: int) -> tuple[Source, Source]:
         data.train_image_dir,
         data.class_names,
         data.num_neighbors + 1,
-        decode=data.on_bad_image == "fail",
+        decode=False,  # who writes records or maps decodes them, and names those that are bad
         plane=data.num_neighbors > 0 and reads_plane(data),
     )
     first, second = split_annotations(annotations, data.validation_fraction, seed)

@@ -22,7 +22,10 @@ PICTURED_SAMPLES = 6
 
 
 class NumberSummary(tf.keras.callbacks.Callback):
-    """Writes curves of every number in the log and the method's histograms, each epoch."""
+    """Writes curves of every number in the log and the method's histograms, each epoch.
+
+    Numbers go as np.float32: TensorFlow keeps every new Python float, or float64, that it is given.
+    """
 
     def __init__(self, writer: tf.summary.SummaryWriter) -> None:
         """Takes the TensorBoard writer."""
@@ -33,12 +36,12 @@ class NumberSummary(tf.keras.callbacks.Callback):
         with self.writer.as_default(step=epoch):
             for name, value in logs.items():
                 group = "validation" if name.startswith("val_") else "training"
-                tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", value)
+                tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", np.float32(value))
             for name, values in self.model.histograms().items():
                 values = values.numpy()
                 tf.summary.scalar(f"{name}/mean", values.mean())
                 for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True):
-                    tf.summary.scalar(f"{name}/quantile_{q:.2f}", value)
+                    tf.summary.scalar(f"{name}/quantile_{q:.2f}", np.float32(value))
                 tf.summary.histogram(name, values)
         self.writer.flush()
 

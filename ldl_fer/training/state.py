@@ -1,5 +1,6 @@
 """The state of a training: everything that the next step depends on, kept in checkpoints."""
 
+import math
 import os
 import shutil
 import sys
@@ -186,16 +187,27 @@ def _saved(folder: Path) -> list[Path]:
 
 
 def _check_numbers(objects: tf.train.Checkpoint) -> None:
-    """Looks for NaN and infinity where the variables lie, in parts: a bank is large."""
+    """Looks for NaN and infinity where the variables lie, some rows at a time.
+
+    A bank is large, and once rows of a variable were written TensorFlow reads it as a copy.
+    """
     for name, variable in _variables(objects):
         if not variable.dtype.is_floating:
             continue
         with tf.device(variable.device):
-            values = tf.reshape(variable.read_value(), [-1])
-            for start in range(0, values.shape[0], _LOOKED_AT):
-                part = values[start : start + _LOOKED_AT]
-                if not tf.reduce_all(tf.math.is_finite(part)):
-                    raise FloatingPointError(name)
+            if not all(tf.reduce_all(tf.math.is_finite(part)) for part in _parts(variable)):
+                raise FloatingPointError(name)
+
+
+def _parts(variable: tf.Variable) -> Iterator[tf.Tensor]:
+    """Yields rows of a variable, up to `_LOOKED_AT` numbers at a time; a scalar as it is."""
+    if not variable.shape.rank:
+        yield variable.read_value()
+        return
+    rows, *row = variable.shape
+    step = max(1, _LOOKED_AT // max(1, math.prod(row)))
+    for start in range(0, rows, step):
+        yield tf.gather(variable, tf.range(start, min(start + step, rows)))
 
 
 def _variables(objects: tf.train.Checkpoint) -> Iterator[tuple[str, tf.Variable]]:

@@ -35,7 +35,7 @@ def test_each_variant_runs_once_a_turn_and_the_first_turn_does_not_count():
     }
 
 
-def test_a_limit_ends_turns_and_leaves_out_what_has_not_warmed_up(monkeypatch):
+def test_a_limit_ends_turns_and_names_what_has_not_warmed_up(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("benchmarks.timing.settle", lambda: None)
@@ -45,9 +45,14 @@ def test_a_limit_ends_turns_and_leaves_out_what_has_not_warmed_up(monkeypatch):
         return 1.0
 
     variants = dict.fromkeys("abcd", run)
-    # Warmed up: a, b by 20 s, c begins before half of the limit; turns end at 60 and at 90 s.
+    # Warmed up: a, b by 20 s, c begins before half of the limit; a turn would end at 60 and 90 s.
     taken = take_turns(variants, 9, "test", progress=False, limit=59.0)
     assert {name: len(values) for name, values in taken.items()} == {"a": 1, "b": 1, "c": 1}
+    assert capsys.readouterr().out == "test: d does not fit into 59 s and is left out\n"
+    # All four warm up in 40 s. A second turn would end at 120 s, a third at 160 s.
+    for limit, turns in ((119.0, 1), (120.0, 2), (159.0, 2)):
+        taken = take_turns(variants, 9, "test", progress=False, limit=limit)
+        assert {name: len(values) for name, values in taken.items()} == dict.fromkeys("abcd", turns)
     # The first has one turn in any case.
     taken = take_turns(variants, 9, "test", progress=False, limit=0.0)
     assert {name: len(values) for name, values in taken.items()} == {"a": 1}

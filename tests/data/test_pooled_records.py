@@ -292,6 +292,21 @@ def test_nothing_is_computed_twice(files, network, tmp_path, counted):
     assert len(list((tmp_path / "cache").glob("pooled-*/*.npy"))) == 2
 
 
+def test_the_backbone_is_compiled_once_for_all_sets(files, tmp_path, monkeypatch):
+    network, calls = tiny_network(), []
+    backbone = network.get_layer("backbone")
+    real = backbone.call
+    monkeypatch.setattr(backbone, "call", lambda *_, **__: calls.append(1) or real(*_, **__))
+    for chosen in (files[:4], files[4:]):
+        pool(chosen, network, tmp_path / "cache")
+    other = tmp_path / "other"
+    pool(files, tiny_network(seed=1), other)
+    np.testing.assert_allclose(
+        pool(files, network, other)[:], by_hand(network, files), rtol=1e-3, atol=1e-5
+    )
+    assert len(calls) == 6  # two graphs, each of a symbolic call and one for each view
+
+
 def test_a_picture_that_occurs_twice_is_read_once(files, network, tmp_path, counted):
     pooled = pool([files[1], files[0], files[1]], network, tmp_path / "cache")[:]
     assert sorted(counted) == [files[0].name, files[1].name]
@@ -342,7 +357,7 @@ def test_pictures_of_another_size_are_brought_to_the_networks(network, tmp_path)
 
 
 def test_more_pictures_than_a_batch(network, tmp_path):
-    files = write_pictures(tmp_path / "images", pooled_records._BATCH + 3)
+    files = write_pictures(tmp_path / "images", pooled_records.batch_size() + 3)
     found = pool(files, network, tmp_path / "cache")[:]
     np.testing.assert_allclose(found, by_hand(network, files), rtol=1e-3, atol=1e-5)
 

@@ -1,6 +1,8 @@
 """The sets of a run are opened as the settings say; bad pictures are named, or left out."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -127,24 +129,61 @@ def opened(data):
     return open_records(data, data.train_data_path, data.train_image_dir, NEIGHBORS)
 
 
-def test_bad_pictures_fail_by_default_and_are_all_named(data):
-    paths = read_annotations(data.train_data_path).paths
-    with pytest.raises(InputError) as error:
-        training_records(dataclasses.replace(data, on_bad_image="fail"), 0)
-    assert all(f"{paths[row]} cannot be read" in str(error.value) for row in BAD)
-    assert "--on_bad_image=skip" in str(error.value)
-
-
-@pytest.mark.parametrize("frozen", [False, True])
-def test_bad_pictures_of_a_set_of_its_own_are_all_named_with_the_cure(data, frozen):
-    paths = read_annotations(data.train_data_path).paths
-    data = dataclasses.replace(data, on_bad_image="fail")
+@pytest.fixture
+def flattening():
+    """A network whose frozen backbone only flattens."""
     images = tf.keras.Input([SIDE, SIDE, 3])
     pixels = tf.keras.layers.Rescaling(1 / 127.5, name="pixels")(images)
     flat = tf.keras.Sequential([tf.keras.layers.Flatten()], name="backbone")
-    network = tf.keras.Model(images, flat(pixels))
+    return tf.keras.Model(images, flat(pixels))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_bad_pictures_of_both_parts_are_all_named_with_rows_and_cure(data, flattening, frozen):
+    """First those of the part to train on; once they are mended, those of the other."""
+    annotations = read_annotations(data.train_data_path)
+    good = (Path(data.train_image_dir) / annotations.paths[0]).read_bytes()
+    data = dataclasses.replace(data, on_bad_image="fail")
+    named = []
+    for part in split_annotations(annotations, 0.25, 0):
+        rows = sorted(set(BAD) & set(part.source_rows.tolist()))
+        with pytest.raises(InputError) as error:
+            training_records(data, 0, opener(flattening, frozen))
+        text = str(error.value)
+        assert "--on_bad_image=skip" in text
+        assert [int(row) for row in re.findall(r"row (\d+)", text)] == rows
+        for row in rows:
+            path = annotations.paths[row]
+            assert re.search(rf"row {row}: \S*{path}", text)
+            (Path(data.train_image_dir) / path).write_bytes(good)
+        named += rows
+    assert sorted(named) == sorted(BAD)
+    assert sum(map(len, training_records(data, 0, opener(flattening, frozen)))) == COUNT
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_start_from_what_is_written_decodes_no_picture(data, flattening, frozen, monkeypatch):
+    paths, images = read_annotations(data.train_data_path).paths, Path(data.train_image_dir)
+    for row in BAD:
+        (images / paths[row]).write_bytes((images / paths[0]).read_bytes())
+    arguments = dataclasses.replace(data, on_bad_image="fail"), 0, opener(flattening, frozen)
+    first = training_records(*arguments)
+
+    def none(*_, **__):
+        raise AssertionError("a picture is read")
+
+    for user in ("annotation_checks", "record_writer", "pooled_records"):
+        monkeypatch.setattr(f"ldl_fer.data.{user}.picture_bytes", none)
+    again = training_records(*arguments)
+    assert list(map(len, again)) == list(map(len, first)) == [30, 10]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_bad_pictures_of_a_set_of_its_own_are_all_named_with_the_cure(data, flattening, frozen):
+    paths = read_annotations(data.train_data_path).paths
+    data = dataclasses.replace(data, on_bad_image="fail")
     with pytest.raises(InputError) as error:
-        opener(network, frozen)(data, data.train_data_path, data.train_image_dir, 0)
+        opener(flattening, frozen)(data, data.train_data_path, data.train_image_dir, 0)
     assert all(f"row {row}" in str(error.value) for row in BAD)
     assert all(f"{paths[row]}" in str(error.value) for row in BAD)
     assert "--on_bad_image=skip" in str(error.value)

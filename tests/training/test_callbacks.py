@@ -1,14 +1,20 @@
-"""The progress bar, that of tensorflow-addons or our own."""
+"""The progress bar, that of tensorflow-addons or our own; the curves' numbers."""
 
 import importlib.util
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ldl_fer.config.progress import shown_as
-from ldl_fer.training.callbacks import PlainProgressBar, TQDMProgressBar, progress_bars
+from ldl_fer.training.callbacks import (
+    NumberSummary,
+    PlainProgressBar,
+    TQDMProgressBar,
+    progress_bars,
+)
 
 
 def test_progress_bar_is_of_tensorflow_addons_where_there_is_one():
@@ -47,3 +53,16 @@ def test_progress_bar_shows_epochs_steps_metrics_and_the_time_left(bar, capsys):
     steps = re.findall(r"3/3.* ETA: 00:00s - loss: (0\.\d{4})", err)
     assert len(steps) == 2 and steps[0] > steps[1]
     assert re.search(r"Training: 100%.* 2/2 ETA: 00:00s, ", err)
+
+
+def test_curves_get_no_python_floats_which_tensorflow_would_keep(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr(tf.summary, "scalar", lambda name, value: given.update({name: value}))
+    callback = NumberSummary(tf.summary.create_file_writer(str(tmp_path)))
+    values = tf.range(5, dtype=tf.float32)
+    callback.model = SimpleNamespace(histograms=lambda: {"uncertainty": values})
+    callback.on_epoch_end(0, {"loss": 0.5, "val_accuracy": 0.25})
+    expected = {"training/loss": 0.5, "validation/accuracy": 0.25, "uncertainty/mean": 2.0}
+    expected["uncertainty/quantile_0.25"] = 1.0
+    assert {name: given[name] for name in expected} == pytest.approx(expected, abs=1e-7)
+    assert {type(value) for value in given.values()} == {np.float32}
