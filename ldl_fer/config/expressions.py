@@ -137,7 +137,7 @@ class DMUESettings(MethodSettings):
     )
     dmue_units: int = setting(512, "dmue: units of each branch's hidden layer.", positive)
     dmue_train_confidence: bool = setting(
-        False, "dmue: whether the confidence learns, as in the paper; the released code's does not."
+        True, "dmue: whether the confidence learns; off, as in the authors' released code."
     )
 
 

@@ -16,9 +16,8 @@ several devices, a device's part) has no sample for is left out of it.
 Deviations: the authors' branches are copies of the network's last stage; here each is a hidden
 layer on the last features, with normalization over all rows of the batch. Their shared
 normalization of branches and target is not in the network, so that it stays the plain one. They
-mine s without dropout, in training mode; so it is here. The confidence stays as it was drawn, as
-their released optimizer leaves it; with `--dmue_train_confidence` it learns, as in the paper, sees
-the label, and where labels are flipped gives up a class.
+mine s without dropout, in training mode; so it is here. Their released optimizer leaves the
+confidence as it was drawn: `--nodmue_train_confidence`.
 """
 
 from typing import Any, NamedTuple

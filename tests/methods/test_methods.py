@@ -91,7 +91,7 @@ def test_defaults_are_the_papers():
     ltnet = settings.ltnet
     assert (ltnet.ltnet_machine_runs, ltnet.ltnet_machine_weight) == ((), 1 / 6)
     assert ltnet.ltnet_plain_share == 1 / 3
-    assert (dmue.dmue_turn, dmue.dmue_train_confidence) == (9.0, False)
+    assert (dmue.dmue_turn, dmue.dmue_train_confidence) == (9.0, True)
     assert (settings.pdls.pdls_label_share, settings.pdls.pdls_prior) == (0.8, "")
 
 
