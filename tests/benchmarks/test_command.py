@@ -48,7 +48,7 @@ def test_the_command_measures_reports_and_exits_with_0(tmp_path):
 @pytest.mark.slow
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path):
     script = Path(__file__).parents[2] / "benchmarks/gpu.sh"
-    flags = ["--tiny", "--turns=1", "--steps=1", f"--work_dir={tmp_path}"]
+    flags = ["--tiny", "--turns=1", "--steps=1", "--seconds=60", f"--work_dir={tmp_path}"]
     result = subprocess.run(
         [script, *flags],
         capture_output=True,

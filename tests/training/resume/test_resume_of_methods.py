@@ -17,7 +17,11 @@ SETTINGS = {
 METHODS = [
     dict(neighbors="forward"),
     *(dict(method="cross_entropy", sampling=name) for name in ("balanced", "progressive")),
-    *(dict(method=name, **SETTINGS.get(name, {})) for name in METHOD_SETTINGS if name != "ldlva"),
+    *(
+        dict(method=name, **SETTINGS.get(name, {}))
+        for name in METHOD_SETTINGS
+        if name not in ("ldlva", "label_smoothing")  # the latter keeps what cross_entropy keeps
+    ),
     dict(method="ltnet", ltnet_machine_runs="whole"),
 ]
 
