@@ -24,7 +24,7 @@ _RELEASED = _PAPER.replace(
 )
 
 
-def _ours(batch_size: int, step_per_visit: float, **settings: Any) -> Config:
+def _ours(batch_size: int, step_per_visit: float = 5 / 64, **settings: Any) -> Config:
     """The paper's method with what a small machine needs, and our rule for lambda's pace.
 
     lambda moves by `step_per_visit` times a sample's own gradient, at each of its visits, whatever
@@ -78,20 +78,12 @@ PRESETS = {
         class_weights="balanced",
     ),
     # paper, but a small network from scratch, 48 pixels, the bank, 15 epochs: minutes on a CPU.
-    "small": _ours(
-        32,
-        5 / 64,
-        backbone="small_cnn",
-        image_size=48,
-        pad=4,
-        epochs=15,
-        decay_epochs=(10,),
-    ),
+    "small": _ours(32, backbone="small_cnn", image_size=48, pad=4, epochs=15, decay_epochs=(10,)),
     # paper, but a head on the pooled maps of a frozen backbone, the bank, 25 epochs: whole tables
     # in minutes; add --pretrained=MobileFaceNet.onnx.
     "frozen": _ours(
         64,
-        2 / 64,
+        step_per_visit=2 / 64,
         backbone="mobilefacenet",
         rectifier="relu6",
         frozen=True,
@@ -106,7 +98,6 @@ PRESETS = {
     # epochs; add --pretrained=MobileFaceNet.onnx.
     "fine_tuned": _ours(
         32,
-        5 / 64,
         backbone="mobilefacenet",
         rectifier="relu6",
         backbone_rate_factor=0.1,
@@ -118,15 +109,18 @@ PRESETS = {
 }
 
 
-def replaced(config: Config, settings: dict[str, Any]) -> Config:
+def replaced(config: Config, settings: dict[str, Any], clean_labels: bool = False) -> Config:
     """Returns the configuration with other settings; a method brings what its paper sets, too.
 
     Args:
       config: where all else comes from.
       settings: name -> value. They win over what `method` among them brings.
+      clean_labels: whether no label is wrong, as far as is known.
 
     Raises:
       InputError: as `Config.replace`.
     """
-    method = METHOD_SETTINGS.get(str(settings.get("method")))
-    return config.replace(**((dict(method.beside) if method else {}) | settings))
+    brought: dict[str, Any] = {}
+    if method := METHOD_SETTINGS.get(str(settings.get("method"))):
+        brought = {**method.beside, **(method.beside_clean_labels if clean_labels else {})}
+    return config.replace(**(brought | settings))

@@ -85,10 +85,7 @@ def plan(
             def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
                 space = sets.space(settings.get("auxiliary", config.data.auxiliary), data)
                 settings = {**settings, "train_data_path": str(data), "seed": seed, **space}
-                if noise == CLEAN:
-                    method = METHOD_SETTINGS[settings.get("method", config.method)]
-                    settings = {**method.beside_clean_labels, **settings}
-                made = replaced(config, settings)
+                made = replaced(config, settings, clean_labels=noise == CLEAN)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
 
             users = in_its_folder({"method": "cross_entropy"}).run.run_dir

@@ -237,7 +237,8 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
     dots = shown.x == "method"
     figure = Figure(figsize=(7.5, max(4.5, 1 + 0.26 * len(ticks) * dots)), layout="constrained")
     axes = figure.subplots()
-    for key, group in rows.groupby(groups, sort=False):
+    grouped = rows.groupby(groups, sort=False)
+    for key, group in grouped:
         places = [ticks.index(tick) for tick in group[shown.x]]
         error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
         label = ", ".join(str(part) or "-" for part in key)
@@ -255,6 +256,6 @@ def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(ticks)), ticks, **tilted)
         axes.set_ylabel(shown.text)
     axes.set_title(f"{experiment.name}{_source_of(experiment)}")
-    if rows[groups].drop_duplicates().shape[0] > 1:
+    if grouped.ngroups > 1:
         figure.legend(fontsize=8, loc="outside right upper")
     return figure

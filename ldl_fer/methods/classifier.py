@@ -110,6 +110,10 @@ class Classifier(Demands, tf.keras.Model):
     def add_parts(self) -> None:
         """Makes the method's own layers and variables; none here."""
 
+    def steps_of(self, share: float) -> int:
+        """Returns how many steps a share of the epochs has, rounded to whole epochs."""
+        return self.steps_per_epoch * round(share * self.config.optimizer.epochs)
+
     def compile(
         self,
         optimizer: tf.keras.optimizers.Optimizer,

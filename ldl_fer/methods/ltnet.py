@@ -75,9 +75,7 @@ class LTNet(Classifier):
         return bool(cls.teacher_runs(config))
 
     def add_parts(self) -> None:
-        self.plain_steps = self.steps_per_epoch * round(
-            self.config.ltnet.ltnet_plain_share * self.config.optimizer.epochs
-        )
+        self.plain_steps = self.steps_of(self.config.ltnet.ltnet_plain_share)
         machines = len(self.teacher_runs(self.config))
         self.humans = int(self.annotators.max()) + 1
         count, size = self.humans + machines, self.num_classes
@@ -118,9 +116,8 @@ class LTNet(Classifier):
         matrices = tf.where(begun, self.transitions, tf.stop_gradient(self.transitions))
         transitions = tf.gather(matrices, annotators)
         said = -annotated_log_probability(logits, transitions, self.labels(batch))
-        loss = said + self.config.ltnet.ltnet_machine_weight * self._machine_loss(
-            batch, logits, matrices[self.humans :]
-        )
+        machines = self._machine_loss(batch, logits, matrices[self.humans :])
+        loss = said + self.config.ltnet.ltnet_machine_weight * machines
         weights = tf.gather(self.class_weights, batch["label"])
         return Rows(features, logits, weights * loss, weights * said)
 

@@ -75,9 +75,7 @@ class NAL(Classifier):
 
     def add_parts(self) -> None:
         settings, classes = self.config.nal, self.num_classes
-        self.plain_steps = self.steps_per_epoch * round(
-            settings.nal_plain_share * self.config.optimizer.epochs
-        )
+        self.plain_steps = self.steps_of(settings.nal_plain_share)
         start = tf.keras.initializers.Constant(channel_of_noise(settings.nal_noise, classes))
         shape = [classes, classes]
         self.channel = shared_variable(self, "channel", shape, start, trainable=True)
