@@ -89,6 +89,7 @@ PRESETS = {
         frozen=True,
         head_units=128,
         calibration_units=(128, 64),  # as accurate as 512, 256; they would be most of a step
+        dacl_units=(329, 512, 64),  # a seventh of 2,304 numbers, as 3,584 of the paper's 25,088
         image_size=112,
         pad=0,
         dropout=0.5,
