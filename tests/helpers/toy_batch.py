@@ -50,11 +50,12 @@ def assert_differentiates(function, *values, step=1e-6, atol=1e-7):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol)
 
 
-def assert_loss_differentiates(made, **with_labels):
+def assert_loss_differentiates(made, atol=1e-4, **with_labels):
     """Asserts it of a method's whole loss, by the features.
 
     Args:
       made: a model of the features' own network, `feature_network(3, 3)`.
+      atol: of a gradient.
       **with_labels: what else the method reads of a batch.
     """
     rest = {"label": tf.constant(LABELS), "sample_id": tf.range(4), **with_labels}
@@ -64,4 +65,4 @@ def assert_loss_differentiates(made, **with_labels):
         return made.losses(data, made.look_up(data)).loss
 
     # The network counts in float32.
-    assert_differentiates(loss, FEATURES, step=1e-2, atol=1e-4)
+    assert_differentiates(loss, FEATURES, step=1e-2, atol=atol)

@@ -3,9 +3,23 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.tiny_networks import BATCH, CLASSES, batch, compiled, softmax, tiny_network
-from helpers.toy_batch import LABELS, PROBABILITIES, assert_differentiates
+from helpers.tiny_networks import (
+    BATCH,
+    CLASSES,
+    batch,
+    compiled,
+    feature_network,
+    softmax,
+    tiny_network,
+)
+from helpers.toy_batch import (
+    LABELS,
+    PROBABILITIES,
+    assert_differentiates,
+    assert_loss_differentiates,
+)
 
+from ldl_fer.methods import ada_df
 from ldl_fer.methods.ada_df import (
     adaptive_target,
     branch_weights,
@@ -38,6 +52,15 @@ def test_the_gradients_are_those_of_the_formula():
         return adaptive_target(probabilities, rows, weight)[:, 0]
 
     assert_differentiates(function, PROBABILITIES, ATTENTION)
+
+
+@pytest.mark.parametrize("epoch", [1, 9])
+def test_the_gradient_is_that_of_the_whole_loss(monkeypatch, epoch):
+    # No gradient flows into t, which finite differences would move.
+    monkeypatch.setattr(ada_df, "adaptive_target", lambda *_: tf.constant(PROBABILITIES[::-1]))
+    made = compiled("ada_df", feature_network(3, 3))
+    made.optimizer.iterations.assign((epoch - 1) * made.steps_per_epoch)
+    assert_loss_differentiates(made, atol=1e-3)  # its batch normalization bends
 
 
 @pytest.mark.parametrize(

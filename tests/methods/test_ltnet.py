@@ -14,11 +14,18 @@ from helpers.tiny_networks import (
     assert_equal_variables,
     batch,
     compiled,
+    feature_network,
     softmax,
     step_by_hand,
     tiny_network,
 )
-from helpers.toy_batch import LOGITS, ONE_HOT, PROBABILITIES, assert_differentiates
+from helpers.toy_batch import (
+    LOGITS,
+    ONE_HOT,
+    PROBABILITIES,
+    assert_differentiates,
+    assert_loss_differentiates,
+)
 
 from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS
@@ -52,6 +59,15 @@ def test_the_gradients_are_those_of_the_formula():
         return annotated_log_probability(logits, transition, label)
 
     assert_differentiates(function, LOGITS, np.stack([FIRST, SECOND, SECOND, FIRST]))
+
+
+def test_the_gradient_is_that_of_the_whole_loss():
+    network, runs = feature_network(3, 3), ("run",)
+    made = compiled("ltnet", network, ltnet_machine_runs=runs, teachers=[feature_network(3, 3)])
+    rng = np.random.default_rng(0)
+    made.transitions.assign(projected(tf.constant(rng.random([2, 3, 3]), tf.float32)))
+    made.machine_labels.assign(rng.integers(3, size=made.machine_labels.shape))
+    assert_loss_differentiates(made)
 
 
 def test_the_projection_is_the_formula():

@@ -23,6 +23,7 @@ METHODS = [
         if name not in ("ldlva", "label_smoothing")  # the latter keeps what cross_entropy keeps
     ),
     dict(method="ltnet", ltnet_machine_runs="whole"),
+    dict(method="nal", nal_channel="complex"),
 ]
 
 
