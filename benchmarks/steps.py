@@ -14,7 +14,7 @@ from ldl_fer.config import Config
 from ldl_fer.config.presets import PRESETS, replaced
 from ldl_fer.data.pipeline import steps_per_epoch, training_dataset
 from ldl_fer.data.records import Records, prepare_records
-from ldl_fer.methods import METHODS, neighbors_read
+from ldl_fer.methods import METHODS, neighbors_read, network_of_method
 from ldl_fer.methods.classifier import Classifier
 from ldl_fer.training.build import build_model, compile_model
 
@@ -103,14 +103,14 @@ def steps_methods(
 
     Args:
       folder, turns, steps, config, rows, progress: as those of `steps_small`.
-      methods: those beside cross_entropy; empty: all that need nothing but a training set.
+      methods: those beside cross_entropy; empty: all. A teacher is a network of the same size.
     """
     records = _records(folder, config, config.data.num_neighbors, rows, "", "", progress)
     plain = "cross_entropy"
-    alone = [name for name in METHODS if name != plain and not METHODS[name].teacher_runs(config)]
+    others = methods or [name for name in METHODS if name != plain]
     variants = {
         title: training_variant(records, replaced(config, {"method": name}), steps)
-        for title, name in [(PLAIN_STEP, plain), *((name, name) for name in methods or alone)]
+        for title, name in [(PLAIN_STEP, plain), *((name, name) for name in others)]
     }
     seconds = take_turns(variants, turns, "steps_methods", progress)
     return compare("steps_methods", seconds, PLAIN_STEP, {}, "step")
@@ -119,8 +119,14 @@ def steps_methods(
 def training_variant(records: Records, config: Config, steps: int) -> Callable[[], float]:
     """Makes a variant: trains a model some steps further, from records; seconds per step."""
     config = config.replace(epochs=ENDLESS)
+
+    def make_model() -> Classifier:
+        runs = METHODS[config.method].teacher_runs(config)
+        teachers = [network_of_method(config) for _ in runs]
+        return build_model(config, records, teachers=teachers)
+
     return step_variant(
-        functools.partial(build_model, config, records),
+        make_model,
         functools.partial(batches_of_method, records, config),
         steps,
     )

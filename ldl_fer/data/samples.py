@@ -19,7 +19,7 @@ def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.n
 
     Args:
       samples: N rows.
-      part: "probability", "aggregated" or "target".
+      part: "probability", "aggregated" or "target"; or "votes", which are numbers of people.
       class_names: C names.
 
     Returns:

@@ -23,7 +23,7 @@ are trained once. A run whose row is in results/NAME/runs.csv counts as done wit
 that another machine goes on from the results alone. On several cores, start the same command
 several times: each process takes runs that no other is at. results/NAME/ then holds runs.csv (a row
 per run), summary.csv (mean, standard error, number of runs, and published numbers in a column of
-their own), summary.md and a figure.
+their own), summary.md and figures.
 
 Accuracies come three times, since papers differ: at the epoch that the validation set chooses
 (accuracy), after the last epoch (accuracy_last), and the mean after each of the last five epochs
@@ -138,7 +138,8 @@ def main(names: list[str]) -> None:
     if runs.empty:
         raise InputError(f"no run of {experiment.name} is finished in {runs_dir}.")
     command = command_line_of(sys.argv[1:])
-    files = write_results(experiment, runs, folder, command, len(planned))
+    finished = [one for one in shown if one.record.exists()]
+    files = write_results(experiment, runs, folder, command, len(planned), finished)
     print(table_of(experiment, summarize(experiment, runs)))
     print(f"\n{folder}: {', '.join(files)}")
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ldl_fer.errors import InputError
+from ldl_fer.experiments.figures import KEYS, draw, title_of
+from ldl_fer.experiments.plan import Planned
 from ldl_fer.experiments.tables import Experiment
 from ldl_fer.experiments.tuning import chosen
 from ldl_fer.files import made_folder, write_whole
 from ldl_fer.plots import save_figure
 
-KEYS = ["method", "dataset", "noise", "setting"]
 PUBLISHED = Path(__file__).with_name("published.csv")
 _NO_METRICS = [*KEYS, "seed", "seconds", "commit", "run_dir"]
 
@@ -113,9 +113,14 @@ def _relative(word: str) -> str:
 
 
 def write_results(
-    experiment: Experiment, runs: pd.DataFrame, folder: Path, command: str, planned: int
+    experiment: Experiment,
+    runs: pd.DataFrame,
+    folder: Path,
+    command: str,
+    planned: int,
+    finished: Sequence[Planned] = (),
 ) -> list[str]:
-    """Writes runs.csv, summary.csv, summary.md and a figure, and chosen.csv if it `chooses`.
+    """Writes runs.csv, summary.csv, summary.md and figures, and chosen.csv if it `chooses`.
 
     Paths of run folders are written relative to the current folder.
 
@@ -125,6 +130,8 @@ def write_results(
       folder: made if missing.
       command: how the results were made, for the record: `command_line_of`.
       planned: how many runs the experiment has, finished or not.
+      finished: runs whose folders are here. Figures of the runs themselves are drawn of these, and
+        left as they are where a method that they show has rows of other runs.
 
     Returns:
       Names of the files.
@@ -141,9 +148,15 @@ def write_results(
         texts["chosen.csv"] = chosen(experiment, runs).to_csv(index=False)
     for name, text in texts.items():
         write_whole(folder / name, text)
-    figure = f"{experiment.name}.png"
-    save_figure(draw(experiment, summary), folder / figure)
-    return [*texts, figure]
+    files, here = list(texts), {_relative(str(one.run.folder)) for one in finished}
+    for number, shown in enumerate((experiment.figure, *experiment.more)):
+        rows = runs[runs["method"].isin(shown.methods)] if shown.methods else runs
+        whole = set(rows["run_dir"]) <= here
+        figure = draw(experiment, shown, summary, finished if whole else ())
+        if figure is not None:
+            files.append(f"{experiment.name}{f'-{shown.x}' if number else ''}.png")
+            save_figure(figure, folder / files[-1])
+    return files
 
 
 def _markdown(
@@ -155,7 +168,7 @@ def _markdown(
     missing = f" of {planned} planned" if len(once) < planned else ""
     return "\n".join(
         [
-            f"# {experiment.name}{_source_of(experiment)}",
+            f"# {title_of(experiment)}",
             "",
             experiment.question,
             "",
@@ -172,10 +185,6 @@ def _markdown(
             *_what_papers_print(experiment),
         ]
     )
-
-
-def _source_of(experiment: Experiment) -> str:
-    return f": {experiment.source} of the paper" if experiment.source else ""
 
 
 def _what_papers_print(experiment: Experiment) -> list[str]:
@@ -225,37 +234,3 @@ def _cell(by_metric: pd.DataFrame, name: str) -> str:
         return "-"
     mean, stderr = by_metric.loc[name, ["mean", "stderr"]]
     return f"{mean:.3f}" if np.isnan(stderr) else f"{mean:.3f} ± {stderr:.3f}"
-
-
-def draw(experiment: Experiment, summary: pd.DataFrame) -> Figure:
-    """Draws the experiment's figure: a row of dots per method, or lines over noises or settings."""
-    shown = experiment.figure
-    rows = summary[summary["metric"] == shown.metric]
-    groups = [key for key in KEYS if key != shown.x]
-    groups = [key for key in groups if rows[key].nunique() > 1] or ["dataset"]
-    ticks = list(dict.fromkeys(rows[shown.x]))
-    dots = shown.x == "method"
-    figure = Figure(figsize=(7.5, max(4.5, 1 + 0.26 * len(ticks) * dots)), layout="constrained")
-    axes = figure.subplots()
-    grouped = rows.groupby(groups, sort=False)
-    for key, group in grouped:
-        places = [ticks.index(tick) for tick in group[shown.x]]
-        error = group["stderr"] if group["stderr"].notna().any() else None  # of one seed
-        label = ", ".join(str(part) or "-" for part in key)
-        if dots:
-            axes.errorbar(group["mean"], places, xerr=error, fmt="o", label=label)
-        else:
-            axes.errorbar(places, group["mean"], error, marker="o", capsize=3, label=label)
-    if dots:
-        axes.set_yticks(range(len(ticks)), ticks)
-        axes.grid(axis="y", alpha=0.3)
-        axes.invert_yaxis()
-        axes.set_xlabel(shown.text)
-    else:
-        tilted: dict[str, Any] = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
-        axes.set_xticks(range(len(ticks)), ticks, **tilted)
-        axes.set_ylabel(shown.text)
-    axes.set_title(f"{experiment.name}{_source_of(experiment)}")
-    if grouped.ngroups > 1:
-        figure.legend(fontsize=8, loc="outside right upper")
-    return figure

@@ -48,13 +48,16 @@ class Figure:
 
     Attributes:
       metric: what is drawn, a column of `runs.csv`.
-      x: over what: "noise" or "setting", or "method", whose axis is the vertical one.
+      x: over what: "noise" or "setting", or "method", whose axis is the vertical one. Of the runs
+        themselves: "confidence" (reliability), or "class" (mean distributions).
       text: the label of the metric's axis.
+      methods: those shown; empty: all.
     """
 
     metric: str
     x: str
-    text: str
+    text: str = ""
+    methods: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Experiment:
       measure: the function of `measures.MEASURES` that reads a finished run.
       metrics: columns of the table, out of what it measures.
       figure: is drawn beside the table.
+      more: further figures.
       union: whether training images get the labels of two annotators, see `data.Sets`.
       chooses: whether chosen.csv is written, for --tuned: see `tuning`.
     """
@@ -81,6 +85,7 @@ class Experiment:
     measure: str
     metrics: tuple[str, ...]
     figure: Figure
+    more: tuple[Figure, ...] = ()
     union: bool = False
     chooses: bool = False
 
@@ -97,6 +102,7 @@ CLEAN_AND_FLIPPED = (CLEAN, Noise("symmetric", 0.3))
 CONFUSED = (Noise("pair", 0.3), Noise("votes", 0.3))  # wrong in a way that follows the classes
 _ACCURACIES = ("accuracy", "accuracy_last", "accuracy_last5", "mean_class_accuracy")
 _ACCURACY = "test accuracy, last epoch"
+_FEW = tuple(TITLES[name] for name in ("cross_entropy", "scn", "eac", "resup", "ltnet", "ldlva"))
 
 NOISE = Experiment(
     name="noise",
@@ -147,6 +153,10 @@ FIELD = Experiment(
         *("nll", "expected_calibration_error", "kl", "jensen_shannon", "flips_auc", "minutes"),
     ),
     figure=Figure("accuracy_last", "method", _ACCURACY),
+    more=(
+        Figure("accuracy_last", "noise", _ACCURACY, _FEW),
+        Figure("accuracy", "confidence", methods=_FEW),
+    ),
 )
 
 _PARTS = {  # as Table 4 abbreviates them
@@ -193,6 +203,7 @@ VOTES = Experiment(
     measure="votes",
     metrics=("kl", "jensen_shannon", "chebyshev", "cosine", "clark", "canberra", "intersection"),
     figure=Figure("jensen_shannon", "method", "Jensen-Shannon divergence from the votes, nats"),
+    more=(Figure("kl", "class"),),
 )
 
 UNCERTAINTY = Experiment(

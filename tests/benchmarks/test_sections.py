@@ -96,13 +96,14 @@ def test_steps_head(folder, config):
 
 
 def test_steps_methods(folder, config, monkeypatch):
-    few = ("cross_entropy", "gce", "ldt", "ldlva")  # ldt needs a teacher's run, and is left out
+    few = ("cross_entropy", "gce", "ldt", "ldlva")  # ldt has a teacher
     monkeypatch.setattr(steps, "METHODS", {name: METHODS[name] for name in few})
     rows = steps_methods(folder, steps=1, config=config, rows=40, **TINY)
     assert sound(rows, "steps_methods", "step")
     assert pairs(rows) == [
         ("plain", "plain", None),
         ("gce", "plain", None),
+        ("ldt", "plain", None),
         ("ldlva", "plain", None),
     ]
 

@@ -11,7 +11,6 @@ from ldl_fer.experiments import summary
 from ldl_fer.experiments.summary import (
     PUBLISHED,
     command_line_of,
-    draw,
     published_table,
     summarize,
     table_of,
@@ -226,36 +225,6 @@ def test_the_table_shows_what_varies():
     few = runs_of().drop(columns="kl")
     few = table_of(dataclasses.replace(EXPERIMENT, name="other"), summarize(EXPERIMENT, few[:1]))
     assert few.splitlines()[0] == "| method | accuracy | published |"
-
-
-def dots(axes):
-    """Returns label -> dots (x, y) of each group of a figure."""
-    return {
-        container.get_label(): list(zip(*container.lines[0].get_data(), strict=True))
-        for container in axes.containers
-    }
-
-
-def test_dots_of_methods():
-    figure = draw(EXPERIMENT, summarize(EXPERIMENT, runs_of()))
-    axes = figure.axes[0]
-    drawn = dots(axes)
-    assert drawn.keys() == {"none", "symmetric 0.3"}
-    np.testing.assert_allclose(drawn["none"], [(0.65, 0), (0.75, 1)])
-    np.testing.assert_allclose(drawn["symmetric 0.3"], [(0.25, 1)])
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "A"]
-    assert axes.yaxis_inverted()  # so that they stand as in the table
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["none", "symmetric 0.3"]
-
-
-def test_lines_over_noises():
-    lines = dataclasses.replace(EXPERIMENT, figure=Figure("accuracy", "noise", "accuracy"))
-    axes = draw(lines, summarize(EXPERIMENT, runs_of())).axes[0]
-    drawn = dots(axes)
-    assert drawn.keys() == {"A", "B"}
-    np.testing.assert_allclose(drawn["A"], [(0, 0.75), (1, 0.25)])
-    np.testing.assert_allclose(drawn["B"], [(0, 0.65)])
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "symmetric 0.3"]
 
 
 @pytest.mark.parametrize("x", ["method", "noise", "setting"])

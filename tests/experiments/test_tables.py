@@ -28,10 +28,13 @@ def test_all_experiments_are_there_and_make_sense():
     }
     for name, experiment in EXPERIMENTS.items():
         assert experiment.name == name and experiment.measure in MEASURES
-        assert experiment.figure.metric.removesuffix("_last") in {
-            metric.removesuffix("_last") for metric in experiment.metrics
-        }
+        for figure in (experiment.figure, *experiment.more):
+            assert figure.metric.removesuffix("_last") in {
+                metric.removesuffix("_last") for metric in experiment.metrics
+            }
+            assert set(figure.methods) <= {variant.method for variant in experiment.variants}
         assert experiment.figure.x in ("noise", "setting", "method")
+        assert {figure.x for figure in experiment.more} <= {"noise", "confidence", "class"}
         rows = [(variant.method, variant.setting) for variant in experiment.variants]
         assert len(set(rows)) == len(rows) > 0
         configs = [Config().replace(**variant.settings) for variant in experiment.variants]
