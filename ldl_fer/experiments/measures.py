@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from scipy.stats import entropy, rankdata, spearmanr
+from scipy.stats import entropy, spearmanr
 
 from ldl_fer.data.annotation_checks import vote_columns
 from ldl_fer.data.samples import neighbor_numbers, shares
+from ldl_fer.evaluation.audit.suspicion import suspicion
 from ldl_fer.evaluation.metrics import distribution_metrics, flip_detection
 from ldl_fer.evaluation.temperature import scaled
 from ldl_fer.experiments.linear_folds import FOLDS
@@ -150,23 +151,22 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
     def doubt(probabilities):
         return 1 - probabilities[rows, run.labels]
 
-    scores = {f"{name}: 1 - p(label)": doubt(run.per_class("probability"))}
+    own = run.per_class("probability")
+    scores = {f"{name}: 1 - p(label)": doubt(own), f"{name}: suspicion": suspicion(own, run.labels)}
     if run.cross_validated is not None and plain:
-        for kind in ("self_confidence", "normalized_margin"):
+        for kind in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
             method = f"cleanlab: {kind}"
             scores[method] = 1 - _label_quality(run.labels, run.cross_validated, kind)
         issues["cleanlab: self_confidence"] = _issues(run.labels, run.cross_validated)
+        scores[f"linear: suspicion, {FOLDS} folds"] = suspicion(run.cross_validated, run.labels)
     if "uncertainty" in run.samples:
         scores[f"{name}: lambda"] = run.samples["uncertainty"].to_numpy()
         scores[f"{name}: 1 - d(label)"] = doubt(run.per_class("target"))
         scores[f"{name}: 1 - d~(label)"] = doubt(run.per_class("aggregated"))
         if run.cross_validated is not None:
-            of_folds = f"{name}: 1 - p(label), {FOLDS} folds"
-            scores[of_folds] = doubt(run.cross_validated)
-            # Of all sets of these scores the best on drawn faces with 30 % flipped; fixed since.
-            three = f"{name}: 1 - p(label)", f"{name}: 1 - d~(label)", of_folds
-            ranks = np.sum([rankdata(scores[one]) for one in three], axis=0)
-            scores[f"{name}: ranks of 1 - p, 1 - d~, {FOLDS} folds"] = ranks
+            scores[f"{name}: 1 - p(label), {FOLDS} folds"] = doubt(run.cross_validated)
+            both = (own + run.cross_validated) / 2  # as `ldl-fer audit --folds` ranks
+            scores[f"{name}: suspicion, with {FOLDS} folds"] = suspicion(both, run.labels)
     said = run.votes
     if said is not None:
         kept = ~run.flipped & (said.sum(axis=1) > 0)

@@ -182,8 +182,9 @@ def test_uncertainty_from_end_to_end(frozen_faces, tmp_path, held_out):
     assert set(summary["method"]) == {
         *("cross-entropy: 1 - p(label)", "LDLVA: 1 - p(label)", "LDLVA: lambda"),
         *("LDLVA: 1 - d(label)", "LDLVA: 1 - d~(label)", "LDLVA: 1 - p(label), 5 folds"),
-        "LDLVA: ranks of 1 - p, 1 - d~, 5 folds",
-        *("cleanlab: self_confidence", "cleanlab: normalized_margin"),
+        *("cross-entropy: suspicion", "LDLVA: suspicion", "LDLVA: suspicion, with 5 folds"),
+        *("linear: suspicion, 5 folds", "cleanlab: self_confidence"),
+        *("cleanlab: normalized_margin", "cleanlab: confidence_weighted_entropy"),
     }
     means = summary.set_index(["method", "metric"])["mean"]
     for method in set(summary["method"]):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ldl_fer.evaluation.audit.suspicion import suspicion
 from ldl_fer.experiments.measures import (
     MEASURES,
     Finished,
@@ -235,6 +236,7 @@ def test_scores_that_find_flips_and_follow_the_votes():
     at = np.arange(5)
     expected = {
         "ME: 1 - p(label)": 1 - PROBABILITY[at, LABELS],
+        "ME: suspicion": suspicion(PROBABILITY, LABELS),
         "ME: lambda": UNCERTAINTY,
         "ME: 1 - d(label)": 1 - TARGET[at, LABELS],
         "ME: 1 - d~(label)": 1 - AGGREGATED[at, LABELS],
@@ -266,10 +268,10 @@ def test_the_methods_own_cross_validation():
     found = rows["ME: 1 - p(label), 5 folds", "a setting"]
     assert found["roc_auc"] == pytest.approx(auc(scores, FLIPPED))
     assert not any("cleanlab" in name for name, _ in rows)
-    # 1 - p: .2 .5 .4 .9 .3, 1 - d~: .5 .9 .4 .5 .4, folds: .75 .3 .4 .7 .9
-    ranks = np.array([1 + 3.5 + 4, 4 + 5 + 1, 3 + 1.5 + 2, 5 + 3.5 + 3, 2 + 1.5 + 5])
-    together = rows["ME: ranks of 1 - p, 1 - d~, 5 folds", "a setting"]
-    assert together["roc_auc"] == pytest.approx(auc(ranks, FLIPPED)) == 1.0
+    both = suspicion((PROBABILITY + outside) / 2, LABELS)
+    together = rows["ME: suspicion, with 5 folds", "a setting"]
+    assert together["roc_auc"] == pytest.approx(auc(both, FLIPPED))
+    assert together["roc_auc"] != found["roc_auc"]
 
 
 def test_without_flips_only_the_correlation_and_without_votes_only_the_flips():
@@ -311,7 +313,9 @@ def test_cleanlab_on_the_cross_validated_predictions():
 
     rows, flipped = rows_of("cross_entropy"), labels != clean
     assert {name for name, _ in rows} == {
-        *("ME: 1 - p(label)", "cleanlab: self_confidence", "cleanlab: normalized_margin")
+        *("ME: 1 - p(label)", "ME: suspicion", "linear: suspicion, 5 folds"),
+        *("cleanlab: self_confidence", "cleanlab: normalized_margin"),
+        "cleanlab: confidence_weighted_entropy",
     }
     # Self-confidence p_y; normalized margin (p_y - max_{j != y} p_j + 1) / 2.
     own = predicted[np.arange(60), labels]
@@ -322,6 +326,8 @@ def test_cleanlab_on_the_cross_validated_predictions():
         values = rows[f"cleanlab: {kind}", ""]
         assert values["roc_auc"] == pytest.approx(auc(score, flipped))
         assert values["precision_at_rate"] == pytest.approx(precision_at_rate(score, flipped))
+    odds = others.max(axis=1) / (own + others.max(axis=1))
+    assert rows["linear: suspicion, 5 folds", ""]["roc_auc"] == pytest.approx(auc(odds, flipped))
     # Chance: 1 - 1/3 for all.
     assert rows["ME: 1 - p(label)", ""]["roc_auc"] == 0.5
     found = filters.find_label_issues(labels, predicted)

@@ -13,6 +13,7 @@ from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config import Config
 from ldl_fer.config.settings import CLASS_NAMES
+from ldl_fer.evaluation.audit.suspicion import suspicion
 
 
 def command(name, *arguments):
@@ -36,9 +37,9 @@ def test_audit_says_what_differs_and_how_good_the_rankings_are(tmp_path):
     differ, wrong = (shares.argmax(axis=1) != given).sum(), (given != clean).sum()
     assert f"24 labels, {differ} of which the network would call otherwise." in out
     assert "6 rows were held out to choose the epoch" in out
-    first = np.argsort(shares[np.arange(24), given], kind="stable")[:wrong]  # by 1 - p(label)
+    first = np.argsort(-suspicion(shares, given), kind="stable")[:wrong]
     found = (given != clean)[first].sum()
-    assert f"{found} of the {wrong} first by probability are" in out
+    assert f"{found} of the {wrong} most suspicious are wrong" in out
     assert f"{tmp_path}/page.html (" in out and (tmp_path / "page.html").exists()
     assert "no picture: row 1: " in out
 

@@ -11,10 +11,11 @@ import pandas as pd
 from ldl_fer import plots
 from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.evaluation.audit.hand_over import ROW, hand_over, ranked
-from ldl_fer.evaluation.audit.page import suggested_labels, suspicion, write_page
+from ldl_fer.evaluation.audit.page import write_page
+from ldl_fer.evaluation.audit.suspicion import suggested_labels, suspicion_of
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
 
-_TOP = 500  # samples, at most, that the rankings are judged by
+_TOP = 500  # samples, at most, that the ranking is judged by
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +52,11 @@ class Audit:
         clean = samples["clean_expression"].to_numpy()
         wrong_in_all = int((given != clean).sum())
         count = min(_TOP, wrong_in_all)
-        for ranking in ("probability", "margin") if count else ():
-            top = np.argsort(-suspicion(samples, names, ranking), kind="stable")[:count]
+        if count:
+            top = np.argsort(-suspicion_of(samples, names), kind="stable")[:count]
             wrong, right = (given != clean)[top], (suggested == clean)[top]
             texts.append(
-                f"By the column clean_expression, {wrong.sum()} of the {count} first by {ranking} "
+                f"By the column clean_expression, {wrong.sum()} of the {count} most suspicious "
                 f"are wrong ({wrong_in_all:,} in all), and {right.sum()} suggestions right."
             )
         return texts

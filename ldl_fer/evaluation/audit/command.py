@@ -3,15 +3,16 @@
     ldl-fer audit checkpoints/mine
 
 The page opens in any browser, from the file, without a network. It ranks the training pictures by
-suspicion (1 - the network's probability of the given label, or lambda, or others) and shows of each
-the given and the suggested label, the constructed distribution and the neighbors with what they
-contribute. Keep, relabel or drop by keys, then download the corrected CSV and train on it:
+suspicion (the network's probability of the strongest other class, of that and the given label; or
+lambda, or others) and shows of each the given and the suggested label, the constructed distribution
+and the neighbors with what they contribute. Keep, relabel or drop by keys, then download the
+corrected CSV and train on it:
 
     ldl-fer train --train_data_path=train_corrected.csv --train_image_dir=images
 
 Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
-With --folds=5, five more trainings judge each label by a network that has not seen it, which finds
-more wrong ones and takes five times as long as the run did:
+With --folds=5, five more trainings judge each label by a network that has not seen it, beside the
+run's own. That finds more wrong ones, and takes five times as long as the run did:
 
     ldl-fer audit checkpoints/mine --folds=5
 

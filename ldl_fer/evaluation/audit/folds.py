@@ -34,20 +34,22 @@ from ldl_fer.training.train import train
 def from_outside(
     run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
 ) -> TrainingSet:
-    """Gives the samples of a training set the probabilities of `outside_probabilities`.
+    """Gives the samples of a training set what their own network and one from outside hold of them.
 
     Args:
       run_dir, training, folds, progress: as that function takes them.
 
     Returns:
-      `training`, the columns `probability_*` of its samples being the folds'.
+      `training`, the columns `probability_*` of its samples being the mean of the run's own and of
+      `outside_probabilities`: two judges, of which one has not seen the label.
 
     Raises:
       InputError: as that function.
     """
     names = training.annotations.class_names
-    found = outside_probabilities(run_dir, training, folds, progress)
-    columns = per_class("probability", found, names)
+    outside = outside_probabilities(run_dir, training, folds, progress)
+    both = (shares(training.samples, "probability", names) + outside) / 2.0
+    columns = per_class("probability", both, names)
     return dataclasses.replace(training, samples=training.samples.assign(**columns))
 
 

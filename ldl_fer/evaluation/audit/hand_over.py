@@ -23,7 +23,7 @@ from ldl_fer.data.annotation_checks import LABEL, PATH
 from ldl_fer.data.pictures import PICTURE_ENDINGS
 from ldl_fer.data.samples import shares
 from ldl_fer.errors import InputError
-from ldl_fer.evaluation.audit.page import suggested_labels, suspicion
+from ldl_fer.evaluation.audit.suspicion import suggested_labels, suspicion_of
 from ldl_fer.evaluation.audit.training_set import TrainingSet
 from ldl_fer.files import made_folder, whole_file, write_whole
 
@@ -81,7 +81,7 @@ def ranked(training: TrainingSet) -> pd.DataFrame:
             "label": named[samples[LABEL].to_numpy()],
             "suggested": named[suggested],
             "confidence": probabilities.max(axis=1),
-            "suspicion": suspicion(samples, names, "probability"),
+            "suspicion": suspicion_of(samples, names),
         }
     )
     if "uncertainty" in samples:

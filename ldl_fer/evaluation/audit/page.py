@@ -1,4 +1,4 @@
-"""Ranks labels by suspicion, and writes one HTML file with the whole audit: data and pictures.
+"""Writes one HTML file with the whole audit: labels by suspicion, data and pictures.
 
 The page's columns are made here, one value for each sample: `_sample_columns`, `_neighbor_columns`
 and, for the CSV that the page lets its reader download, `_csv_columns`. The numbers in them are
@@ -21,6 +21,7 @@ from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import LABEL
 from ldl_fer.data.pictures import decoded_image
 from ldl_fer.data.samples import neighbor_numbers, shares
+from ldl_fer.evaluation.audit.suspicion import suspicion_of
 from ldl_fer.evaluation.audit.training_set import TrainingSet
 from ldl_fer.files import write_whole
 
@@ -57,7 +58,7 @@ def write_page(
       InputError: the file cannot be written.
     """
     names = training.annotations.class_names
-    order = np.argsort(-suspicion(training.samples, names, "probability"), kind="stable")
+    order = np.argsort(-suspicion_of(training.samples, names), kind="stable")
     listed = order[: count or None]
     shown = np.concatenate([listed, _other_neighbors(training.samples, listed)])
     rows = training.rows[shown]
@@ -75,36 +76,6 @@ def write_page(
     }
     write_whole(path, _html(data))
     return problems
-
-
-def suspicion(samples: pd.DataFrame, class_names: tuple[str, ...], ranking: str) -> np.ndarray:
-    """Scores the doubt about each label, in [0, 1]; the highest is the most doubtful.
-
-    Args:
-      samples: of a run's samples.csv, N rows.
-      class_names: C names.
-      ranking: "probability", 1 - p_y, p being the network's probabilities and y the given label: of
-        all scores it finds flipped labels best (results/uncertainty). "margin", max_j p_j - p_y:
-        finds those best whose suggestion is right.
-
-    Returns:
-      [N] float64.
-
-    Raises:
-      ValueError: another ranking.
-    """
-    probabilities = shares(samples, "probability", class_names)
-    given = probabilities[np.arange(len(samples)), samples["expression"].to_numpy()]
-    if ranking == "probability":
-        return 1.0 - given
-    if ranking == "margin":
-        return probabilities.max(axis=1) - given
-    raise ValueError(f"samples are not ranked by {ranking}, but by probability or margin")
-
-
-def suggested_labels(samples: pd.DataFrame, class_names: tuple[str, ...]) -> np.ndarray:
-    """Returns the class that the network holds most probable, int64 [N]."""
-    return shares(samples, "probability", class_names).argmax(axis=1)
 
 
 def thumbnails(
@@ -151,6 +122,7 @@ def _sample_columns(samples: pd.DataFrame, names: tuple[str, ...]) -> dict:
         "given": samples[LABEL].tolist(),
         "valence_arousal": _or_null(samples[["valence", "arousal"]].round(3).to_numpy()),
         "probability": _per_mille(shares(samples, "probability", names)),
+        "suspicion": _per_mille(suspicion_of(samples, names)),
     }
     if "uncertainty" in samples:
         columns["uncertainty"] = _per_mille(samples["uncertainty"].to_numpy())

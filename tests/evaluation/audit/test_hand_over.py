@@ -15,6 +15,7 @@ from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit import command
 from ldl_fer.evaluation.audit.hand_over import FORMS, hand_over
+from ldl_fer.evaluation.audit.suspicion import suspicion
 from ldl_fer.evaluation.audit.training_set import training_set
 
 
@@ -25,15 +26,15 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(run):
-    """Rows by suspicion, from samples.csv: label, suggestion, p(label), probabilities [N, 7]."""
+    """Rows by suspicion, from samples.csv: label, suggestion, that score, probabilities [N, 7]."""
     samples = pd.read_csv(run.samples_file)
     shares = samples[[f"probability_{name}" for name in NAMES]].to_numpy()
     given = samples["expression"].to_numpy()
-    own = shares[np.arange(len(samples)), given]
-    table = pd.DataFrame({"row": samples["source_row"], "given": given, "own": own})
+    doubt = suspicion(shares, given)
+    table = pd.DataFrame({"row": samples["source_row"], "given": given, "doubt": doubt})
     table = table.assign(suggested=shares.argmax(1), shares=list(shares))
     table["path"] = samples["subDirectory_filePath"]
-    return table.sort_values("own", kind="stable", ignore_index=True)
+    return table.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
 def pixels(content):
@@ -57,9 +58,10 @@ def test_cleanlab_takes_its_arrays(run, expected, tmp_path):
     assert labels.tolist() == wanted["given"].tolist()
     assert rows["source_path"].tolist() == wanted["path"].tolist()
     np.testing.assert_allclose(shares, np.stack(wanted["shares"]), rtol=1e-12)
-    # cleanlab's own score of the same labels and probabilities
-    own = rank.get_label_quality_scores(labels, shares, method="self_confidence")
-    np.testing.assert_allclose(quality, own, atol=1e-12)
+    np.testing.assert_allclose(quality, 1 - wanted["doubt"], atol=1e-12)
+    # cleanlab's own margin of the same labels and probabilities is on the same side of a half
+    own = rank.get_label_quality_scores(labels, shares, method="normalized_margin")
+    np.testing.assert_array_equal(quality > 0.5, own > 0.5)
     assert find_label_issues(labels, shares).shape == (24,)
     assert json.loads((tmp_path / "out/classes.json").read_text()) == list(CLASS_NAMES)
     with pytest.raises(InputError, match="--count: cleanlab compares all samples"):
@@ -78,7 +80,7 @@ def test_label_studio_takes_its_tasks(run, expected, tmp_path):
         data, (prediction,) = task["data"], task["predictions"]
         assert (data["row"], data["source_path"]) == (wanted["row"], wanted["path"])
         assert data["label"] == CLASS_NAMES[wanted["given"]]
-        assert data["suspicion"] == pytest.approx(1 - wanted["own"], abs=1e-12)
+        assert data["suspicion"] == pytest.approx(wanted["doubt"], abs=1e-12)
         assert prediction["score"] == pytest.approx(wanted["shares"].max(), abs=1e-12)
         (answer,) = prediction["result"]
         # what Label Studio's own check wants of a result: names of the configuration, its type

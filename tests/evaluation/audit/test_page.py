@@ -11,7 +11,8 @@ import pytest
 from helpers.audited_run import NAMES, make_run
 
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.evaluation.audit.page import suggested_labels, suspicion, thumbnails, write_page
+from ldl_fer.evaluation.audit.page import thumbnails, write_page
+from ldl_fer.evaluation.audit.suspicion import suggested_labels, suspicion, suspicion_of
 from ldl_fer.evaluation.audit.training_set import training_set
 
 
@@ -31,12 +32,15 @@ def test_scores_by_formula():
     samples = pd.DataFrame({"expression": [0, 2]})
     samples[[f"probability_{name}" for name in "abc"]] = [[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]
     names = ("A", "B", "C")
-    # 1 - p_y; max p - p_y
-    for ranking, scores in {"probability": [0.5, 0.9], "margin": [0.0, 0.7]}.items():
-        np.testing.assert_allclose(suspicion(samples, names, ranking), scores, rtol=1e-12)
+    # 0.3 / (0.5 + 0.3), 0.8 / (0.1 + 0.8)
+    np.testing.assert_allclose(suspicion_of(samples, names), [0.375, 8 / 9], rtol=1e-12)
     assert suggested_labels(samples, names).tolist() == [0, 1]
-    with pytest.raises(ValueError, match="by loss"):
-        suspicion(samples, names, "loss")
+
+
+def test_suspicion_at_its_ends():
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    np.testing.assert_allclose(suspicion(probabilities, np.array([0, 0, 1])), [0, 1, 0.5])
+    np.testing.assert_allclose(probabilities, [[1, 0], [0, 1], [0.5, 0.5]])  # not written to
 
 
 def test_the_page_knows_what_the_run_found(run, tmp_path):
@@ -46,8 +50,9 @@ def test_the_page_knows_what_the_run_found(run, tmp_path):
     rows = data["row"]
     assert sorted(rows) == list(range(24)) and data["listed"] == 24
     probability = samples[[f"probability_{name}" for name in NAMES]].to_numpy()
-    own = probability[np.arange(24), samples["expression"]]
-    assert rows == np.argsort(own, kind="stable").tolist()  # the most suspicious first
+    doubt = suspicion(probability, samples["expression"].to_numpy())
+    assert rows == np.argsort(-doubt, kind="stable").tolist()  # the most suspicious first
+    np.testing.assert_allclose(data["suspicion"], 1000 * doubt[rows], atol=0.5)
     for place, row in enumerate(rows):
         assert data["path"][place] == samples["subDirectory_filePath"][row]
         np.testing.assert_allclose(data["probability"][place], 1000 * probability[row], atol=0.5)

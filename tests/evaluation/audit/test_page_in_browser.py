@@ -3,6 +3,7 @@
 import os
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.audited_run import make_run
@@ -11,6 +12,7 @@ from helpers.browser import chromium
 from ldl_fer.config.settings import CLASS_NAMES
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.evaluation.audit.page import write_page
+from ldl_fer.evaluation.audit.suspicion import suspicion
 from ldl_fer.evaluation.audit.training_set import training_set
 
 pytest.importorskip("selenium", reason="pip install selenium")
@@ -85,7 +87,8 @@ def trained_on(run):
     probability = samples[names].to_numpy()
     samples["suggested"] = probability.argmax(axis=1)
     samples["own"] = probability[range(len(samples)), samples["expression"]]
-    return samples.sort_values("own", kind="stable").reset_index(drop=True)
+    order = np.argsort(-suspicion(probability, samples["expression"].to_numpy()), kind="stable")
+    return samples.iloc[order].reset_index(drop=True)
 
 
 def test_ranked_by_suspicion_and_only_rows_in_sight_exist(page, run):

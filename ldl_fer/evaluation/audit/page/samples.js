@@ -14,6 +14,10 @@ const suggested = data.probability.map(largest);
 
 // name -> how doubtful each sample is; samples are ranked by one of them.
 const rankings = {
+  suspicion: {
+    text: "suspicion, strongest other class against the given label",
+    value: (i) => data.suspicion[i],
+  },
   probability: {
     text: "1 - p of the given label",
     value: (i) => 1000 - data.probability[i][data.given[i]],
