@@ -90,7 +90,7 @@ def reliability(finished: Sequence[Planned]) -> Figure:
         images and more.
     """
     noises = _distinct(one.noise for one in finished)
-    columns = min(3, len(noises))
+    columns = 2 if len(noises) == 4 else min(3, len(noises))
     rows = -(-len(noises) // columns)
     size = (_PANEL * max(columns, 2), _PANEL * rows + 0.6)
     figure = Figure(figsize=size, layout="constrained")
