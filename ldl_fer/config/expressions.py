@@ -217,6 +217,7 @@ class AdaDFSettings(MethodSettings):
     title = "Ada-DF"
     summary = "adaptive distribution fusion"
     paper = "Liu et al., ICASSP 2023"
+    tuned_at = MappingProxyType({"ada_margin": 64})
 
     ada_threshold: float = setting(
         0.7, "ada_df: least part that a class's mean distribution gives to the class itself.", share

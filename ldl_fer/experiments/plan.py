@@ -85,7 +85,8 @@ def plan(
             def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
                 space = sets.space(settings.get("auxiliary", config.data.auxiliary), data)
                 settings = {**settings, "train_data_path": str(data), "seed": seed, **space}
-                made = replaced(config, settings, clean_labels=noise == CLEAN)
+                clean = noise == CLEAN and not experiment.union
+                made = replaced(config, settings, clean_labels=clean)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))
 
             users = in_its_folder({"method": "cross_entropy"}).run.run_dir

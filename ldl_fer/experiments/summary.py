@@ -175,6 +175,7 @@ def _markdown(
             table_of(experiment, summary),
             "",
             *_by_noise(summary),
+            *_tuned(experiment),
             f"Mean ± standard error over the seeds {seeds}; {len(once)} runs{missing}, "
             f"{once['seconds'].sum() / 3600:.1f} hours of training, commit {commits}.",
             "",
@@ -185,6 +186,17 @@ def _markdown(
             *_what_papers_print(experiment),
         ]
     )
+
+
+def _tuned(experiment: Experiment) -> list[str]:
+    """Returns a line with the settings of the methods that have others than their papers'."""
+    texts = []
+    for variant in () if experiment.chooses else experiment.variants:
+        beside = {k: v for k, v in variant.settings.items() if k != "method"}
+        if "method" in variant.settings and beside:
+            given = ", ".join(f"{name} {value:g}" for name, value in beside.items())
+            texts.append(f"{variant.method} {given}")
+    return ["Settings: " + "; ".join(texts) + ".", ""] if texts else []
 
 
 def _what_papers_print(experiment: Experiment) -> list[str]:

@@ -16,8 +16,10 @@ several devices, a device's part) has no sample for is left out of it.
 Deviations: the authors' branches are copies of the network's last stage; here each is a hidden
 layer on the last features, with normalization over all rows of the batch. Their shared
 normalization of branches and target is not in the network, so that it stays the plain one. They
-mine s without dropout, in training mode; so it is here. Their released optimizer leaves the
-confidence as it was drawn: `--nodmue_train_confidence`.
+mine s without dropout, in training mode; so it is here, and the branches' logits of L_sp are those.
+The network's own last layer is as for all methods, with a bias; theirs has none. A batch is drawn
+without replacement. Their released optimizer leaves the confidence as it was drawn:
+`--nodmue_train_confidence`.
 """
 
 from typing import Any, NamedTuple

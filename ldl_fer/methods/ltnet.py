@@ -11,8 +11,9 @@ that knows what it sees, before matrices may explain it away.
 IPA2LT has machines as further annotators: networks of other runs, trained on each data set, each of
 which labels all faces before the first step, as they are, not augmented.
 
-Deviations: w is 1 for people and one number for all machines; the authors have 3 for people, .5 and
-.1 for machines of two data sets. T moves by the network's optimizer.
+Deviations: the mean is over the batch, so an annotator counts by the number of faces it labeled,
+where the authors take a mean for each. w is 1 for people and one number for all machines; they have
+3 for people, .5 and .1 for machines of two data sets. T moves by the network's optimizer.
 Released code puts q through a second softmax; this is the paper's loss. Off the diagonal the
 authors start from what is left of random numbers, here all are 1e-5 / 999.
 """

@@ -6,8 +6,9 @@
 
 Frequent classes' faces tell of rare ones: the consistency of attention (EAC's maps M) counts more
 for rare classes, and labels are smoothed towards them. As in EAC no gradient reaches the classifier
-by way of the maps, and pictures are erased at random (EAC's settings). The authors' AdamW, cosine
-schedule and transformer are not taken over. What a frozen backbone forces is in `views`.
+by way of the maps, and pictures are erased at random (EAC's rectangles, in both views alike). The
+authors' AdamW, cosine schedule and transformer are not taken over. What a frozen backbone forces
+is in `views` and `eac`.
 """
 
 from typing import NamedTuple

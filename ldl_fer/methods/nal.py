@@ -10,8 +10,9 @@ labeled j. The network's own prediction p is then of the true class. At test the
 Training is plain at first; then b = log of the rows of the network's confusion matrix on the given
 labels, and U = 0. The authors train plainly until a noisy held-out tenth stops improving, and take
 the confusion in a pass of its own; here plain training is a share of the epochs, and the confusion
-is that of the training steps of the last plain epoch, dropout included. Without a plain epoch, b
-starts from an assumed part of wrong labels (the authors add uniform noise of 0.01).
+is that of the training steps of the last plain epoch, dropout included. The complex channel starts
+from it, too; the authors' starts from a trained simple one. Without a plain epoch, b starts from an
+assumed part of wrong labels (the authors add uniform noise of 0.01).
 """
 
 from typing import Any

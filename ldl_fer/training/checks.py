@@ -76,13 +76,26 @@ def left_behind(config: Config) -> str:
 
     Empty where there is nothing: another value was chosen for this training.
     """
-    size, found = config.optimizer.batch_size, []
+    size, default = config.optimizer.batch_size, Config().optimizer
     presets = [preset for preset in PRESETS.values() if preset.method == config.method]
-    for name, tuned_at in config.method_settings.tuned_at.items():
-        value = getattr(config.method_settings, name)
-        chosen = [(fields(config.method)[name].default, tuned_at)]
-        chosen += [(getattr(p.method_settings, name), p.optimizer.batch_size) for p in presets]
-        sizes = [of for known, of in chosen if known == value]
+    # name -> its value here, and (value, batch size) of the default and of presets
+    known = {
+        name: (
+            getattr(config.method_settings, name),
+            [(fields(config.method)[name].default, tuned_at)]
+            + [(getattr(p.method_settings, name), p.optimizer.batch_size) for p in presets],
+        )
+        for name, tuned_at in config.method_settings.tuned_at.items()
+    }
+    if config.optimizer.learning_rate == default.learning_rate:
+        rates = [p.optimizer for p in (Config(), *PRESETS.values())]
+        known["learning_rate"] = (
+            default.learning_rate,
+            [(rate.learning_rate, rate.batch_size) for rate in rates],
+        )
+    found = []
+    for name, (value, chosen) in known.items():
+        sizes = [of for other, of in chosen if other == value]
         if sizes and size not in sizes:
             found.append(f"--{name}={value:g} was chosen at a batch of {sizes[0]}")
     end = f", and --batch_size is {size}: choose it anew on validation faces, or take that batch."

@@ -205,6 +205,16 @@ def test_no_absolute_path_is_written(tmp_path, monkeypatch):
         assert str(tmp_path) not in (work / "results" / name).read_text()
 
 
+def test_settings_beside_the_papers_are_listed(tmp_path):
+    changed = Variant("B", {"method": "gce", "gce_exponent": 0.5})
+    variants = (changed, Variant("A", {"method": "eac"}))
+    experiment = dataclasses.replace(EXPERIMENT, variants=variants)
+    write_results(experiment, runs_of(), tmp_path, "x", 5)
+    assert "\nSettings: B gce_exponent 0.5.\n" in (tmp_path / "summary.md").read_text()
+    write_results(EXPERIMENT, runs_of(), tmp_path, "x", 5)
+    assert "Settings:" not in (tmp_path / "summary.md").read_text()
+
+
 def test_rows_of_one_run_are_counted_once(tmp_path):
     runs = runs_of()
     twice = pd.concat([runs, runs.assign(dataset="faces (one vote)")], ignore_index=True)

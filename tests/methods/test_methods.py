@@ -13,6 +13,7 @@ from helpers.tiny_networks import (
     assert_equal_variables,
     batch,
     compiled,
+    feature_network,
     own_variables,
     softmax,
     state,
@@ -20,6 +21,7 @@ from helpers.tiny_networks import (
     tiny_network,
     without_chance,
 )
+from helpers.toy_batch import assert_loss_differentiates
 
 from ldl_fer.config import Config, fields
 from ldl_fer.config.methods import METHOD_SETTINGS
@@ -47,6 +49,26 @@ def test_every_method_that_can_be_asked_for_is_there():
     )
     for name, settings in METHOD_SETTINGS.items():
         assert type(Config().replace(method=name).method_settings) is settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(method="cross_entropy"),
+        dict(method="label_smoothing"),
+        dict(method="gce"),
+        dict(method="sce"),
+        dict(method="nal", nal_plain_share=0.0),
+        dict(method="nal", nal_plain_share=0.0, nal_channel="complex"),
+        dict(method="scn", scn_margin=0.9),
+        dict(method="pdls"),
+    ],
+    ids=str,
+)
+def test_the_gradient_is_that_of_the_whole_loss(settings):
+    names = ("Anger", "Happy", "Neutral")
+    made = compiled(network=feature_network(3, 3), class_names=names, **settings)
+    assert_loss_differentiates(made)
 
 
 def test_defaults_are_the_papers():

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.tiny_networks import assert_trains_plainly, batch, compiled, softmax, tiny_network
+from helpers.tiny_networks import (
+    BATCH,
+    assert_trains_plainly,
+    batch,
+    compiled,
+    head_network,
+    softmax,
+    tiny_network,
+)
 from helpers.toy_batch import LOGITS, ONE_HOT, assert_differentiates
 
 from ldl_fer.methods.nla import correlation, doubt_weight, flip_divergence, label_and_rival
@@ -32,6 +40,18 @@ def test_the_rival_is_the_most_probable_other_class():
 def test_the_correlation_grows():
     found = correlation(tf.constant([0.0, 0.1, 1.0]))
     np.testing.assert_allclose(found, [0, 1 - np.exp(-1.5), 1 - np.exp(-15)], rtol=1e-5)
+
+
+def test_dropout_of_a_frozen_backbones_head_is_no_divergence():
+    made = compiled("nla", head_network(8))
+    pooled, other = tf.constant(np.random.default_rng(3).normal(size=[2, BATCH, 8]), tf.float32)
+    data = batch() | {"image": pooled, "mirrored_image": pooled}
+    losses = [made.losses(data, None) for _ in range(2)]
+    assert (losses[0].logits != losses[1].logits).numpy().any()  # dropout is at work
+    for rows in losses:
+        np.testing.assert_allclose(rows.flip_divergence, np.zeros(BATCH), atol=1e-6)
+    rows = made.losses(data | {"mirrored_image": other}, None)
+    assert rows.flip_divergence.numpy().min() > 1e-4
 
 
 def test_the_divergence_is_the_formula():

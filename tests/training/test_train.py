@@ -67,7 +67,13 @@ def run(faces):
         (dict(method="scn", batch_size=32, scn_margin=0.1), ""),
         (dict(method="nla", batch_size=64), "--nla_weight=16 was chosen at a batch of 32, and "),
         (dict(method="ldlva", batch_size=32), ""),
-        (dict(method="cross_entropy", batch_size=7), ""),
+        (dict(method="ada_df"), "--ada_margin=0.07 was chosen at a batch of 64, and "),
+        (dict(method="cross_entropy", batch_size=64), ""),
+        (
+            dict(method="cross_entropy", batch_size=7),
+            "--learning_rate=0.001 was chosen at a batch of 32, and ",
+        ),
+        (dict(method="cross_entropy", batch_size=7, learning_rate=0.002), ""),
     ],
     ids=str,
 )
@@ -80,8 +86,8 @@ def test_constants_that_a_batch_size_leaves_behind_are_named(settings, expected)
 def test_a_presets_constants_belong_to_its_batch_size(name, rate, size):
     assert left_behind(PRESETS[name]) == ""
     note = left_behind(PRESETS[name].replace(batch_size=128))
-    words = f"note: --uncertainty_learning_rate={rate} was chosen at a batch of {size}, and "
-    assert note.startswith(f"{words}--batch_size is 128")
+    words = f"note: --uncertainty_learning_rate={rate} was chosen at a batch of {size} and "
+    assert note.startswith(f"{words}--learning_rate=0.001 was chosen at a batch of 32, and ")
 
 
 def test_settings_are_tuned_at_a_batch_by_their_names():

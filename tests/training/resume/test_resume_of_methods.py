@@ -24,6 +24,7 @@ METHODS = [
     ),
     dict(method="ltnet", ltnet_machine_runs="whole"),
     dict(method="nal", nal_channel="complex"),
+    dict(method="ldl_alsg", alsg_graph="training_set"),
 ]
 
 
