@@ -39,6 +39,7 @@ FORMS = {
     "dacl": (dict(dacl_weight=0.1, dacl_units=(8, 6, 5)),),
     "dmue": (dict(dmue_turn=1.0, dmue_similarity_weight=1.0),),
     "mixup": (dict(mixup_alpha=2.0),),
+    "nal": ({}, dict(nal_channel="complex")),
 }
 
 

@@ -97,9 +97,10 @@ def test_settings_are_tuned_at_a_batch_by_their_names():
 
 
 @pytest.mark.slow
-def test_scn_is_evaluated_and_predicts_by_its_own_output(faces, tmp_path, capsys):
-    trained = train(config_of(faces, tmp_path / "run", method="scn", epochs=1))
-    assert "note: --scn_margin=0.07 was chosen at a batch of 64, and" in capsys.readouterr().out
+@pytest.mark.parametrize(("method", "margin"), [("scn", "scn_margin"), ("ada_df", "ada_margin")])
+def test_importance_counts_in_evaluation_and_prediction(faces, tmp_path, capsys, method, margin):
+    trained = train(config_of(faces, tmp_path / "run", method=method, epochs=1))
+    assert f"note: --{margin}=0.07 was chosen at a batch of 64 and" in capsys.readouterr().out
     network, config = load_network(trained.folder)
     table, folder = pd.read_csv(faces / "drawn/test.csv"), faces / "drawn/images"
     paths = table["subDirectory_filePath"]
