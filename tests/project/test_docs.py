@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ldl_fer.experiments.tables import TITLES
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", README]
@@ -109,13 +111,17 @@ def test_the_tables_of_methods_are_what_was_measured(path, first, rest):
     table = next(t for t in tables(path.read_text(encoding="utf-8")) if t[0][1] == first)
     methods = [re.sub(r" \[[\d, ]+\]$", "", row[0]) for row in table[2:]]
     known = list(dict.fromkeys(summary["method"]))
+    chosen = pd.read_csv(ROOT / "results" / "tuning" / "chosen.csv").to_dict("records")
+    scalars = {TITLES[row["method"]]: f"`{row['setting']}` {row['value']:g}" for row in chosen}
     assert methods == (known if path == RESULTS else [name for name in known if name in methods])
     for place, title in enumerate(table[0][1:], 1):
         noise, _, column = title.rpartition(", ")
-        if column == "minutes":
+        cells = [row[place].strip("*") for row in table[2:]]
+        if column == "scalar":
+            assert cells == [scalars[method] for method in methods]
+        if column in ("minutes", "scalar"):
             continue
         metric, percent = METRICS[column]
-        cells = [row[place].strip("*") for row in table[2:]]
         wanted = NOISES[noise or rest]
         assert cells == [percent_or_number(summary, m, metric, wanted, percent) for m in methods]
 
