@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,8 +67,7 @@ def _of_summary(experiment: Experiment, shown: Shown, summary: pd.DataFrame) -> 
         axes.invert_yaxis()
         axes.set_xlabel(shown.text)
     else:
-        tilted: dict[str, Any] = {"rotation": 15, "ha": "right"} if shown.x == "setting" else {}
-        axes.set_xticks(range(len(ticks)), ticks, **tilted)
+        axes.set_xticks(range(len(ticks)), ticks, rotation=15, ha="right")
         axes.set_ylabel(shown.text)
     axes.set_title(title_of(experiment))
     if grouped.ngroups > 1:
