@@ -72,9 +72,9 @@ class Experiment:
       measure: the function of `measures.MEASURES` that reads a finished run.
       metrics: columns of the table, out of what it measures.
       figure: is drawn beside the table.
-      more: further figures.
       union: whether training images get the labels of two annotators, see `data.Sets`.
       chooses: whether chosen.csv is written, for --tuned: see `tuning`.
+      more: further figures.
     """
 
     name: str
@@ -85,9 +85,9 @@ class Experiment:
     measure: str
     metrics: tuple[str, ...]
     figure: Figure
-    more: tuple[Figure, ...] = ()
     union: bool = False
     chooses: bool = False
+    more: tuple[Figure, ...] = ()
 
 
 def compared(*methods: str) -> tuple[Variant, ...]:
