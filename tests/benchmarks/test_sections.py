@@ -85,6 +85,7 @@ def test_steps_of_a_larger_network(folder, config):
     ]
 
 
+@pytest.mark.slow
 def test_steps_head(folder, config):
     small = {"rows": 40, "inputs": 12, "units": 6, "neighbors": (8,)}
     rows = steps_head(folder, steps=1, config=config, **small, **TINY)
@@ -95,6 +96,7 @@ def test_steps_head(folder, config):
     ]
 
 
+@pytest.mark.slow
 def test_steps_methods(folder, config, monkeypatch):
     few = ("cross_entropy", "gce", "ldt", "ldlva")  # ldt has a teacher
     monkeypatch.setattr(steps, "METHODS", {name: METHODS[name] for name in few})

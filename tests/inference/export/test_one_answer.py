@@ -105,6 +105,7 @@ def test_predict(paths, network, evaluated):
     np.testing.assert_allclose(found, evaluated, **ALIKE)
 
 
+@pytest.mark.slow
 def test_saved_model(paths, network, evaluated, tmp_path):
     loaded = tf.saved_model.load(str(export(SAVED_MODEL, network, tmp_path)))
     given = tf.constant([path.read_bytes() for path in paths])

@@ -120,6 +120,7 @@ def folder(network, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_answers_alone_as_the_network_does(network, folder, tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, [5, SIZE, SIZE, 3], dtype=np.uint8)

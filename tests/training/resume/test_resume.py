@@ -194,6 +194,7 @@ def test_half_a_row_of_the_log_is_dropped(tmp_path):
         assert run.log_file.read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(folder, tmp_path):
     config = config_of(folder, "unused", run_dir=str(tmp_path / "run"), checkpoint_every="1")
     config = config.replace(learning_rate=1e30, method="cross_entropy")
