@@ -76,30 +76,28 @@ def left_behind(config: Config) -> str:
 
     Empty where there is nothing: another value was chosen for this training.
     """
-    size, default = config.optimizer.batch_size, Config().optimizer
+    size, found = config.optimizer.batch_size, []
     presets = [preset for preset in PRESETS.values() if preset.method == config.method]
-    # name -> its value here, and (value, batch size) of the default and of presets
-    known = {
-        name: (
-            getattr(config.method_settings, name),
-            [(fields(config.method)[name].default, tuned_at)]
-            + [(getattr(p.method_settings, name), p.optimizer.batch_size) for p in presets],
-        )
-        for name, tuned_at in config.method_settings.tuned_at.items()
-    }
-    if config.optimizer.learning_rate == default.learning_rate:
-        rates = [p.optimizer for p in (Config(), *PRESETS.values())]
-        known["learning_rate"] = (
-            default.learning_rate,
-            [(rate.learning_rate, rate.batch_size) for rate in rates],
-        )
-    found = []
-    for name, (value, chosen) in known.items():
-        sizes = [of for other, of in chosen if other == value]
-        if sizes and size not in sizes:
-            found.append(f"--{name}={value:g} was chosen at a batch of {sizes[0]}")
+    for name, tuned_at in config.method_settings.tuned_at.items():
+        value = getattr(config.method_settings, name)
+        chosen = [(fields(config.method)[name].default, tuned_at)]
+        chosen += [(getattr(p.method_settings, name), p.optimizer.batch_size) for p in presets]
+        found += _chosen_elsewhere(name, value, chosen, size)
+    rate = config.optimizer.learning_rate
+    if rate == Config().optimizer.learning_rate:
+        optimizers = [preset.optimizer for preset in PRESETS.values()]
+        chosen = [(one.learning_rate, one.batch_size) for one in optimizers]
+        found += _chosen_elsewhere("learning_rate", rate, chosen, size)
     end = f", and --batch_size is {size}: choose it anew on validation faces, or take that batch."
     return "note: " + " and ".join(found) + end if found else ""
+
+
+def _chosen_elsewhere(name, value, chosen, size):
+    """Says so where a value is among those chosen, (value, batch size), but at no such batch."""
+    sizes = [of for known, of in chosen if known == value]
+    if not sizes or size in sizes:
+        return []
+    return [f"--{name}={value:g} was chosen at a batch of {sizes[0]}"]
 
 
 def check_epochs(config: Config, state: TrainingState) -> None:

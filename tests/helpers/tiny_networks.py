@@ -151,6 +151,25 @@ def state(made):
     return [variable for variable in every if id(variable) not in metrics]
 
 
+def assert_dropout_is_shared(method, part, atol=0.0):
+    """Asserts that a method of two views sees no difference of a face from itself under dropout.
+
+    Args:
+      method: its name; its network is the head of a frozen backbone.
+      part: of its losses, 0 where both views are the same.
+      atol: of that.
+    """
+    made = compiled(method, head_network(8))
+    pooled, other = tf.constant(np.random.default_rng(3).normal(size=[2, BATCH, 8]), tf.float32)
+    data = batch() | {"image": pooled, "mirrored_image": pooled}
+    losses = [made.losses(data, None) for _ in range(2)]
+    assert (losses[0].logits != losses[1].logits).numpy().any()  # dropout is at work
+    for rows in losses:
+        np.testing.assert_allclose(getattr(rows, part), np.zeros(BATCH), atol=atol)
+    rows = made.losses(data | {"mirrored_image": other}, None)
+    assert getattr(rows, part).numpy().min() > 1e-4
+
+
 def without_chance(made):
     """The same with its dropout off, so that two runs can be compared."""
     for layer in made.submodules:

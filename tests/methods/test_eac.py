@@ -8,12 +8,12 @@ from helpers.tiny_networks import (
     CLASSES,
     SIDE,
     UNITS,
+    assert_dropout_is_shared,
     assert_equal_variables,
     assert_trains_plainly,
     batch,
     compiled,
     feature_network,
-    head_network,
     mean_cross_entropy,
     step_by_hand,
     tiny_network,
@@ -244,15 +244,7 @@ def test_pooled_maps_are_a_map_of_one_place():
 
 
 def test_dropout_of_a_frozen_backbones_head_is_no_inconsistency():
-    made = compiled("eac", head_network(8))
-    pooled, other = tf.constant(np.random.default_rng(3).normal(size=[2, BATCH, 8]), tf.float32)
-    data = batch() | {"image": pooled, "mirrored_image": pooled}
-    losses = [made.losses(data, None) for _ in range(2)]
-    assert (losses[0].logits != losses[1].logits).numpy().any()  # dropout is at work
-    for rows in losses:
-        np.testing.assert_array_equal(rows.consistency_loss, np.zeros(BATCH))
-    rows = made.losses(data | {"mirrored_image": other}, None)
-    assert rows.consistency_loss.numpy().min() > 1e-4
+    assert_dropout_is_shared("eac", "consistency_loss")
 
 
 def test_without_weight_it_is_plain_training():

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.tiny_networks import (
-    BATCH,
+    assert_dropout_is_shared,
     assert_trains_plainly,
     batch,
     compiled,
-    head_network,
     softmax,
     tiny_network,
 )
@@ -43,15 +42,7 @@ def test_the_correlation_grows():
 
 
 def test_dropout_of_a_frozen_backbones_head_is_no_divergence():
-    made = compiled("nla", head_network(8))
-    pooled, other = tf.constant(np.random.default_rng(3).normal(size=[2, BATCH, 8]), tf.float32)
-    data = batch() | {"image": pooled, "mirrored_image": pooled}
-    losses = [made.losses(data, None) for _ in range(2)]
-    assert (losses[0].logits != losses[1].logits).numpy().any()  # dropout is at work
-    for rows in losses:
-        np.testing.assert_allclose(rows.flip_divergence, np.zeros(BATCH), atol=1e-6)
-    rows = made.losses(data | {"mirrored_image": other}, None)
-    assert rows.flip_divergence.numpy().min() > 1e-4
+    assert_dropout_is_shared("nla", "flip_divergence", atol=1e-6)
 
 
 def test_the_divergence_is_the_formula():
