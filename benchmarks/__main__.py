@@ -1,6 +1,6 @@
 """Measures the cost of LDLVA: training steps, input pipeline, evaluation, export, memory.
 
-  python -m benchmarks                                    all but size and gpu_*, some ten minutes
+  python -m benchmarks                          all but size, size_frozen, gpu_*: a quarter hour
   python -m benchmarks --sections=steps_small             one section
   python -m benchmarks --sections=steps_small --data=train.csv --image_dir=images
   python -m benchmarks --sections=size --work_dir=/mnt/large
@@ -23,7 +23,9 @@ Sections:
   pooled          the pooled maps of a frozen MobileFaceNet beside the bare backbone, 112 px
   size            a made-up AffectNet (--rows) from CSV through neighbors and shards to training,
                   with the memory of each stage, and its step beside one on 12,271 rows; many
-                  minutes, and about 7 KB of disk a row, most of it in small files
+                  minutes, and some 14 KB of disk a row, half of it in small files
+  size_frozen     training of a head on pooled maps of as many rows, 4,608 numbers a view, read from
+                  a file: memory
   gpu_one, gpu_xla, gpu_several
                   a training step of ResNet-50, 112 px, on one GPU and on all: benchmarks/gpu.sh
 
@@ -50,12 +52,14 @@ NAMES = (
     "start_up",
     "pooled",
     "size",
+    "size_frozen",
     "gpu_one",
     "gpu_xla",
     "gpu_several",
 )
 _ON_GPUS = NAMES[NAMES.index("gpu_one") :]
-_ASKED_FOR = "size", *_ON_GPUS
+_SIZES = "size", "size_frozen"
+_ASKED_FOR = *_SIZES, *_ON_GPUS
 
 
 def run() -> None:
@@ -73,7 +77,8 @@ def main() -> int:
     settings = {name: dict(common) for name in NAMES}
     settings["steps_small"] |= {"data": given.data, "image_dir": given.image_dir}
     if given.rows is not None:
-        settings["size"] |= {"rows": given.rows}
+        for name in _SIZES:
+            settings[name] |= {"rows": given.rows}
     if given.tiny:
         from benchmarks.gpu import TINY
 
@@ -110,8 +115,8 @@ def _define_flags() -> None:
         "steps",
         None,
         "Steps, or batches, of a variant in a turn. (default: 8 for steps_small, 1 for "
-        "steps_resnet50, 20 for steps_head and size, 64 for pipeline, 64 and 4 for inference, "
-        "16 for gpu_*)",
+        "steps_resnet50, 20 for steps_head and size, 1,000 for size_frozen, 64 for pipeline, "
+        "64 and 4 for inference, 16 for gpu_*)",
         1,
     )
     flags.DEFINE_bool("tiny", False, "Sizes of gpu_* that only show that they run, on a CPU too.")
@@ -126,7 +131,8 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "rows",
         None,
-        "Pictures of the made-up AffectNet of `size`. (default: as many as it has to train on)",
+        "Pictures of the made-up AffectNet of `size` and `size_frozen`. (default: as many as it "
+        "has to train on)",
         64,
     )
     flags.DEFINE_string(

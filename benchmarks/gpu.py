@@ -128,12 +128,15 @@ def gpu_several(
         "bank K 8, mixed": (_BANK | _MIXED, set()),
         "forward K 8": (_FORWARD, set()),
         "bank K 32": (_BANK | {"num_neighbors": 32}, set()),
+        "plain, XLA": (_PLAIN | _XLA, set()),
+        "bank K 8, XLA": (_BANK | _XLA, set()),
     }
     targets = {
         (PLAIN_STEP, "plain, one GPU"): None,
         ("bank K 8", "bank K 8, batches ready"): None,
         ("bank K 8, on host", "bank K 8"): None,
         ("bank K 8, mixed", "plain, mixed"): None,
+        ("bank K 8, XLA", "plain, XLA"): None,
     }
     choices = turns, steps, config, rows, seconds, progress
     return _steps("gpu_several", folder, _all_devices(), variants, targets, *choices)

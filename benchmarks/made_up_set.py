@@ -40,13 +40,12 @@ def make_up_set(
         return csv, images
     random = np.random.default_rng(seed)
     pictures = [_picture(random, image_size) for _ in range(min(rows, _DIFFERENT))]
-    paths = [f"{row // _PER_FOLDER:04d}/{row:07d}.jpg" for row in range(rows)]
 
     def write(first: int) -> int:
-        (images / paths[first]).parent.mkdir(parents=True, exist_ok=True)
+        (images / _path(first)).parent.mkdir(parents=True, exist_ok=True)
         last = min(first + _PER_FOLDER, rows)
         for row in range(first, last):
-            (images / paths[row]).write_bytes(pictures[row % len(pictures)])
+            (images / _path(row)).write_bytes(pictures[row % len(pictures)])
         return last - first
 
     with (
@@ -55,20 +54,34 @@ def make_up_set(
     ):
         for written in pool.map(write, range(0, rows, _PER_FOLDER)):
             bar.update(written)
+    made_up_table(rows, random).to_csv(csv, index=False)
+    return csv, images
+
+
+def made_up_table(rows: int, random: np.random.Generator | None = None) -> pd.DataFrame:
+    """Makes up annotations of so many pictures, with AffectNet's skew and clusters.
+
+    Args:
+      rows: N.
+      random: where chance comes from; None: of seed 0.
+    """
+    random = random or np.random.default_rng(0)
     shares = np.array(AFFECTNET_COUNTS) / sum(AFFECTNET_COUNTS)
     labels = random.choice(len(CLASS_NAMES), size=rows, p=shares)
     plane = LATENT_PROTOTYPES[labels, :2] + random.normal(0.0, SPREAD, [rows, 2])
     plane = np.clip(plane, -1.0, 1.0).round(4)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "subDirectory_filePath": paths,
+            "subDirectory_filePath": [_path(row) for row in range(rows)],
             "expression": labels,
             "valence": plane[:, 0],
             "arousal": plane[:, 1],
         }
     )
-    table.to_csv(csv, index=False)
-    return csv, images
+
+
+def _path(row: int) -> str:
+    return f"{row // _PER_FOLDER:04d}/{row:07d}.jpg"
 
 
 def made_up_records(

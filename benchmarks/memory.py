@@ -1,5 +1,6 @@
 """Measures the memory of this process; loads no TensorFlow, which would add to it."""
 
+import ctypes
 import resource
 import sys
 from pathlib import Path
@@ -33,6 +34,37 @@ def own_memory() -> int:
     if memory is None:
         raise InputError("/proc/self/status has no RssAnon. Run the soak on Linux 4.5 or newer.")
     return memory
+
+
+class _MallocInfo(ctypes.Structure):
+    """glibc's `struct mallinfo2`."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks"),
+            *("fordblks", "keepcost"),
+        )
+    ]
+
+
+def memory_in_use() -> int:
+    """Returns what malloc has given out and not got back, bytes.
+
+    Its free memory is left out, and so are Python's small objects, unless PYTHONMALLOC=malloc.
+
+    Raises:
+      InputError: the system does not say.
+    """
+    try:
+        ask = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError) as error:
+        raise InputError(
+            "malloc does not say what is in use. Run the soak on Linux with glibc 2.33 or newer."
+        ) from error
+    ask.restype = _MallocInfo
+    info = ask()
+    return info.uordblks + info.hblkhd
 
 
 def _status(name: str) -> int | None:

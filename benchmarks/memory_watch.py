@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from benchmarks.memory import PROCESS, own_memory
+from benchmarks.memory import PROCESS, memory_in_use, own_memory
 from ldl_fer.files import write_whole
 
 
@@ -21,10 +21,11 @@ class MemoryWatch(tf.keras.callbacks.Callback):
 
         Args:
           minutes: after which the training ends.
-          output: CSV that is written anew after each epoch: columns minutes, steps, memory (bytes),
-            files, threads.
+          output: CSV that is written anew after each epoch: columns minutes, steps, memory and
+            in_use (bytes), files, threads.
         """
         super().__init__()
+        self._supports_tf_logs = True  # else Keras waits for the numbers of every step
         self.minutes, self.output = minutes, output
         self.rows: list[dict[str, float]] = []
         self.steps = 0
@@ -44,6 +45,7 @@ class MemoryWatch(tf.keras.callbacks.Callback):
             "minutes": round(minutes, 3),
             "steps": self.steps,
             "memory": own_memory(),
+            "in_use": memory_in_use(),
             "files": len(os.listdir(PROCESS / "fd")),
             "threads": len(os.listdir(PROCESS / "task")),
         }

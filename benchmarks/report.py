@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.gpu import gpu_one, gpu_several, gpu_xla
 from benchmarks.inference import inference
 from benchmarks.input_rate import pipeline
-from benchmarks.size import size
+from benchmarks.size import size, size_frozen
 from benchmarks.start_up import pooled, start_up
 from benchmarks.steps import steps_head, steps_methods, steps_resnet50, steps_small
 from benchmarks.timing import GIGABYTES, SECONDS, Row
@@ -101,7 +101,7 @@ def _lines(rows: Sequence[Row]) -> list[str]:
             r.variant,
             _time(r),
             _ratio(r),
-            _UNITS.get(r.unit, "" if r.unit == r.variant else f"x {r.unit}"),
+            _unit(r),
             "" if r.target is None else f"<= {r.target:.3g}",
             _VERDICTS[r.met],
         )
@@ -130,6 +130,16 @@ def _ratio(row: Row) -> str:
     return f"{row.ratio:.2f} {row.unit}" if row.unit in _UNITS else f"{row.ratio:.3f}"
 
 
+def _unit(row: Row) -> str:
+    """Names what a ratio is to, and the middle half of the turns' ratios."""
+    if row.unit in _UNITS:
+        return _UNITS[row.unit]
+    if row.unit == row.variant:
+        return ""
+    middle = "" if row.quartiles is None else " ({:.3f}-{:.3f})".format(*row.quartiles)
+    return f"x {row.unit}{middle}"
+
+
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -150,6 +160,7 @@ SECTIONS: dict[str, Callable[..., list[Row]]] = {
         start_up,
         pooled,
         size,
+        size_frozen,
         gpu_one,
         gpu_xla,
         gpu_several,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from benchmarks.made_up_set import AFFECTNET_COUNTS, make_up_set
+from benchmarks.made_up_set import AFFECTNET_COUNTS, made_up_table, make_up_set
 from benchmarks.memory import peak_memory
 from benchmarks.timing import GIGABYTES, Row, compare, row
 from ldl_fer.config import Config
@@ -71,13 +72,90 @@ def size(
         paths = str(csv), str(images), records_dir
         run = functools.partial(_run_stages, *paths, small_rows, config.to_json())
         stages, times = pool.submit(run, turns, steps, progress).result()
-    memory = [
-        row("size", s.name, s.seconds, s.peak / 1e9, GIGABYTES, _MOST_GIGABYTES, "stage")
-        for s in stages
-    ]
     all_rows, few_rows = times
     targets = {(all_rows, few_rows): _TARGET}
-    return memory + compare("size", times, few_rows, targets, "step")
+    return _memory("size", stages) + compare("size", times, few_rows, targets, "step")
+
+
+def size_frozen(
+    folder: Path,
+    turns: int = 1,
+    steps: int = 1000,
+    *,
+    rows: int = ROWS,
+    maps: int = 4608,
+    config: Config = PRESETS["frozen"],
+    progress: bool = True,
+) -> list[Row]:
+    """Trains a head on an AffectNet of pooled maps that a file holds: below 4 GB.
+
+    The file is a hole: it is read as zeros, and takes no place on the disk.
+
+    Args:
+      folder: where the file goes; it is deleted.
+      turns: how often `steps` are taken.
+      steps: of training, in a turn.
+      rows: N.
+      maps: P, numbers of a view.
+      config: of the training.
+      progress: whether to show progress bars.
+    """
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as own,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+    ):
+        run = functools.partial(_run_frozen, own, rows, maps, config.to_json())
+        return _memory("size_frozen", pool.submit(run, turns * steps, progress).result())
+
+
+def _memory(section: str, stages: list[Stage]) -> list[Row]:
+    return [
+        row(section, s.name, s.seconds, s.peak / 1e9, GIGABYTES, _MOST_GIGABYTES, "stage")
+        for s in stages
+    ]
+
+
+class _Stages(list[Stage]):
+    """Stages of this process, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = time.perf_counter()
+
+    def done(self, name: str) -> None:
+        """Ends a stage."""
+        self.append(Stage(name, time.perf_counter() - self._start, peak_memory()))
+        self._start = time.perf_counter()
+
+
+def _run_frozen(
+    folder: str, rows: int, maps: int, settings: str, steps: int, progress: bool
+) -> list[Stage]:
+    """Runs the stages of `size_frozen`, in the process that is measured."""
+    import tensorflow as tf
+
+    from benchmarks.steps import HEAD_UNITS, head_model
+    from ldl_fer.data.annotations import Annotations
+    from ldl_fer.data.pipeline import training_dataset
+    from ldl_fer.data.pooled_records import VIEWS, PooledMaps, PooledRecords
+
+    config = Config.from_json(settings)
+    table, stages = made_up_table(rows), _Stages()
+    file = Path(folder) / "maps.npy"
+    np.lib.format.open_memmap(file, "w+", np.float16, (rows, VIEWS, maps))
+    places = np.stack([np.zeros(rows, np.int64), np.arange(rows)], axis=1)
+    pooled = PooledMaps([np.load(file, mmap_mode="r")], places)
+    annotations = Annotations(table, config.data.class_names)
+    records = PooledRecords(annotations, pooled, config.data.image_size, config.data.num_neighbors)
+    stages.done(f"neighbors of {rows:,} rows, K {config.data.num_neighbors}")
+    pooled.moments  # noqa: B018 - read once, before the first step
+    stages.done("moments of the maps")
+    step = tf.function(head_model(config, rows, maps, HEAD_UNITS).train_step)
+    batches = training_dataset(records, config, neighbors=config.data.num_neighbors)
+    for batch in tqdm(batches.take(steps), "size_frozen", steps, disable=not progress):
+        step(batch)
+    stages.done(f"{steps:,} steps of batch {config.optimizer.batch_size}")
+    return stages
 
 
 def _run_stages(
@@ -99,12 +177,7 @@ def _run_stages(
 
     config = Config.from_json(settings).replace(neighbors="bank")
     names, wanted = config.data.class_names, config.data.num_neighbors
-    stages, start = [], time.perf_counter()
-
-    def done(name: str) -> None:
-        nonlocal start
-        stages.append(Stage(name, time.perf_counter() - start, peak_memory()))
-        start = time.perf_counter()
+    stages = _Stages()
 
     def shards(annotations: Annotations) -> Records:
         return prepare_records(
@@ -120,19 +193,19 @@ def _run_stages(
 
     annotations = read_annotations(csv, images, names, wanted + 1, progress)
     count = len(annotations)
-    done(f"{count:,} rows read and checked")
+    stages.done(f"{count:,} rows read and checked")
     neighbors = add_neighbors(annotations, wanted, progress)
-    done(f"neighbors, K {wanted}")
+    stages.done(f"neighbors, K {wanted}")
     whole = shards(neighbors)
-    done("shards written")
+    stages.done("shards written")
     del neighbors
     few = shards(Annotations(annotations.table.iloc[:small_rows], names))
     del annotations
-    done(f"{len(few):,} rows prepared beside")
+    stages.done(f"{len(few):,} rows prepared beside")
     variants = {
         f"step on {count:,} rows": training_variant(whole, config, steps),
         f"step on {len(few):,} rows, the few": training_variant(few, config, steps),
     }
     times = take_turns(variants, turns, "size: training", progress)
-    done(f"{(turns + 1) * steps:,} steps trained on each")
+    stages.done(f"{(turns + 1) * steps:,} steps trained on each")
     return stages, times

@@ -5,9 +5,11 @@
 
 A whole training as `ldl-fer train` does it, with a validation, pictures for TensorBoard and a
 checkpoint after each epoch, and checkpoints within it. After every epoch it notes the process' own
-resident memory (without pages of program files, which come and go), its open files and its threads,
-of Linux' /proc, in --output. At the end it says how much memory grew per 1,000 steps over the last
-two thirds. Exit code 1: it grew by more than --tolerance, or files or threads became more.
+resident memory (without pages of program files, which come and go), how much of it malloc has given
+out, open files and threads, in --output. Python's small objects lie beside malloc, unless it is
+started with PYTHONMALLOC=malloc. At the end it says how much both grew per 1,000 steps over the
+last two thirds. Exit code 1: resident memory grew by more than --tolerance, or files or threads
+became more.
 """
 
 import contextlib
@@ -69,7 +71,7 @@ def report_of(table: "pd.DataFrame", tolerance: float) -> tuple[str, bool]:
     """Reports on a soak.
 
     Args:
-      table: columns minutes, steps, memory (bytes), files, threads; a row per epoch.
+      table: columns minutes, steps, memory and in_use (bytes), files, threads; a row per epoch.
       tolerance: MB of growth per 1,000 steps that still count as flat.
 
     Returns:
@@ -78,17 +80,29 @@ def report_of(table: "pd.DataFrame", tolerance: float) -> tuple[str, bool]:
     late = table.iloc[len(table) // 3 :]
     steps = late["steps"] - late["steps"].mean()
     # Least squares: slope = sum (s - mean s) m / sum (s - mean s)^2
-    slope = 1000 * (steps * late["memory"]).sum() / max((steps**2).sum(), 1) / 1e6
+    growth = {
+        name: 1000 * (steps * late[name]).sum() / max((steps**2).sum(), 1) / 1e6
+        for name in ("memory", "in_use")
+    }
     first, last = late.iloc[0], late.iloc[-1]
     more = {n: int(last[n] - first[n]) for n in ("files", "threads")}
     lines = [
         f"{len(table):,} epochs, {int(last['steps']):,} steps in {last['minutes']:.1f} minutes",
-        f"memory: {first['memory'] / 1e6:,.0f} MB after a third, {last['memory'] / 1e6:,.0f} MB at "
-        f"the end, most {table['memory'].max() / 1e6:,.0f} MB; {slope:+.2f} MB per 1,000 steps",
+        *(
+            _line(title, late[name], table[name].max(), growth[name])
+            for title, name in (("memory", "memory"), ("given out by malloc", "in_use"))
+        ),
         f"open files: {int(first['files'])}, then {int(last['files'])}; threads: "
         f"{int(first['threads'])}, then {int(last['threads'])}",
     ]
-    return "\n".join(lines), slope <= tolerance and max(more.values()) <= 0
+    return "\n".join(lines), growth["memory"] <= tolerance and max(more.values()) <= 0
+
+
+def _line(title: str, late: "pd.Series", most: float, growth: float) -> str:
+    return (
+        f"{title}: {late.iloc[0] / 1e6:,.0f} MB after a third, {late.iloc[-1] / 1e6:,.0f} MB at "
+        f"the end, most {most / 1e6:,.0f} MB; {growth:+.2f} MB per 1,000 steps"
+    )
 
 
 def _define_flags() -> None:

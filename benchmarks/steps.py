@@ -30,7 +30,7 @@ HEAD = PRESETS["small"].replace(
     batch_size=64, calibration_units=PRESETS["frozen"].ldlva.calibration_units
 )
 ENDLESS = 10**6  # epochs
-_HEAD_INPUTS, _HEAD_UNITS = 2304, 128
+HEAD_INPUTS, HEAD_UNITS = 2304, 128
 _HEAD_BATCHES = 16  # different ones in memory
 
 
@@ -235,8 +235,8 @@ def steps_head(
     *,
     config: Config = HEAD,
     rows: int = 4096,
-    inputs: int = _HEAD_INPUTS,
-    units: int = _HEAD_UNITS,
+    inputs: int = HEAD_INPUTS,
+    units: int = HEAD_UNITS,
     neighbors: Sequence[int] = NEIGHBORS,
     progress: bool = True,
 ) -> list[Row]:
@@ -251,7 +251,7 @@ def steps_head(
     variants = {}
     for name, settings in variants_of(neighbors, ()).items():
         variants[name] = step_variant(
-            functools.partial(_head_model, config.replace(**settings), rows, inputs, units),
+            functools.partial(head_model, config.replace(**settings), rows, inputs, units),
             functools.partial(_head_batches, config.replace(**settings), rows, inputs),
             steps,
         )
@@ -260,7 +260,8 @@ def steps_head(
     return compare("steps_head", seconds, PLAIN_STEP, targets, "step")
 
 
-def _head_model(config: Config, rows: int, inputs: int, units: int) -> Classifier:
+def head_model(config: Config, rows: int, inputs: int, units: int) -> Classifier:
+    """Builds and compiles the head of a frozen backbone: features [B, `inputs`], V = `units`."""
     layers = tf.keras.layers
     frozen = tf.keras.Input([inputs])
     hidden = layers.BatchNormalization()(layers.Dense(units)(frozen))

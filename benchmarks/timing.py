@@ -17,6 +17,7 @@ Targets = Mapping[tuple[str, str], float | None]  # (variant, unit) -> most of t
 _LOOK = 0.01  # seconds between two looks at whether the process has come to rest
 _BUSY = 0.2  # processors in use, above which it has not
 _PATIENCE = 3.0  # seconds
+_WARM_UP = 0.9  # of a limit
 
 
 def take_turns(
@@ -34,8 +35,9 @@ def take_turns(
       title: of the progress bar.
       progress: whether to show it.
       limit: seconds that all of it may take. No further turn begins that would not end by then, if
-        it takes as long as the one before; the first two do in any case. A variant that has not
-        warmed up when half of them have passed is left out, and named; the first never is.
+        it takes as long as the one before; the first two do in any case. A variant is left out, and
+        named, if it would not have warmed up (compiled, mostly) within nine tenths, taking as long
+        as the slowest so far; the first never is.
 
     Returns:
       name -> seconds [turns].
@@ -49,14 +51,17 @@ def take_turns(
             former, started = started, time.perf_counter()
             if turn > 1 and started - begun + started - former > limit:
                 break
+            slowest = 0.0
             for name in rotated(list(seconds), turn):
-                late = not turn and time.perf_counter() - begun > limit / 2
+                start = time.perf_counter()
+                late = not turn and start - begun + slowest > _WARM_UP * limit
                 if late and any(seconds.values()):
                     del seconds[name]
                     bar.write(f"{title}: {name} does not fit into {limit:.0f} s and is left out")
                     continue
                 settle()
                 seconds[name].append(variants[name]())
+                slowest = max(slowest, time.perf_counter() - start)
                 bar.update()
     return {name: np.array(values[1:]) for name, values in seconds.items()}
 
@@ -110,6 +115,7 @@ class Row:
       target: what the ratio must not exceed; None: there is no target.
       met: whether it does not; None without a target.
       per: "step", "image" or "stage".
+      quartiles: of the turns' ratios, the first and the third; None: there are no turns.
     """
 
     section: str
@@ -120,6 +126,7 @@ class Row:
     target: float | None
     met: bool | None
     per: str
+    quartiles: list[float] | None = None
 
 
 def row(
@@ -130,10 +137,11 @@ def row(
     unit: str,
     target: float | None,
     per: str,
+    quartiles: list[float] | None = None,
 ) -> Row:
     """Makes a row, and says whether its target is met."""
     met = None if target is None else bool(ratio <= target)
-    return Row(section, variant, float(seconds), float(ratio), unit, target, met, per)
+    return Row(section, variant, float(seconds), float(ratio), unit, target, met, per, quartiles)
 
 
 def compare(
@@ -159,6 +167,7 @@ def compare(
             other,
             targets.get((variant, other)),
             per,
+            np.quantile(seconds[variant] / seconds[other], [0.25, 0.75]).tolist(),
         )
         for variant, other in pairs
     ]

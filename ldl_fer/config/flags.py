@@ -113,9 +113,20 @@ def config_from_flags(base: Config | None = None, names: Collection[str] | None 
       names: of the settings whose flags are read; None: all that have one.
 
     Raises:
-      InputError: for a list flag whose items are not numbers, and as `Config.replace`.
+      InputError: as `settings_from_flags` and `Config.replace`.
     """
-    config = base or PRESETS[flags.FLAGS.preset]
+    return replaced(base or PRESETS[flags.FLAGS.preset], settings_from_flags(names))
+
+
+def settings_from_flags(names: Collection[str] | None = None) -> dict[str, Any]:
+    """Returns the settings whose flags the user set, name -> value.
+
+    Args:
+      names: of the settings whose flags are read; None: all that have one.
+
+    Raises:
+      InputError: for a list flag whose items are not numbers.
+    """
     given = {}
     for group in GROUPS:
         for name, kind in kinds(group).items():
@@ -131,4 +142,4 @@ def config_from_flags(base: Config | None = None, names: Collection[str] | None 
                         f"--{name} is {KINDS[kind]}, comma separated, not {','.join(value)!r}"
                     ) from error
             given[name] = None if kind == float | None and value == _NONE else value
-    return replaced(config, given)
+    return given

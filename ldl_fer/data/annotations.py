@@ -151,6 +151,10 @@ class Annotations:
         table = self.table.iloc[rows].reset_index(drop=True)
         return Annotations(table.drop(columns=NEIGHBORS, errors="ignore"), self.class_names)
 
+    def whole(self) -> "Annotations":
+        """Returns the rows as those of a whole: a column `source_row` speaks of another one."""
+        return Annotations(self.table.drop(columns=SOURCE_ROW, errors="ignore"), self.class_names)
+
     def as_csv(self) -> str:
         """Returns the text of the file that `write` writes."""
         return self.table.to_csv(index=False, lineterminator="\n")
@@ -276,9 +280,10 @@ def _carried(texts: Sequence[str]) -> np.ndarray | Sequence[str]:
 
     Else (007, 2.20.1, names) it stays text.
     """
-    present = {text for text in texts if text}
+    stripped = [text.strip() for text in texts]
+    present = {text for text in stripped if text}
     if not present or not all(_PLAIN_NUMBER.fullmatch(text) for text in present):
         return texts
-    if len(present) == len(set(texts)) and all(text.lstrip("-").isdigit() for text in present):
-        return np.array([int(text) for text in texts], np.int64)
-    return numbers(texts)
+    if len(present) == len(set(stripped)) and all(text.lstrip("-").isdigit() for text in present):
+        return np.array([int(text) for text in stripped], np.int64)
+    return numbers(stripped)

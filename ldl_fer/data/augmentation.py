@@ -3,6 +3,8 @@
 Random numbers are drawn for the whole batch, so that a part of it gets the same as in the whole.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -199,26 +201,30 @@ def erase(
     """
     height, width = images.shape[1:3]
     part = (area[0] + draws[0] * (area[1] - area[0])) * (height * width)
-    log_low, log_high = np.log(aspect)
+    log_low, log_high = (math.log(ratio) for ratio in aspect)
     ratio = tf.exp(log_low + draws[1] * (log_high - log_low))
     box_height = tf.minimum(tf.round(tf.sqrt(part * ratio)), height)
     box_width = tf.minimum(tf.round(tf.sqrt(part / ratio)), width)
     top = tf.floor(draws[2] * (height - box_height + 1))[:, tf.newaxis]
-    left = tf.cast(draws[3] * (width - box_width + 1), tf.int64)
-    # A box is stretches of rows, these are pixels of the batch: ascending numbers.
+    left = tf.cast(draws[3] * (width - box_width + 1), tf.int32)
+    # What is erased of a row of pixels is one stretch: only such rows are read, and written anew.
     rows = tf.range(height, dtype=tf.float32)
     touched = draws[4][:, tf.newaxis] < probability
     places = tf.where(touched & (rows >= top) & (rows < top + box_height[:, tf.newaxis]))
-    starts = (places[:, 0] * height + places[:, 1]) * width + tf.gather(left, places[:, 0])
-    lengths = tf.cast(tf.gather(box_width, places[:, 0]), tf.int64)
-    pixels = tf.ragged.range(starts, starts + lengths).flat_values
-    noise = tf.random.stateless_uniform(tf.shape(pixels), noise_seed, None, None, tf.int32)
-    noise = tf.bitcast(noise, tf.uint8)[:, :3]
-    bounds = tf.cast([first, first + tf.shape(images)[0]], tf.int64) * (height * width)
-    own = slice(*tf.unstack(tf.searchsorted(pixels, bounds)))
-    pixels = pixels[own, tf.newaxis] - bounds[0]
-    made = tf.tensor_scatter_nd_update(tf.reshape(images, [-1, 3]), pixels, noise[own])
-    return tf.ensure_shape(tf.reshape(made, tf.shape(images)), images.shape)
+    words = -(-3 * width // 4)  # of four bytes, in a row
+    noise = tf.random.stateless_uniform(
+        [tf.shape(places)[0], words], noise_seed, None, None, tf.int32
+    )
+    bounds = tf.cast([first, first + tf.shape(images)[0]], tf.int64)
+    own = slice(*tf.unstack(tf.searchsorted(places[:, 0], bounds)))
+    noise = tf.reshape(tf.bitcast(noise[own], tf.uint8), [-1, 4 * words])[:, : 3 * width]
+    places, columns = places[own], tf.range(3 * width)
+    begin = 3 * tf.gather(left, places[:, 0])[:, tf.newaxis]
+    end = begin + 3 * tf.gather(tf.cast(box_width, tf.int32), places[:, 0])[:, tf.newaxis]
+    places -= [[bounds[0], 0]]
+    flat = tf.reshape(images, [-1, height, 3 * width])
+    made = tf.where((columns >= begin) & (columns < end), noise, tf.gather_nd(flat, places))
+    return tf.reshape(tf.tensor_scatter_nd_update(flat, places, made), tf.shape(images))
 
 
 def _kept_parts(erased, upper, size):

@@ -88,6 +88,18 @@ def auxiliary_file(data: DataConfig, csv_path: str | Path) -> Path | None:
     return Path(data.landmarks) if data.landmarks else landmarks_file(csv_path)
 
 
+def landmarks_of_whole(data: DataConfig, auxiliary: str) -> dict[str, str]:
+    """Returns the setting by which a CSV made of another one finds the landmarks of that.
+
+    Args:
+      data: the settings; `train_data_path` is the CSV whose landmarks are there.
+      auxiliary: the space of the CSV that is made.
+    """
+    if auxiliary not in ("landmarks", "both") or data.landmarks:
+        return {}
+    return {"landmarks": str(landmarks_file(data.train_data_path))}
+
+
 def space_identity(data: DataConfig, csv_path: str | Path) -> dict[str, Any]:
     """Returns all that a space depends on beside the annotations; {} for valence-arousal.
 

@@ -25,7 +25,10 @@ def csv_separator(lines: Iterable[str], known: Iterable[str] = ()) -> str:
     header, names = second if said else first, {name.casefold() for name in known}
 
     def found(separator: str) -> int:
-        cells = next(csv.reader([header], delimiter=separator), [])
+        try:
+            cells = next(csv.reader([header], delimiter=separator), [])
+        except csv.Error:  # who reads the cells says so
+            return 0
         return sum(cell.strip(' "').casefold() in names for cell in cells)
 
     return said[1] if said else max(_SEPARATORS, key=found)

@@ -6,7 +6,11 @@ neighbors included, are read by their numbers where they lie. So memory does not
 pictures, and a batch is a pure function of (seed, step): a run can go on from any step.
 """
 
+import atexit
+import functools
+import gc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -77,7 +81,7 @@ def training_dataset(
     own = len(own_replicas)
     numbers = tf.data.Dataset.range(start_step * own, steps * config.optimizer.epochs * own)
     pictures = 1 + neighbors * neighbor_images
-    return _in_parallel(numbers, load, _bytes_of(records, config, pictures))
+    return in_parallel(numbers, load, _bytes_of(records, config, pictures))
 
 
 def ordered_dataset(
@@ -118,7 +122,7 @@ def ordered_dataset(
         return batch
 
     numbers = tf.data.Dataset.range(steps_per_epoch(count, batch_size) * len(own_replicas))
-    return _in_parallel(numbers, load, _bytes_of(records, config, int(images)))
+    return in_parallel(numbers, load, _bytes_of(records, config, int(images)))
 
 
 def batch_of_samples(records: Records, sample_ids: list[int], config: Config) -> dict:
@@ -163,19 +167,44 @@ def sample_ids_of_step(
     return tf.cast(ids, tf.int32)
 
 
-def _in_parallel(numbers, load, batch_bytes):
+def in_parallel(
+    numbers: tf.data.Dataset, load: Callable[..., Any], batch_bytes: int
+) -> tf.data.Dataset:
     """Loads elements in order, as many at a time as there are processors, and as many ready.
 
     Fewer where both together would take more than `_READY_BYTES`: many neighbors' images do.
     Without TensorFlow's tuning of the two: its thread, asleep, held up the end of a dataset for up
     to a minute. An operation has one thread: there are as many batches at work as processors.
+
+    Args:
+      numbers: what the batches are made from.
+      load: makes one, in a graph.
+      batch_bytes: of a batch.
     """
+    _ended_at_exit()
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.max_intra_op_parallelism = 1
     count = max(1, min(processors(), _READY_BYTES // (2 * batch_bytes)))
     load = tf.autograph.experimental.do_not_convert(load)  # nothing to convert: seconds saved
     return numbers.map(load, count, deterministic=True).prefetch(count).with_options(options)
+
+
+@functools.cache
+def _ended_at_exit() -> None:
+    """Has `_end_iterators` called at the end of a program that made a dataset; others need not."""
+    atexit.register(_end_iterators)
+
+
+def _end_iterators() -> None:
+    """Ends the iterators that are left when Python ends.
+
+    Their threads would call Python, which then answers no more, and TensorFlow would wait for them.
+    """
+    kind = type(iter(tf.data.Dataset.range(0)))
+    for thing in gc.get_objects():
+        if type(thing) is kind:
+            vars(thing).clear()
 
 
 def _bytes_of(records, config, pictures):

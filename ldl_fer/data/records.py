@@ -41,12 +41,14 @@ class Records:
       manifest: what they are.
     """
 
-    def __init__(self, folder: str | Path, hashed: bool = False) -> None:
+    def __init__(self, folder: str | Path, hashed: bool = False, decoded: bool = True) -> None:
         """Opens a folder that `write_records` made.
 
         Args:
           folder: of the records.
           hashed: as `read_manifest` takes it.
+          decoded: whether to take the decoded pictures where there are some; else each is decoded
+            when it is read, as those of a set too large for them.
 
         Raises:
           InputError: if it is no such folder, of another schema version, or not complete.
@@ -55,7 +57,7 @@ class Records:
         self.manifest = read_manifest(self.folder, hashed)
         self._shards = ShardReader(self.folder, self.manifest.shards)
         pixels = self.folder / PIXELS
-        self._pixels = mapped(pixels) if pixels.is_file() else None
+        self._pixels = mapped(pixels) if decoded and pixels.is_file() else None
 
     def __len__(self) -> int:
         return self.manifest.count

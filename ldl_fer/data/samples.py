@@ -14,6 +14,18 @@ def read_samples(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={PATH: str})
 
 
+def columns_of_runs(class_names: Sequence[str]) -> list[str]:
+    """Returns the columns that a training adds to its annotations, whatever its method."""
+    parts = ("probability", "aggregated", "target")
+    of_classes = [name for part in parts for name in share_columns(part, class_names)]
+    return [*of_classes, "uncertainty", "neighbors", "calibration", "contribution"]
+
+
+def share_columns(part: str, class_names: Sequence[str]) -> list[str]:
+    """Returns the columns of a distribution, `part` as `shares` has it, in order of the classes."""
+    return [f"{part}_{name.lower()}" for name in class_names]
+
+
 def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.ndarray:
     """Returns a distribution of each sample, from the columns `part`_<class>.
 
@@ -25,7 +37,7 @@ def shares(samples: pd.DataFrame, part: str, class_names: Sequence[str]) -> np.n
     Returns:
       [N, C] float64, rows sum to 1 but for the rounding of the file.
     """
-    return samples[[f"{part}_{name.lower()}" for name in class_names]].to_numpy(float)
+    return samples[share_columns(part, class_names)].to_numpy(float)
 
 
 def neighbor_numbers(samples: pd.DataFrame, column: str, kind: type = float) -> np.ndarray:

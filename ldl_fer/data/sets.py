@@ -174,7 +174,7 @@ def _usable(data, path, image_dir, neighbors, annotations):
     if annotations is None:
         annotations = read_annotations(
             path, image_dir, data.class_names, neighbors + 1, plane=plane, decode=False
-        )
+        ).whole()
     if data.on_bad_image == "fail":
         return annotations
     return without_bad_images(annotations, path, image_dir, data.records_dir)

@@ -36,7 +36,7 @@ from pathlib import Path
 from absl import flags
 
 from ldl_fer.config import command_line
-from ldl_fer.config.flags import config_from_flags, define_flags, preset_table
+from ldl_fer.config.flags import config_from_flags, define_flags, preset_table, settings_from_flags
 from ldl_fer.config.help import subject
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import EXPERIMENTS
@@ -97,7 +97,7 @@ def main(names: list[str]) -> None:
         given.other_train_data_path,
         given.other_test_data_path,
     )
-    planned = plan(experiment, sets, config, seeds, runs_dir)
+    planned = plan(experiment, sets, config, seeds, runs_dir, settings_from_flags())
     chosen = planned
     for flag, wanted, name_of in (
         ("--only", given.only, lambda one: one.variant.method),

@@ -10,7 +10,7 @@ import pandas as pd
 from ldl_fer.config.settings import DataConfig
 from ldl_fer.data.annotation_checks import NEIGHBORS, PATH
 from ldl_fer.data.annotations import Annotations, read_annotations
-from ldl_fer.data.landmarks import landmarks_file
+from ldl_fer.data.auxiliary import landmarks_of_whole
 from ldl_fer.errors import InputError
 from ldl_fer.experiments.tables import CLEAN, LABEL_SPACE, RANDOM_SPACE, Noise
 from ldl_fer.files import whole_file
@@ -80,10 +80,8 @@ class Sets:
           name: as --auxiliary, `RANDOM_SPACE` or `LABEL_SPACE`.
           csv_path: of `training_csv`; landmarks lie beside the user's CSV.
         """
-        if name in ("landmarks", "both") and not self.data.landmarks:
-            return {"landmarks": str(landmarks_file(self.data.train_data_path))}
         if name not in (RANDOM_SPACE, LABEL_SPACE):
-            return {}
+            return landmarks_of_whole(self.data, name)
         file = csv_path.with_suffix(f".{name}")
         if not file.exists():
             table = self._read(str(csv_path)).table.drop_duplicates(PATH)

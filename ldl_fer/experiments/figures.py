@@ -133,15 +133,19 @@ def distributions(finished: Sequence[Planned]) -> Figure:
     """
     noises = _distinct(one.noise for one in finished)
     rows = [_matrices([one for one in finished if one.noise == noise]) for noise in noises]
-    columns = len(rows[0])
+    titles = _distinct(title for matrices in rows for title in matrices)
+    columns = len(titles)
     names = finished[0].config.data.class_names
     figure = Figure(figsize=(_PANEL * columns + 0.6, _PANEL * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for noise, matrices, panels in zip(noises, rows, grid, strict=True):
         panels[0].set_ylabel(_title(noise))
-        for (title, matrix), axes in zip(matrices.items(), panels, strict=True):
-            _show_matrix(axes, matrix, names)
+        for title, axes in zip(titles, panels, strict=True):
             axes.set_title(title, fontsize=9)
+            if title in matrices:
+                _show_matrix(axes, matrices[title], names)
+            else:  # not finished with this noise
+                axes.set(xticks=[], yticks=[])
     return figure
 
 

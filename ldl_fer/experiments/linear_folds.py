@@ -42,7 +42,7 @@ def cross_validated(config: Config, folder: Path, progress: bool = True) -> np.n
       Probabilities [N, C], rows sum to 1.
 
     Raises:
-      InputError: the backbone is not frozen, or a class has fewer samples than folds.
+      InputError: the backbone is not frozen, or a class has samples, but fewer than folds.
     """
     _check_frozen(config)
     classes = len(config.data.class_names)
@@ -87,9 +87,9 @@ def _check_frozen(config: Config) -> None:
 
 
 def _check_counts(labels: np.ndarray, config: Config) -> None:
-    counts = np.bincount(labels, minlength=len(config.data.class_names))
+    present, counts = np.unique(labels, return_counts=True)
     if counts.min() < FOLDS:
-        name = config.data.class_names[int(counts.argmin())]
+        name = config.data.class_names[present[counts.argmin()]]
         raise InputError(
             f"{config.data.train_data_path} has {counts.min()} samples of {name}; {FOLDS} "
             f"folds need {FOLDS} or more."
@@ -99,7 +99,10 @@ def _check_counts(labels: np.ndarray, config: Config) -> None:
 def _predictions(
     pooled: np.ndarray, labels: np.ndarray, classes: int, progress: bool
 ) -> np.ndarray:
-    """Predicts each sample of [N, views, P], [N, classes], by a classifier of other folds."""
+    """Predicts each sample of [N, views, P], [N, classes], by a classifier of other folds.
+
+    A class without samples has probability 0.
+    """
 
     def outside(fold, penalty):
         inside, out = fold
@@ -108,18 +111,17 @@ def _predictions(
         ).fit(np.concatenate(pooled[inside]), np.repeat(labels[inside], views))
         bar.update()
         flat = classifier.predict_proba(np.concatenate(pooled[out]))
-        return flat.reshape(-1, views, classes).mean(axis=1)
+        return flat.reshape(-1, views, len(present)).mean(axis=1)
 
-    views, made = pooled.shape[1], np.zeros([len(labels), classes])
+    present, views = np.unique(labels), pooled.shape[1]
+    made = np.zeros([len(labels), classes])
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(labels, labels))
     first = labels[folds[0][1]]
     total = len(INVERSE_PENALTIES) + FOLDS - 1
     with tqdm(total=total, desc="linear classifiers", disable=not progress) as bar:
         tried = {penalty: outside(folds[0], penalty) for penalty in INVERSE_PENALTIES}
-        best = min(
-            tried, key=lambda penalty: log_loss(first, tried[penalty], labels=range(classes))
-        )
-        made[folds[0][1]] = tried[best]
+        best = min(tried, key=lambda penalty: log_loss(first, tried[penalty], labels=present))
+        made[np.ix_(folds[0][1], present)] = tried[best]
         for fold in folds[1:]:
-            made[fold[1]] = outside(fold, best)
+            made[np.ix_(fold[1], present)] = outside(fold, best)
     return made

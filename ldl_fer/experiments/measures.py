@@ -41,9 +41,10 @@ class Finished:
       log: its log.csv, a row per epoch.
       class_names: C names.
       smoothing: of label smoothing.
-      cross_validated: [N, C], predictions of classifiers that did not see the sample: linear ones
-        for plain training, the method's own for LDLVA; None where the experiment does not need
-        them.
+      cross_validated: [N, C], predictions of trainings of the method that did not see the sample;
+        None where the experiment does not need them.
+      linear: [N, C], of linear classifiers that did not see it; None beside other methods than
+        plain training.
       temperature: fits the validation labels; None where the experiment does not need it.
     """
 
@@ -55,6 +56,7 @@ class Finished:
     class_names: tuple[str, ...]
     smoothing: float
     cross_validated: np.ndarray | None = None
+    linear: np.ndarray | None = None
     temperature: float | None = None
 
     @property
@@ -145,7 +147,6 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
     """Yields how well scores find flipped labels, and follow the entropy of votes on clean ones."""
     name, dataset = run.variant.method, next(iter(run.results))
     rows = np.arange(len(run.labels))
-    plain = run.variant.settings["method"] == "cross_entropy"
     issues = {}
 
     def doubt(probabilities):
@@ -153,20 +154,20 @@ def uncertainty(run: Finished) -> Iterator[Measured]:
 
     own = run.per_class("probability")
     scores = {f"{name}: 1 - p(label)": doubt(own), f"{name}: suspicion": suspicion(own, run.labels)}
-    if run.cross_validated is not None and plain:
+    if run.linear is not None:
         for kind in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
             method = f"cleanlab: {kind}"
-            scores[method] = 1 - _label_quality(run.labels, run.cross_validated, kind)
-        issues["cleanlab: self_confidence"] = _issues(run.labels, run.cross_validated)
-        scores[f"linear: suspicion, {FOLDS} folds"] = suspicion(run.cross_validated, run.labels)
+            scores[method] = 1 - _label_quality(run.labels, run.linear, kind)
+        issues["cleanlab: self_confidence"] = _issues(run.labels, run.linear)
+        scores[f"linear: suspicion, {FOLDS} folds"] = suspicion(run.linear, run.labels)
     if "uncertainty" in run.samples:
         scores[f"{name}: lambda"] = run.samples["uncertainty"].to_numpy()
         scores[f"{name}: 1 - d(label)"] = doubt(run.per_class("target"))
         scores[f"{name}: 1 - d~(label)"] = doubt(run.per_class("aggregated"))
-        if run.cross_validated is not None:
-            scores[f"{name}: 1 - p(label), {FOLDS} folds"] = doubt(run.cross_validated)
-            both = (own + run.cross_validated) / 2  # as `ldl-fer audit --folds` ranks
-            scores[f"{name}: suspicion, with {FOLDS} folds"] = suspicion(both, run.labels)
+    if run.cross_validated is not None:
+        scores[f"{name}: 1 - p(label), {FOLDS} folds"] = doubt(run.cross_validated)
+        both = (own + run.cross_validated) / 2  # as `ldl-fer audit --folds` ranks
+        scores[f"{name}: suspicion, with {FOLDS} folds"] = suspicion(both, run.labels)
     said = run.votes
     if said is not None:
         kept = ~run.flipped & (said.sum(axis=1) > 0)

@@ -6,7 +6,10 @@ TensorFlow is not loaded here: mistakes in the arguments are named first.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from ldl_fer.config import Config
 from ldl_fer.config.methods import METHOD_SETTINGS
@@ -34,7 +37,7 @@ class Planned:
 
     @property
     def record(self) -> Path:
-        """File with seconds of training and commit, written last."""
+        """File with seconds of training, number of parameters and commit, written last."""
         return self.run.folder / "finished.json"
 
     @property
@@ -62,6 +65,7 @@ def plan(
     config: Config,
     seeds: tuple[int, ...],
     runs_dir: Path,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Planned]:
     """Plans every training of an experiment, seed by seed, and makes its data.
 
@@ -75,6 +79,7 @@ def plan(
       config: the user's settings; data paths, seed and run folder are filled in.
       seeds: of noise and training.
       runs_dir: where run folders go.
+      given: settings of `config` that the user named: they win over what a method brings.
     """
     planned = []
     for seed in seeds:
@@ -84,7 +89,13 @@ def plan(
 
             def in_its_folder(settings, noise=noise, seed=seed, data=data, tests=tests):
                 space = sets.space(settings.get("auxiliary", config.data.auxiliary), data)
-                settings = {**settings, "train_data_path": str(data), "seed": seed, **space}
+                settings = {
+                    **given,
+                    **settings,
+                    "train_data_path": str(data),
+                    "seed": seed,
+                    **space,
+                }
                 clean = noise == CLEAN and not experiment.union
                 made = replaced(config, settings, clean_labels=clean)
                 return made.replace(run_dir=str(runs_dir / _folder_name(noise, seed, made, tests)))

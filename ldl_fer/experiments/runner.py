@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -40,14 +41,14 @@ def check_measure(experiment: Experiment, planned: list[Planned]) -> None:
     Raises:
       InputError: as `cross_validated`, where the experiment needs it; cleanlab is not installed.
     """
-    outside = [one for one in planned if _is_cross_validated(experiment, one)]
+    outside = [one for one in planned if _beside_cleanlab(experiment, one)]
     if outside:
         extra_package("cleanlab", f"the experiment `{experiment.name}`")
     for one in outside:
         check_cross_validation(one.config)
 
 
-def _is_cross_validated(experiment: Experiment, one: Planned) -> bool:
+def _beside_cleanlab(experiment: Experiment, one: Planned) -> bool:
     return experiment.measure == "uncertainty" and one.config.method == "cross_entropy"
 
 
@@ -108,7 +109,8 @@ def _run(one: Planned, bar: tqdm) -> None:
                 run.folder, *data, epoch, folder, progress=False, network=network, records=records
             )
     commit = json.loads((run.folder / "environment.json").read_text())["git_commit"]
-    record = {"seconds": round(seconds, 1), "commit": commit}
+    numbers = sum(weight.shape.num_elements() for weight in watch.model.weights)
+    record = {"seconds": round(seconds, 1), "parameters": numbers, "commit": commit}
     write_whole(one.record, json.dumps(record) + "\n")
     _drop_state(one)
 
@@ -179,10 +181,10 @@ def measured(
         if not one.record.exists():
             rows += kept.get(one.run.folder.name, [])
             continue
-        outside = None
-        if _is_cross_validated(experiment, one):
-            outside = cross_validated(one.config, sets.folder)
-        elif experiment.measure == "uncertainty":
+        outside = linear = None
+        if _beside_cleanlab(experiment, one):
+            linear = cross_validated(one.config, sets.folder)
+        if experiment.measure == "uncertainty":
             training = training_set(one.run.folder)
             outside = outside_probabilities(one.run.folder, training, FOLDS)
         temperature, tested = None, EPOCHS
@@ -200,6 +202,7 @@ def measured(
             one.config.data.class_names,
             one.config.label_smoothing.smoothing,
             outside,
+            linear,
             temperature,
         )
         record = json.loads(one.record.read_text())
@@ -213,6 +216,7 @@ def measured(
                     "seed": one.seed,
                     **row.values,
                     "minutes": record["seconds"] / 60,
+                    "million_parameters": record.get("parameters", np.nan) / 1e6,
                     **record,
                     "run_dir": str(one.run.folder),
                 }

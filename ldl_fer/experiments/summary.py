@@ -19,7 +19,7 @@ from ldl_fer.files import made_folder, write_whole
 from ldl_fer.plots import save_figure
 
 PUBLISHED = Path(__file__).with_name("published.csv")
-_NO_METRICS = [*KEYS, "seed", "seconds", "commit", "run_dir"]
+_NO_METRICS = [*KEYS, "seed", "seconds", "parameters", "commit", "run_dir"]
 
 
 def summarize(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
@@ -72,10 +72,12 @@ def published(experiment: Experiment) -> pd.DataFrame:
 
     Returns:
       Columns method, dataset, noise, setting, metric, value, stderr (NaN: not printed), source.
+      For `field`, which has the noises of both: those of `original` and `noise`.
     """
     text = {"setting": str, "noise": str}
     table = pd.read_csv(PUBLISHED, dtype=text, keep_default_na=False, na_values={"stderr": [""]})
-    return table[table["experiment"] == experiment.name].drop(columns="experiment")
+    wanted = ["original", "noise"] if experiment.name == "field" else [experiment.name]
+    return table[table["experiment"].isin(wanted)].drop(columns="experiment")
 
 
 def published_table(experiment: Experiment) -> str:
@@ -163,7 +165,8 @@ def _markdown(
     experiment: Experiment, runs: pd.DataFrame, summary: pd.DataFrame, command: str, planned: int
 ) -> str:
     once = runs.drop_duplicates("run_dir")
-    commits = ", ".join(dict.fromkeys(str(c)[:12] for c in once["commit"]))
+    short = once["commit"].astype(str).str.replace(r"^(\w{12})\w*", r"\1", regex=True)
+    commits = ", ".join(dict.fromkeys(short))
     seeds = ", ".join(str(seed) for seed in sorted(once["seed"].unique()))
     missing = f" of {planned} planned" if len(once) < planned else ""
     return "\n".join(
@@ -195,7 +198,7 @@ def _tuned(experiment: Experiment) -> list[str]:
         beside = {k: v for k, v in variant.settings.items() if k != "method"}
         if "method" in variant.settings and beside:
             given = ", ".join(f"{name} {value:g}" for name, value in beside.items())
-            texts.append(f"{variant.method} {given}")
+            texts.append(" ".join(filter(None, (variant.method, variant.setting, given))))
     return ["Settings: " + "; ".join(texts) + ".", ""] if texts else []
 
 

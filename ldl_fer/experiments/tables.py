@@ -144,13 +144,15 @@ FIELD = Experiment(
     name="field",
     source="",
     question="How does each method stand with clean labels, flipped ones, classes confused in "
-    "pairs, and labels that go wrong where people disagree? (minutes: of training.)",
+    "pairs, and labels that go wrong where people disagree? (minutes: of training; million "
+    "parameters: all that training holds, layers and memories of samples.)",
     variants=ALL,
     noises=(CLEAN, *NOISE.noises, *CONFUSED),
     measure="test",
     metrics=(
         *_ACCURACIES,
         *("nll", "expected_calibration_error", "kl", "jensen_shannon", "flips_auc", "minutes"),
+        "million_parameters",
     ),
     figure=Figure("accuracy_last", "method", _ACCURACY),
     more=(
@@ -211,7 +213,7 @@ UNCERTAINTY = Experiment(
     source="Figure 6",
     question="How well do lambda and the constructed distribution find flipped labels, beside "
     "cleanlab and ranking by loss, and does lambda follow the entropy of human votes? (5 folds: "
-    "each label judged by an LDLVA training that has not seen it.)",
+    "each label judged by a training of the method that has not seen it.)",
     variants=compared("cross_entropy", "ldlva"),
     noises=(*CLEAN_AND_FLIPPED, *CONFUSED),
     measure="uncertainty",

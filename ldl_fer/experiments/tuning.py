@@ -59,10 +59,9 @@ def tuned(experiment: Experiment, path: str | Path) -> Experiment:
         except InputError as error:
             raise InputError(f"--tuned={path}, line {number}: {error}") from error
         values[row["method"]] = settings
-    variants = (
-        dataclasses.replace(
-            v, settings={**v.settings, **values.get(v.settings.get("method", ""), {})}
-        )
-        for v in experiment.variants
-    )
+    variants = []
+    for variant in experiment.variants:
+        method = variant.settings.get("method", Config().method)
+        settings = {**variant.settings, **values.get(method, {})}
+        variants.append(dataclasses.replace(variant, settings=settings))
     return dataclasses.replace(experiment, variants=tuple(variants))

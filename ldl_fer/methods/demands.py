@@ -16,7 +16,6 @@ class Demands:
     least_of_each_class: ClassVar[int] = 0  # Samples of each class that a batch must have.
     looks_inside: ClassVar[bool] = False  # `losses` reads maps within the network.
     reads_annotators: ClassVar[bool] = False  # Who gave each label matters.
-    constructs_targets: ClassVar[bool] = False  # Has `constructed` and its columns of samples.csv.
 
     @classmethod
     def complete(cls, network: tf.keras.Model, seed: int) -> tf.keras.Model:
@@ -40,6 +39,11 @@ class Demands:
     def teacher_runs(cls, config: Config) -> tuple[str, ...]:
         """Names the folders of finished runs whose networks it learns from; none here."""
         return ()
+
+    @classmethod
+    def constructs_targets(cls, config: Config) -> bool:
+        """Says whether it has `constructed`, and its columns of samples.csv."""
+        return False
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:

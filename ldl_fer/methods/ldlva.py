@@ -7,11 +7,11 @@
   L     = L_cls + gamma L_D                                                    Eq. 11
 
 Here they are wired; the mathematics is in `ldl_fer.equations`. Deviations from the paper: with
-`neighbors=bank`, the default, a neighbor's features and prediction are those of its last visit,
-where the paper runs the network on its image. The paper leaves open how lambda and the centers
-move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Ours, and off by default,
-is `uncertainty_frequencies`: lambda's step leaves out a part rho of what class frequencies p alone
-would give it,
+`neighbors=bank`, as in our presets, a neighbor's features and prediction are those of its last
+visit, where the paper runs the network on its image. The paper leaves open how lambda and the
+centers move: lambda has an SGD of its own, the centers follow Wen et al. (2016). Ours, and off by
+default, is `uncertainty_frequencies`: lambda's step leaves out a part rho of what class frequencies
+p alone would give it,
 
   lambda <- lambda - rate (CE(d~, f) - CE(l, f) - rho (CE(d~, p) - CE(l, p))) / B
 
@@ -74,11 +74,14 @@ class LDLVA(Classifier):
     """
 
     LOSSES = ("loss", "classification_loss", "discriminative_loss")
-    constructs_targets = True
+
+    @classmethod
+    def constructs_targets(cls, config: Config) -> bool:
+        return config.ldlva.label_distribution
 
     @classmethod
     def reads_neighbors(cls, config: Config) -> bool:
-        return config.ldlva.label_distribution
+        return cls.constructs_targets(config)
 
     @classmethod
     def runs_neighbors(cls, config: Config) -> bool:
@@ -181,8 +184,11 @@ class LDLVA(Classifier):
 
         Returns:
           `uncertainty`; per class `aggregated_*` (d~) and `target_*` (d); and K numbers joined by
-          ";" in each of `neighbors` (sample_ids), `calibration` and `contribution`.
+          ";" in each of `neighbors` (sample_ids), `calibration` and `contribution`. Nothing without
+          `label_distribution`.
         """
+        if not self.constructs_targets(self.config):
+            return {}
         construct = tf.function(
             lambda batch, own, neighbors: self.construct(batch, own, neighbors, training=False),
             reduce_retracing=True,

@@ -55,9 +55,7 @@ class PictureSummary(tf.keras.callbacks.Callback):
         self.writer = writer
         self.class_names = config.data.class_names
         self.batch = None
-        method = METHODS[config.method]
-        shows_neighbors = method.constructs_targets and method.reads_neighbors(config)
-        if shows_neighbors and not config.network.frozen:
+        if METHODS[config.method].constructs_targets(config) and not config.network.frozen:
             step = max(1, len(records) // PICTURED_SAMPLES)
             ids = list(range(0, len(records), step))[:PICTURED_SAMPLES]
             self.batch = batch_of_samples(records, ids, config)

@@ -13,6 +13,7 @@ from ldl_fer.data.sets import AnyRecords
 from ldl_fer.errors import InputError
 from ldl_fer.methods import METHODS
 from ldl_fer.training import devices
+from ldl_fer.training.run import Run
 from ldl_fer.training.state import TrainingState
 
 # Where a machine has its table of landmarks does not matter.
@@ -108,6 +109,15 @@ def check_epochs(config: Config, state: TrainingState) -> None:
         raise InputError(
             f"{config.run.run_dir} has done {done} epochs{part}, more than --epochs={wanted}. Give "
             f"--epochs={done + (state.steps_done > 0)} or more."
+        )
+
+
+def check_seed(config: Config, earlier: Run, state: TrainingState) -> None:
+    """Raises InputError where a run would go on with another seed."""
+    if state.step and (seed := earlier.config().run.seed) != config.run.seed:
+        raise InputError(
+            f"{earlier.folder} was begun with --seed={seed}, which says the pictures held out and "
+            "the order of all. Give the same one, or another --run_dir."
         )
 
 

@@ -349,10 +349,16 @@ def environment() -> dict:
 
 
 def _git_commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    here = Path(__file__).parent
-    try:
+    """Returns the commit of the package; -dirty: files of the package, not of results, differ."""
+
+    def git(*arguments: str) -> str:
+        command, here = ["git", *arguments], Path(__file__).parents[1]
         done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changed = commit and git("status", "--porcelain", "--", ".")
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return f"{commit}-dirty" if changed else commit or None

@@ -12,8 +12,10 @@ from ldl_fer.config import Config
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotations import NEIGHBORS
 from ldl_fer.data.pipeline import ordered_dataset, steps_per_epoch
+from ldl_fer.data.samples import columns_of_runs
 from ldl_fer.data.sets import AnyRecords
 from ldl_fer.files import allocate
+from ldl_fer.methods import neighbors_read
 from ldl_fer.methods.classifier import Batch, Classifier, per_class
 
 
@@ -38,7 +40,9 @@ def construct_samples(
       per class, and those of `Classifier.columns_of_samples`.
     """
     names = config.data.class_names
-    table = records.annotations().table.drop(columns=NEIGHBORS, errors="ignore")
+    # A samples.csv of an earlier run is an annotation file, too.
+    former = [NEIGHBORS, *columns_of_runs(names)]
+    table = records.annotations().table.drop(columns=former, errors="ignore")
     table = table.assign(sample_id=np.arange(len(table)))
     with tempfile.TemporaryFile(dir=folder) as file:
         features = np.memmap(file, np.float32, "w+", shape=(len(records), model.feature_size))
@@ -51,12 +55,10 @@ def construct_samples(
             features[ids], probabilities[ids] = batch_features, tf.nn.softmax(logits)
         columns = per_class("probability", probabilities, names)
         batches = _batches(
-            records, config, "target distributions", progress, config.data.num_neighbors, False
+            records, config, "target distributions", progress, neighbors_read(config), False
         )
         columns |= model.columns_of_samples(batches, features, probabilities, names)
         del features
-    # A samples.csv of an earlier run is an annotation file, too.
-    table = table.drop(columns=columns.keys(), errors="ignore")
     return pd.concat([table, pd.DataFrame(columns)], axis=1)
 
 

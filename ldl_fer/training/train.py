@@ -29,6 +29,7 @@ from ldl_fer.training.checks import (
     check_epochs,
     check_machines,
     check_sampling,
+    check_seed,
     check_settings,
     check_size,
     doubts,
@@ -114,6 +115,7 @@ def _train(
         state = TrainingState(model, steps, batch_size, run.state)
         state.restore(earlier.state)
         check_epochs(config, state)
+        check_seed(config, earlier, state)
         check_machines(config, strategy, training, state)
         run.begin(config)
         run.keep_log(state.epochs_done)

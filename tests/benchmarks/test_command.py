@@ -37,10 +37,11 @@ def test_the_command_measures_reports_and_exits_with_0(tmp_path):
     flags = ["--sections=pipeline", "--turns=1", "--steps=1", f"--output={output}"]
     result = command(*flags, f"--work_dir={tmp_path / 'work'}")
     assert result.returncode == 0, result.stderr
-    assert "pipeline: Reads, decodes, augments, beside decoding alone" in result.stdout
+    assert "pipeline: Reads and augments, from kept pixels" in result.stdout
     rows = json.loads(output.read_text())["rows"]
+    names = "decoding", "plain", "bank", "plain, encoded", "bank, encoded"
     assert {r["variant"] for r in rows} == {
-        f"{name}, {pixels} px" for name in ("decoding", "plain", "bank") for pixels in (48, 112)
+        f"{name}, {pixels} px" for name in names for pixels in (48, 112)
     }
     assert "pipeline, 48 px: 100%" in result.stderr  # progress
 

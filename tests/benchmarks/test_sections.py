@@ -117,6 +117,8 @@ def test_pipeline(folder, config):
         ("decoding, 16 px", "decoding, 16 px", None),
         ("plain, 16 px", "decoding, 16 px", 1.25),
         ("bank, 16 px", "decoding, 16 px", 1.25),
+        ("plain, encoded, 16 px", "decoding, 16 px", 1.25),
+        ("bank, encoded, 16 px", "decoding, 16 px", 1.25),
     ]
 
 
@@ -172,3 +174,15 @@ def test_size(folder, config):
     assert peaks == sorted(peaks) and peaks[0] > 0.05  # TensorFlow alone has more than 50 MB
     left = {path.name for path in folder.iterdir() if path.name.startswith("tmp")}
     assert not left  # the records are gone, the pictures stay
+
+
+@pytest.mark.slow
+def test_size_frozen(folder):
+    rows = size.size_frozen(folder, steps=3, rows=200, maps=6, progress=False)
+    assert [(r.variant, r.unit, r.target) for r in rows] == [
+        ("neighbors of 200 rows, K 8", "GB", 4.0),
+        ("moments of the maps", "GB", 4.0),
+        ("3 steps of batch 64", "GB", 4.0),
+    ]
+    assert all(r.seconds > 0 and 0.05 < r.ratio < 4.0 and r.met for r in rows)
+    assert not [path for path in folder.iterdir() if path.name.startswith("tmp")]

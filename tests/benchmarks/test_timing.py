@@ -45,10 +45,10 @@ def test_a_limit_ends_turns_and_names_what_has_not_warmed_up(monkeypatch, capsys
         return 1.0
 
     variants = dict.fromkeys("abcd", run)
-    # Warmed up: a, b by 20 s, c begins before half of the limit; a turn would end at 60 and 90 s.
-    taken = take_turns(variants, 9, "test", progress=False, limit=59.0)
+    # Each warms up in 10 s: c by 30 s, within nine tenths of the limit, d not by 40 s.
+    taken = take_turns(variants, 9, "test", progress=False, limit=36.0)
     assert {name: len(values) for name, values in taken.items()} == {"a": 1, "b": 1, "c": 1}
-    assert capsys.readouterr().out == "test: d does not fit into 59 s and is left out\n"
+    assert capsys.readouterr().out == "test: d does not fit into 36 s and is left out\n"
     # All four warm up in 40 s. A second turn would end at 120 s, a third at 160 s.
     for limit, turns in ((119.0, 1), (120.0, 2), (159.0, 2)):
         taken = take_turns(variants, 9, "test", progress=False, limit=limit)
@@ -76,6 +76,7 @@ def test_timed_divides_by_the_count(monkeypatch):
 
 def test_rows_compare_with_the_unit_first_and_then_with_others():
     seconds = {"plain": np.array([1.0, 2.0]), "K 8": np.array([1.5, 3.0]), "K 16": np.array([3, 6])}
+    once, twice, three = ([value] * 2 for value in (1.0, 2.0, 3.0))
     targets = {
         ("K 8", "plain"): 1.5,
         ("K 16", "K 8"): 1.9,
@@ -83,9 +84,9 @@ def test_rows_compare_with_the_unit_first_and_then_with_others():
         ("K 8", "K 16"): None,
     }
     assert compare("s", seconds, "plain", targets, "step") == [
-        Row("s", "plain", 1.5, 1.0, "plain", None, None, "step"),
-        Row("s", "K 8", 2.25, 1.5, "plain", 1.5, True, "step"),  # at most: equal is met
-        Row("s", "K 16", 4.5, 3.0, "plain", None, None, "step"),
-        Row("s", "K 16", 4.5, 2.0, "K 8", 1.9, False, "step"),
-        Row("s", "K 8", 2.25, 0.5, "K 16", None, None, "step"),
+        Row("s", "plain", 1.5, 1.0, "plain", None, None, "step", once),
+        Row("s", "K 8", 2.25, 1.5, "plain", 1.5, True, "step", [1.5] * 2),  # at most: equal is met
+        Row("s", "K 16", 4.5, 3.0, "plain", None, None, "step", three),
+        Row("s", "K 16", 4.5, 2.0, "K 8", 1.9, False, "step", twice),
+        Row("s", "K 8", 2.25, 0.5, "K 16", None, None, "step", [0.5] * 2),
     ]

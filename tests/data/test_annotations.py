@@ -1,5 +1,6 @@
 """The CSV reader knows files that are none, and a table survives writing and reading."""
 
+import csv
 import hashlib
 import json
 import os
@@ -105,6 +106,8 @@ def test_problems_of_the_whole_file(tmp_path):
     assert problems_of(latin) == [(None, "line 1 is not UTF-8 text but UTF-16: save it as UTF-8")]
     quoted = csv_file(tmp_path, *GOOD, '"x.png,0,0,0')
     assert len(problems_of(quoted)) == 1 and "line 5 is not CSV" in problems_of(quoted)[0][1]
+    endless = csv_file(tmp_path, *GOOD, header="x" * (csv.field_size_limit() + 1))
+    assert len(problems_of(endless)) == 1 and "line 1 is not CSV" in problems_of(endless)[0][1]
     twice = csv_file(tmp_path, *GOOD, header="subDirectory_filePath,expression,valence,valence")
     assert problems_of(twice) == [(None, "column 'valence' appears twice")]
 

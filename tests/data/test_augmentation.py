@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from ldl_fer.config.presets import PRESETS
@@ -85,6 +86,19 @@ def test_erasing_draws_one_rectangle_of_the_configured_area():
     noise = erased[touched]
     assert noise.min() == 0 and noise.max() == 255 and abs(noise.mean() - 127.5) < 2
     assert len(np.unique(noise)) == 256
+
+
+@pytest.mark.parametrize("width", [12, 13])  # a row's bytes: whole words, and not
+def test_what_is_not_erased_stays(width):
+    given = [np.full([200, 15, width, 3], value, np.uint8) for value in (0, 255)]
+    chances = draws(5, 200)
+    dark, light = (erase(x, chances, SEED, 0.5, (0.1, 0.3), (0.5, 2.0)).numpy() for x in given)
+    stays = dark != light  # noise is the same in both
+    assert (dark[stays] == 0).all() and (light[stays] == 255).all()
+    for gone in ~stays[(~stays).any(axis=(1, 2, 3))]:
+        box = gone.any(-1)
+        np.testing.assert_array_equal(gone, np.repeat(box[..., np.newaxis], 3, -1))
+        np.testing.assert_array_equal(box, np.outer(box.any(1), box.any(0)))
 
 
 def test_erasing_is_for_main_images_only():

@@ -194,6 +194,17 @@ def test_other_tables_are_read_by_the_same_reader(tmp_path):
     np.testing.assert_allclose(found, [[0.75, 0.25], [0, 1]])
 
 
+def test_blanks_around_numbers_of_other_columns(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "subDirectory_filePath, expression, clean_expression, age, note\na, 0, 1, , x\n"
+        "b, 1, 1, 30.5, y\n"
+    )
+    table = read_annotations(path, plane=False).table
+    assert table["clean_expression"].tolist() == [1, 1] and table["note"].tolist() == [" x", " y"]
+    np.testing.assert_array_equal(table["age"], [np.nan, 30.5])
+
+
 def test_thousands_are_not_taken_for_decimals(tmp_path):
     path = tmp_path / "a.csv"
     votes = "votes_calm,votes_tense"

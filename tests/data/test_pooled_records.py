@@ -13,7 +13,7 @@ from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import CLASS_NAMES
-from ldl_fer.data import pooled_records
+from ldl_fer.data import pipeline, pooled_records
 from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.batches import batch_spec
 from ldl_fer.data.neighbors import add_neighbors, nearest_neighbors
@@ -449,3 +449,14 @@ def test_what_is_read_does_not_stay_mapped(tmp_path):
     (tmp_path / "part.npy").write_bytes((tmp_path / "part.npy").read_bytes()[:-10])
     with pytest.raises(InputError, match="part.npy ends early"):
         pooled[np.array([99])]
+
+
+def test_what_python_would_wait_for_at_its_end_is_ended(records):
+    """A program that ended while batches were being read hung, two times in five."""
+    left = iter(training_dataset(records, PLAIN))
+    next(left)
+    pipeline._end_iterators()
+    with pytest.raises(AttributeError):
+        next(left)
+    assert "_iterator_resource" not in vars(left)
+    assert len(list(training_dataset(records, PLAIN)))  # others can be made

@@ -37,6 +37,16 @@ def make_records(folder, annotations, **settings):
     return Records(folder / "records")
 
 
+def test_decoded_when_read_or_before_makes_no_difference(tmp_path):
+    records = make_records(tmp_path, make_set(tmp_path, COUNT))
+    ids = tf.constant([7, 0, 59, 7])
+    kept = records.examples(ids, ["image", "label"])
+    read = Records(records.folder, decoded=False).examples(ids, ["image", "label"])
+    assert (records.folder / "pixels.npy").exists()
+    for name, values in kept.items():
+        np.testing.assert_array_equal(read[name], values, err_msg=name)
+
+
 @pytest.mark.parametrize("votes", [True, False])
 def test_round_trip_is_lossless(tmp_path, votes):
     annotations = make_set(tmp_path, COUNT, votes=votes)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ldl_fer.data.samples import neighbor_numbers, read_samples, shares
+from ldl_fer.data.samples import columns_of_runs, neighbor_numbers, read_samples, shares
 
 
 def test_what_a_run_wrote_comes_back_as_arrays(tmp_path):
@@ -29,3 +29,4 @@ def test_what_a_run_wrote_comes_back_as_arrays(tmp_path):
     np.testing.assert_array_equal(neighbor_numbers(samples, "contribution"), expected)
     # Of one neighbor the cell is read as a number.
     np.testing.assert_array_equal(neighbor_numbers(samples, "calibration"), [[1], [0]])
+    assert {*table} - {*columns_of_runs(("Happy", "Sad"))} == {"subDirectory_filePath"}

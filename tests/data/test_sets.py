@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from helpers.made_up_set import CLASS_NAMES, make_set, some_neighbors
 
 from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.settings import DataConfig
-from ldl_fer.data.annotations import read_annotations
+from ldl_fer.data.annotation_checks import PATH
+from ldl_fer.data.annotations import SOURCE_ROW, read_annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.data.neighbors import nearest_neighbors
 from ldl_fer.data.record_writer import write_records
@@ -127,6 +129,19 @@ def data(tmp_path):
 
 def opened(data):
     return open_records(data, data.train_data_path, data.train_image_dir, NEIGHBORS)
+
+
+def test_row_numbers_of_another_whole_are_forgotten(data):
+    """A part that was written is a whole to who reads it."""
+    csv = Path(data.train_data_path)
+    table = pd.read_csv(csv)
+    table.assign(source_row=range(100, 100 + len(table))).to_csv(csv, index=False)
+    good = dataclasses.replace(data, on_bad_image="fail")
+    for row in BAD:
+        shutil.copy(
+            csv.parent / "images" / table[PATH][0], csv.parent / "images" / table[PATH][row]
+        )
+    assert SOURCE_ROW not in opened(good).annotations().table
 
 
 @pytest.fixture

@@ -183,6 +183,7 @@ def test_uncertainty_from_end_to_end(frozen_faces, tmp_path, held_out):
         *("cross-entropy: 1 - p(label)", "LDLVA: 1 - p(label)", "LDLVA: lambda"),
         *("LDLVA: 1 - d(label)", "LDLVA: 1 - d~(label)", "LDLVA: 1 - p(label), 5 folds"),
         *("cross-entropy: suspicion", "LDLVA: suspicion", "LDLVA: suspicion, with 5 folds"),
+        *("cross-entropy: 1 - p(label), 5 folds", "cross-entropy: suspicion, with 5 folds"),
         *("linear: suspicion, 5 folds", "cleanlab: self_confidence"),
         *("cleanlab: normalized_margin", "cleanlab: confidence_weighted_entropy"),
     }

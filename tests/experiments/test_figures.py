@@ -140,6 +140,10 @@ def test_distributions_are_means_by_clean_label_beside_the_votes(run):
     np.testing.assert_allclose(shown["A"], [[0.7, 0.4], [0.2, 0.8]])
     np.testing.assert_allclose(shown["B: d"], [[1, 0], [0, 1]])
     assert figure.axes[0].get_ylabel() == "clean labels"
+    finished += [run("B", FLIPPED, 0, **columns, **own)]  # A is not done with that noise
+    figure = draw(EXPERIMENT, Figure("kl", "class"), summarize(EXPERIMENT, runs_of()), finished)
+    shown = [[axes.get_title(), len(axes.images)] for axes in figure.axes[4:]]
+    assert shown == [["people", 1], ["A", 0], ["B", 1], ["B: d", 1]]
 
 
 def test_figures_of_runs_are_drawn_where_all_of_them_are_here(run, tmp_path):

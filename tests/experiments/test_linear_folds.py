@@ -59,6 +59,15 @@ def test_each_fold_is_predicted_by_the_others():
         np.testing.assert_allclose(found[outside], expected, atol=1e-4)
 
 
+def test_a_class_without_samples_has_no_probability():
+    features, labels = made_up_features()
+    pooled = np.stack([features, features], axis=1)
+    found = linear_folds._predictions(pooled, labels, 3, progress=False)
+    among_four = linear_folds._predictions(pooled, np.array([0, 2, 3])[labels], 4, progress=False)
+    np.testing.assert_array_equal(among_four[:, [0, 2, 3]], found)
+    assert (among_four[:, 1] == 0).all()
+
+
 def test_another_backbone_is_refused(tmp_path):
     words = "uncertainty.*--preset=frozen --pretrained=FILE.onnx"
     with pytest.raises(InputError, match=words):
@@ -127,6 +136,7 @@ def test_a_class_with_fewer_samples_than_folds_is_named(faces, tmp_path):
     few = np.arange(40) % 7
     few[few == 5] = 0
     few[:4] = 5
+    few[few == 2] = 1  # none of them: no obstacle
     config = faces.config("unused", train_data_path=with_labels(faces, "few", few))
     words = "few.csv has 4 samples of Disgust; 5 folds need 5"
     with pytest.raises(InputError, match=words):

@@ -261,9 +261,10 @@ def test_scores_that_find_flips_and_follow_the_votes():
     assert rows["ME: 1 - p(label)", "a setting"]["entropy_correlation"] == pytest.approx(0.5)
 
 
-def test_the_methods_own_cross_validation():
+@pytest.mark.parametrize("method", ["ldlva", "cross_entropy"])
+def test_the_methods_own_cross_validation(method):
     outside = PROBABILITY[::-1]
-    rows = by_row(list(uncertainty(finished(cross_validated=outside))))
+    rows = by_row(list(uncertainty(finished(method, cross_validated=outside))))
     scores = 1 - outside[np.arange(5), LABELS]
     found = rows["ME: 1 - p(label), 5 folds", "a setting"]
     assert found["roc_auc"] == pytest.approx(auc(scores, FLIPPED))
@@ -294,24 +295,18 @@ def made_up_predictions(count=60, seed=0):
     return labels, clean, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def test_cleanlab_on_the_cross_validated_predictions():
+def test_cleanlab_on_the_linear_predictions():
     filters = pytest.importorskip("cleanlab.filter", reason="needs the package cleanlab")
     labels, clean, predicted = made_up_predictions()
     table = {"expression": labels, "clean_expression": clean}
     table |= columns("probability", np.full([60, 3], 1 / 3))
     samples = pd.DataFrame(table)
 
-    def rows_of(method):
-        variant = Variant("ME", {"method": method}, "")
-        return by_row(
-            list(
-                uncertainty(
-                    Finished(variant, samples, RESULTS, LAST_EPOCHS, LOG, NAMES, 0.1, predicted)
-                )
-            )
-        )
-
-    rows, flipped = rows_of("cross_entropy"), labels != clean
+    variant = Variant("ME", {"method": "cross_entropy"}, "")
+    run = Finished(
+        variant, samples, RESULTS, LAST_EPOCHS, LOG, NAMES, smoothing=0.1, linear=predicted
+    )
+    rows, flipped = by_row(list(uncertainty(run))), labels != clean
     assert {name for name, _ in rows} == {
         *("ME: 1 - p(label)", "ME: suspicion", "linear: suspicion, 5 folds"),
         *("cleanlab: self_confidence", "cleanlab: normalized_margin"),
@@ -337,8 +332,6 @@ def test_cleanlab_on_the_cross_validated_predictions():
     assert values["issues_precision"] == pytest.approx(hits / found.sum())
     assert values["issues_recall"] == pytest.approx(hits / 15)
     assert "issues_precision" not in rows["cleanlab: normalized_margin", ""]
-    # Beside cross-entropy only.
-    assert not any("cleanlab" in name for name, _ in rows_of("scn"))
 
 
 def test_read_metrics(tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from helpers.made_up_annotations import made_up_annotations
 
 from ldl_fer.config import GROUPS, fields
@@ -93,6 +94,14 @@ def test_every_variant_noise_and_seed_once(sets, tmp_path):
     # EAC's paper erases; the others keep the user's settings.
     assert [one.config.augmentation.erase_probability for one in planned[:2]] == [0.0, 0.5]
     assert not any(path.exists() for path in folders(planned))
+
+
+def test_what_the_user_names_wins_over_what_a_method_brings(sets, tmp_path):
+    experiment = experiment_of(compared("cross_entropy", "eac"), (FLIPPED,))
+    given = {"erase_probability": 0.25}
+    planned = plan(experiment, sets, CONFIG.replace(**given), (0,), tmp_path / "runs", given)
+    assert [one.config.augmentation.erase_probability for one in planned] == [0.25, 0.25]
+    assert planned[1].config.augmentation.erase_apart  # what is not named, the method brings
 
 
 def test_a_teacher_is_the_plain_network_of_the_same_data_and_seed(sets, tmp_path):
@@ -231,6 +240,8 @@ def trained(monkeypatch):
         run = Run(config.run.run_dir)
         run.state.mkdir(parents=True)
         (run.folder / "environment.json").write_text('{"git_commit": "abc"}')
+        weights = [tf.zeros([2, 3]), tf.zeros([4])]
+        watch.set_model(SimpleNamespace(weights=weights, network=None, distribute_strategy=None))
         return run
 
     def evaluate_run(run_dir, path, image_dir, epoch, folder, **_):
@@ -259,7 +270,7 @@ def test_what_is_done_is_not_done_again(sets, tmp_path, trained):
     run_all(planned[:1], "mine", progress=False)
     assert trained == [str(planned[0].run.folder)]
     record = json.loads(planned[0].record.read_text())
-    assert record["commit"] == "abc" and record["seconds"] >= 0
+    assert record["commit"] == "abc" and record["seconds"] >= 0 and record["parameters"] == 10
     assert not planned[0].run.state.exists()  # large, and of no use any more
     run_all(planned, "mine", progress=False)
     assert trained == [str(path) for path in folders(planned)]
@@ -290,7 +301,7 @@ def test_what_could_not_be_measured_is_refused_before_training(sets, tmp_path, m
     monkeypatch.setattr(runner, "extra_package", lambda name, asker: None)
     with pytest.raises(InputError, match="--preset=frozen"):
         check_measure(experiment, planned)
-    check_measure(experiment, planned[1:])  # LDLVA is not cross-validated
+    check_measure(experiment, planned[1:])  # LDLVA is not what cleanlab judges
     check_measure(TWO, planned)
 
 
@@ -435,6 +446,9 @@ def test_measured_rows_say_where_they_come_from(finished, faces):
     assert (row["method"], row["dataset"], row["noise"]) == ("LDLVA", "drawn", "symmetric 0.3")
     assert (row["setting"], row["seed"], row["run_dir"]) == ("", 0, str(one.run.folder))
     assert row["seconds"] > 0 and "commit" in row
+    network, _ = load_network(one.run.folder, "best")
+    assert row["parameters"] > network.count_params() + 50  # g, bank, lambda
+    assert row["million_parameters"] == row["parameters"] / 1e6
     assert measured(ONE, missing, sets, {}).empty
     write_results(ONE, table, faces / "results", "a command", 1)
     kept = kept_rows(faces / "results")

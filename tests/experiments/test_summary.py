@@ -158,8 +158,10 @@ def test_files(tmp_path):
         assert part in text
     picture = matplotlib.image.imread(folder / "mine.png")
     assert picture.ndim == 3 and picture.std() > 0.01
-    write_results(EXPERIMENT, runs_of(), folder, "again", 5)
-    assert "5 runs, 2.5 hours" in (folder / "summary.md").read_text()
+    changed = runs_of().assign(commit=["fedcba9876543210-dirty"] + ["0123456789abcdef"] * 4)
+    write_results(EXPERIMENT, changed, folder, "again", 5)
+    text = (folder / "summary.md").read_text()
+    assert "5 runs, 2.5 hours" in text and "fedcba987654-dirty, 0123456789ab." in text
 
 
 def test_accuracies_of_several_methods_and_noises_stand_side_by_side(tmp_path):
@@ -211,6 +213,10 @@ def test_settings_beside_the_papers_are_listed(tmp_path):
     experiment = dataclasses.replace(EXPERIMENT, variants=variants)
     write_results(experiment, runs_of(), tmp_path, "x", 5)
     assert "\nSettings: B gce_exponent 0.5.\n" in (tmp_path / "summary.md").read_text()
+    part = dataclasses.replace(changed, setting="(i)")
+    parts = dataclasses.replace(EXPERIMENT, variants=(part,))
+    write_results(parts, runs_of(), tmp_path, "x", 5)
+    assert "\nSettings: B (i) gce_exponent 0.5.\n" in (tmp_path / "summary.md").read_text()
     write_results(EXPERIMENT, runs_of(), tmp_path, "x", 5)
     assert "Settings:" not in (tmp_path / "summary.md").read_text()
 
@@ -243,6 +249,17 @@ def test_a_figure_without_anything_to_show_is_drawn_all_the_same(tmp_path, x):
     nothing = dataclasses.replace(EXPERIMENT, figure=Figure("entropy_correlation", x, "none"))
     write_results(nothing, runs_of(), tmp_path, "x", 5)
     assert (tmp_path / "mine.png").stat().st_size > 0
+
+
+def test_the_field_has_what_papers_print_of_its_noises(monkeypatch):
+    monkeypatch.setattr(summary, "PUBLISHED", PUBLISHED)
+    table = summary.published(EXPERIMENTS["field"])
+    assert set(table["noise"]) == {"none", *(f"symmetric 0.{tenth}" for tenth in (1, 2, 3))}
+    ours = table[(table["method"] == "LDLVA") & (table["dataset"] == "RAF-DB")]
+    assert ours.set_index("noise")["value"].to_dict() == {
+        **{"symmetric 0.1": 0.8798, "symmetric 0.2": 0.8681, "symmetric 0.3": 0.8585},
+        "none": 0.9051,
+    }
 
 
 def test_the_published_numbers_are_of_our_experiments_and_have_sources():

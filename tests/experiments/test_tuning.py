@@ -45,6 +45,13 @@ def test_other_experiments_take_the_chosen_settings(tmp_path):
             assert variant.settings == {**before[method].settings, **added.get(method, {})}
             assert variant.method == before[method].method and not variant.setting
     assert tuned(EXPERIMENTS["neighbors"], file) == EXPERIMENTS["neighbors"]
+    file.write_text("method,setting,value\nldlva,uncertainty_learning_rate,2\n")
+    before, after = (
+        EXPERIMENTS["neighbors"].variants,
+        tuned(EXPERIMENTS["neighbors"], file).variants,
+    )
+    for one, other in zip(before, after, strict=True):
+        assert other.settings == {**one.settings, "uncertainty_learning_rate": 2}
 
 
 @pytest.mark.parametrize(

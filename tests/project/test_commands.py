@@ -36,7 +36,7 @@ def test_audit_says_what_differs_and_how_good_the_rankings_are(tmp_path):
     given, clean = samples["expression"].to_numpy(), samples["clean_expression"].to_numpy()
     differ, wrong = (shares.argmax(axis=1) != given).sum(), (given != clean).sum()
     assert f"24 labels, {differ} of which the network would call otherwise." in out
-    assert "6 rows were held out to choose the epoch" in out
+    assert "6 rows were not trained on" in out
     first = np.argsort(-suspicion(shares, given), kind="stable")[:wrong]
     found = (given != clean)[first].sum()
     assert f"{found} of the {wrong} most suspicious are wrong" in out

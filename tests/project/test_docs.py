@@ -100,10 +100,11 @@ RESULTS = ROOT / "docs" / "results.md"
     [
         (README, "clean, chosen", None),
         (RESULTS, "clean, chosen", None),
+        (RESULTS, "clean, last", None),
         (RESULTS, "30 %, last five", "30 %"),
         (RESULTS, "clean, last five", "clean"),
     ],
-    ids=["README", "accuracies", "30 %", "clean"],
+    ids=["README", "chosen", "last", "30 %", "clean"],
 )
 def test_the_tables_of_methods_are_what_was_measured(path, first, rest):
     """A column is called by noise and metric; `rest` is the noise where it is not named again."""
@@ -119,11 +120,105 @@ def test_the_tables_of_methods_are_what_was_measured(path, first, rest):
         cells = [row[place].strip("*") for row in table[2:]]
         if column == "scalar":
             assert cells == [scalars[method] for method in methods]
-        if column in ("minutes", "scalar"):
+        if column == "1,000 parameters added":
+            held = summary[summary["metric"] == "million_parameters"]
+            held = held[held["noise"] == "none"].set_index("method")["mean"].astype(float)
+            assert cells == [f"{1e3 * (held[m] - held['cross-entropy']):,.0f}" for m in methods]
+        if column in ("minutes", "scalar", "1,000 parameters added"):
             continue
         metric, percent = METRICS[column]
         wanted = NOISES[noise or rest]
         assert cells == [percent_or_number(summary, m, metric, wanted, percent) for m in methods]
+
+
+CLEAN, FLIPPED = {"noise": "none"}, {"noise": "symmetric 0.3"}
+FOUND = [("roc_auc", {"noise": n}) for n in ("symmetric 0.3", "pair 0.3", "votes 0.3")]
+FOUND = [column for one in FOUND for column in (one, ("precision_at_rate", one[1]))]
+NEAR = [(name, noise) for noise in (CLEAN, FLIPPED) for name in ("kl", "jensen_shannon")]
+TESTED = [("accuracy", {}), ("accuracy_last", {}), ("accuracy_last5", {})]
+MAJORITY, ONE_VOTE = {"dataset": "FER+"}, {"dataset": "FER+ (one vote)"}
+# First cells of a table -> folder of results, columns, and what the first cell of a row names.
+SHOWN = {
+    ("score", "30 %: AUC"): (
+        "uncertainty",
+        [*FOUND, ("entropy_correlation", FLIPPED)],
+        lambda cell: {"method": cell},
+    ),
+    ("training faces", "KL, clean"): (
+        "votes",
+        NEAR,
+        lambda cell: {"method": cell, "setting": "training faces"},
+    ),
+    ("test faces", "KL, clean"): (
+        "votes",
+        NEAR,
+        lambda cell: {"method": cell, "setting": "test faces"},
+    ),
+    ("all weights", "chosen"): (
+        "fine_tuned/field",
+        [
+            *TESTED,
+            *((name, {}) for name in ("mean_class_accuracy", "nll", "expected_calibration_error")),
+            *((name, {}) for name in ("kl", "jensen_shannon", "flips_auc")),
+        ],
+        lambda cell: {"method": cell},
+    ),
+    ("K", "clean, chosen"): (
+        "neighbors",
+        [
+            *(
+                (name, noise)
+                for noise in (CLEAN, FLIPPED)
+                for name in ("accuracy", "accuracy_last", "kl")
+            ),
+            ("flips_auc", FLIPPED),
+        ],
+        lambda cell: {"setting": f"K {cell}"},
+    ),
+    ("parts", "labels"): (
+        "ablation",
+        [*TESTED, ("mean_class_accuracy", {}), ("nll", {}), ("kl", {}), ("flips_auc", {})],
+        lambda cell: {"setting": cell},
+    ),
+    ("", "chosen", "last", "last five", "one vote: chosen"): (
+        "inconsistent",
+        [
+            *((name, MAJORITY) for name, _ in TESTED),
+            *((name, ONE_VOTE) for name, _ in TESTED[:2]),
+            ("kl", MAJORITY),
+        ],
+        lambda cell: {"method": cell},
+    ),
+}
+
+
+@pytest.mark.parametrize("first", SHOWN, ids=lambda first: SHOWN[first][0] + "-" + first[0])
+def test_the_other_tables_are_what_was_measured(first):
+    name, columns, of_row = SHOWN[first]
+    summary = pd.read_csv(ROOT / "results" / name / "summary.csv", keep_default_na=False)
+    (table,) = (
+        table
+        for table in tables(RESULTS.read_text(encoding="utf-8"))
+        if tuple(table[0][: len(first)]) == first
+    )
+    assert len(table) > 4
+    for label, *cells in table[2:]:
+        keys = of_row(label)
+        if name == "ablation":  # called (ii) LD + AS, lambda 0.5 for all; the noise is a column
+            keys = {"noise": NOISES[cells.pop(0)]}
+            (keys["setting"],) = {s for s in summary["setting"] if s.split()[0] == label.split()[0]}
+        for cell, (metric, others) in zip(cells, columns, strict=True):
+            chosen = summary[summary["metric"] == metric]
+            for key, value in (keys | others).items():
+                chosen = chosen[chosen[key] == value]
+            if cell == "-":
+                assert chosen.empty
+                continue
+            (shown,) = chosen[["mean", "stderr"]].astype(float).to_numpy()
+            digits = len(cell.split()[0].split(".")[1])
+            factor = 100 if "accuracy" in metric else 1
+            texts = [f"{factor * value:.{digits}f}" for value in shown]
+            assert cell.strip("*") in (texts[0], " ± ".join(texts)), (label, metric, keys | others)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

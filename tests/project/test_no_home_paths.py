@@ -28,7 +28,7 @@ def test_no_file_of_the_repository_names_a_folder_of_a_machine():
     if listed.returncode:
         pytest.skip("this is no git checkout")
     names = [name for name in listed.stdout.splitlines() if not name.startswith("tests/")]
-    assert "results/noise/summary.md" in names
+    assert "results/field/summary.md" in names
     texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in names}
     assert {name: paths for name, text in texts.items() if (paths := machine_paths(text))} == {}
 

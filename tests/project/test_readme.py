@@ -38,7 +38,13 @@ NOT_RUN = {
 SHORTER = {
     "train": ["--epochs=1"],
     "affect train": ["--epochs=1"],
-    "experiments": ["--epochs=1", "--seeds=0", "--only=LDLVA", "--only_noise=symmetric 0.3"],
+    "experiments": [
+        "--epochs=1",
+        "--subset=160",
+        "--seeds=0",
+        "--only=LDLVA",
+        "--only_noise=symmetric 0.3",
+    ],
 }
 YUNET = "yunet.onnx"
 LDL_FER = f"""#!{sys.executable}
@@ -84,6 +90,7 @@ def furnished(tmp_path_factory, pytestconfig):
     tested = pd.read_csv(folder / "test.csv")
     tested[::2].to_csv(folder / "test.csv", index=False)
     tested[1::2].to_csv(folder / "val.csv", index=False)
+    shutil.copytree(ROOT / "results" / "tuning", folder / "results" / "tuning")
     shutil.copy(folder / "train.csv", folder / "other.csv")
     shutil.copytree(folder / "images", folder / "other")
     table = pd.read_csv(folder / "train.csv")

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ldl_fer.config.presets import PRESETS
 from ldl_fer.config.progress import shown_as
+from ldl_fer.training import train
 from ldl_fer.training.callbacks import (
     NumberSummary,
     PlainProgressBar,
     TQDMProgressBar,
     progress_bars,
 )
+from ldl_fer.training.run import Run
 
 
 def test_progress_bar_is_of_tensorflow_addons_where_there_is_one():
@@ -53,6 +56,13 @@ def test_progress_bar_shows_epochs_steps_metrics_and_the_time_left(bar, capsys):
     steps = re.findall(r"3/3.* ETA: 00:00s - loss: (0\.\d{4})", err)
     assert len(steps) == 2 and steps[0] > steps[1]
     assert re.search(r"Training: 100%.* 2/2 ETA: 00:00s, ", err)
+
+
+def test_no_callback_has_keras_wait_for_the_numbers_of_each_step(tmp_path):
+    config = PRESETS["small"].replace(pictures=False)
+    made = train._callbacks(config, Run(tmp_path), None, True, None)
+    assert any(isinstance(callback, TQDMProgressBar) for callback in made)
+    assert tf.keras.callbacks.CallbackList(made)._batch_hooks_support_tf_logs
 
 
 def test_curves_get_no_python_floats_which_tensorflow_would_keep(tmp_path, monkeypatch):

@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 
 from ldl_fer.config import Config
+from ldl_fer.config.presets import PRESETS
 from ldl_fer.data.paths import places
+from ldl_fer.errors import InputError
 from ldl_fer.evaluation.evaluate import _trained_on
-from ldl_fer.training.checks import doubts
+from ldl_fer.training.checks import check_seed, doubts
+from ldl_fer.training.run import Run
 
 NAMES = ("Calm", "Glad", "Sad")
 
@@ -23,6 +26,18 @@ def said(training, validation, **settings):
 
 
 ONE, TWO = records((2, 1, 1), ["1.png", "x/2.png"]), records((1, 1, 1), ["3.png", "x/4.png"])
+
+
+def test_a_run_goes_on_with_its_own_seed(tmp_path):
+    config = PRESETS["small"].replace(run_dir=str(tmp_path), seed=3)
+    run, fresh, begun = Run(tmp_path), SimpleNamespace(step=0), SimpleNamespace(step=9)
+    check_seed(config, run, fresh)
+    run.begin(config)
+    check_seed(config, run, begun)
+    other = config.replace(seed=4)
+    check_seed(other, run, fresh)
+    with pytest.raises(InputError, match="begun with --seed=3"):
+        check_seed(other, run, begun)
 
 
 def test_nothing_is_said_of_sound_sets():

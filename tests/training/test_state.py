@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tensorflow as tf
 from benchmarks.memory import PROCESS, peak_memory
 from ldl_fer.errors import InputError
 from ldl_fer.training import state
-from ldl_fer.training.state import KEPT, Checkpoints
+from ldl_fer.training.state import KEPT, Checkpoints, TrainingState
 
 
 def made(folder, value=0.0):
@@ -54,6 +55,24 @@ def test_a_second_one_of_a_step_replaces_none(tmp_path, monkeypatch):
         monkeypatch.undo()
         newest = tmp_path / "state" / f"step-00000000{expected}"
         (newest / "SHA256SUMS").unlink()
+
+
+@pytest.mark.parametrize("steps", [5, 10, 3])
+def test_epochs_of_another_batch_size_count_as_epochs(tmp_path, steps):
+    """Methods that change with the epoch know it by the optimizer's steps."""
+
+    def training(steps, batch_size):
+        optimizer = tf.keras.optimizers.SGD()
+        model = SimpleNamespace(metrics=[], optimizer=optimizer, parts=lambda: {"sgd": optimizer})
+        return TrainingState(model, steps, batch_size, tmp_path), optimizer.iterations
+
+    begun, iterations = training(5, 20)
+    begun.epochs_done = 4
+    iterations.assign(20)
+    begun.save()
+    resumed, iterations = training(steps, 100 // steps)
+    resumed.restore(tmp_path)
+    assert resumed.epochs_done == 4 and iterations.numpy() == resumed.step == 4 * steps
 
 
 def test_nothing_saved_nothing_restored(tmp_path):

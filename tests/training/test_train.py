@@ -256,6 +256,11 @@ def test_samples_of_an_earlier_run_can_be_trained_on(run, faces):
     made = construct_samples(model, training, run.config(), run.folder, progress=False)
     assert made.columns.is_unique and set(made.columns) == set(stale.columns)
     assert made["uncertainty"].between(0, 1).all() and made["probability_fear"].between(0, 1).all()
+    for settings in ({"method": "cross_entropy"}, {"label_distribution": False}):
+        config = run.config().replace(**settings)  # no column of its own, and none of the other run
+        made = construct_samples(build_model(config, training), training, config, run.folder, False)
+        added = [*(f"probability_{name}" for name in NAMES), "sample_id", "source_row"]
+        assert set(made.columns) == {*read_annotations(faces / "noisy.csv").table, *added}
 
 
 def test_no_validation_picture_is_trained_on(run):

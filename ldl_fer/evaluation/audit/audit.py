@@ -43,9 +43,9 @@ class Audit:
         held_out = len(self.training.annotations) - len(samples)
         if held_out:
             texts.append(
-                f"{held_out:,} rows were held out to choose the epoch: they are not listed, and "
-                "stay as they are in the corrected CSV. Training with --val_data_path leaves none "
-                "out."
+                f"{held_out:,} rows were not trained on (held out to choose the epoch, or "
+                "unreadable): they are not listed, and stay as they are in the corrected CSV. With "
+                "--val_data_path none are held out."
             )
         if "clean_expression" not in samples:
             return texts
@@ -108,8 +108,8 @@ def audit(
       run_dir: the run folder, or the `Run` that `train` returned.
       annotations: the CSV trained on, if it was moved.
       image_dir: the folder of its pictures, if it was moved.
-      folds: K >= 2: judge each label by one of K trainings that have not seen it, see
-        `folds.from_outside`; 0: by the run's own network, which has.
+      folds: K >= 2: judge each label by one of K trainings that have not seen it and by the run's
+        own network, which has, see `folds.from_outside`; 0: by the latter alone.
       progress: whether to show these trainings.
 
     Raises:

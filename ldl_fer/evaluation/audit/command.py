@@ -125,7 +125,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "folds",
         0,
-        "Judge each label by one of so many trainings without it; 0: by the run's own.",
+        "Judge each label by one of so many trainings without it, too; 0: by the run's own.",
         0,
     )
     flags.DEFINE_enum("export", None, [*_NEXT], "Write a folder for this tool, not the page.")

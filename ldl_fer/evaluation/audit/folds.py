@@ -1,6 +1,7 @@
 """Judges each label by a network that was trained without it: K-fold cross-validation of a run.
 
-RUN/folds/ holds the fold's trainings while they last, RUN/outside_<K>_folds.csv what they predict.
+RUN/folds/ holds the fold's trainings while they last, RUN/outside_<K>_folds_<E>_epochs.csv what
+they predict; a run that goes on to more epochs has another.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from ldl_fer.config import Config
 from ldl_fer.config.progress import hidden
 from ldl_fer.data.annotation_checks import PATH
 from ldl_fer.data.annotations import SOURCE_ROW, Annotations
+from ldl_fer.data.auxiliary import landmarks_of_whole
 from ldl_fer.data.paths import is_csv
 from ldl_fer.data.pipeline import ordered_dataset
 from ldl_fer.data.samples import shares
@@ -78,7 +80,8 @@ def outside_probabilities(
     run = Run(run_dir)
     check_folds(run, folds)
     names = training.annotations.class_names
-    file = run.folder / f"outside_{folds}_folds.csv"
+    epochs = run.config().optimizer.epochs
+    file = run.folder / f"outside_{folds}_folds_{epochs}_epochs.csv"
     if not file.exists():
         columns = per_class("probability", _cross_validated(run, training, folds, progress), names)
         table = pd.DataFrame({SOURCE_ROW: training.rows} | columns)
@@ -109,8 +112,8 @@ def _cross_validated(run: Run, training: TrainingSet, folds: int, progress: bool
     config, names = run.config(), training.annotations.class_names
     part = training.annotations.subset(training.rows)
     labels = part.labels
-    rarest = int(np.bincount(labels, minlength=len(names)).argmin())
-    count = int((labels == rarest).sum())
+    classes, counts = np.unique(labels, return_counts=True)
+    rarest, count = classes[counts.argmin()], counts.min()
     if count < folds:
         raise InputError(f"--folds={folds}: there are {count} samples of {names[rarest]} only.")
     probabilities = np.zeros([len(labels), len(names)])
@@ -135,7 +138,10 @@ def _fold(
     """Trains on the rows inside, and returns the probabilities of those outside."""
     data = folder.with_suffix(".csv")
     part.subset(inside).write(data)
-    settings = config.replace(train_data_path=str(data), run_dir=str(folder), pictures=False)
+    landmarks = landmarks_of_whole(config.data, config.data.auxiliary)
+    settings = config.replace(
+        train_data_path=str(data), run_dir=str(folder), pictures=False, **landmarks
+    )
     fold = train(settings, resume=True, progress=progress)
     network, _ = load_network(fold.folder, "last", trust_model=config.network.trust_model)
     open_set = opener(network, config.network.frozen)

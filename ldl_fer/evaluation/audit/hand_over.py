@@ -21,7 +21,7 @@ import pandas as pd
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import LABEL, PATH
 from ldl_fer.data.pictures import PICTURE_ENDINGS
-from ldl_fer.data.samples import shares
+from ldl_fer.data.samples import share_columns, shares
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.suspicion import suggested_labels, suspicion_of
 from ldl_fer.evaluation.audit.training_set import TrainingSet
@@ -86,7 +86,7 @@ def ranked(training: TrainingSet) -> pd.DataFrame:
     )
     if "uncertainty" in samples:
         table["uncertainty"] = samples["uncertainty"].to_numpy()
-    table[_columns(names)] = probabilities
+    table[share_columns(_SHARE, names)] = probabilities
     return table.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -98,7 +98,7 @@ def _cleanlab(
     numbers = {name: number for number, name in enumerate(names)}
     arrays = {
         "labels": table["label"].map(numbers).to_numpy(np.int64),
-        "pred_probs": table[_columns(names)].to_numpy(float),
+        "pred_probs": table[share_columns(_SHARE, names)].to_numpy(float),
         "label_quality": 1.0 - table["suspicion"].to_numpy(float),
     }
     for name, values in arrays.items():
@@ -159,7 +159,7 @@ def _fiftyone(
                 "tags": [],
                 GIVEN: label,
                 "prediction": prediction,
-                "probabilities": [sample[name] for name in _columns(names)],
+                "probabilities": [sample[name] for name in share_columns(_SHARE, names)],
                 **carried,
             }
         )
@@ -189,10 +189,6 @@ FORMS: dict[str, Callable[[Path, pd.DataFrame, TrainingSet, bool], list[str]]] =
     "imagefolder": _imagefolder,
 }
 _SHARE = "probability"  # of the columns of samples.csv
-
-
-def _columns(names: tuple[str, ...]) -> list[str]:
-    return [f"{_SHARE}_{name.lower()}" for name in names]
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -7,18 +7,15 @@ for test faces. Figure 6: the labels on which lambda is high.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from ldl_fer import plots
-from ldl_fer.config import Config
 from ldl_fer.data.annotations import read_annotations
 from ldl_fer.data.pictures import decoded_image, picture_bytes, read_pictures
 from ldl_fer.data.samples import neighbor_numbers, shares
-from ldl_fer.equations import local_similarity
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit.training_set import TrainingSet, training_set
 from ldl_fer.evaluation.metrics import flip_detection
@@ -86,17 +83,17 @@ def paper_figures(
     config, notes = run.config(), []
     names = config.data.class_names
     wanted: dict[str, Callable[[], Figure]] = {}
-    if METHODS[config.method].constructs_targets:
+    if METHODS[config.method].constructs_targets(config):
         training = training_set(run_dir, annotations, image_dir)
         ids = mixed(training.samples["uncertainty"].to_numpy(), count, seed)
         few = ids[np.linspace(0, len(ids) - 1, min(len(ids), _ROWS)).round().astype(int)]
         wanted["figure_3_distributions"] = lambda: constructed(training, names, ids)
-        wanted["figure_4_neighbors"] = lambda: with_neighbors(training, config, few)
+        wanted["figure_4_neighbors"] = lambda: with_neighbors(training, names, few)
         wanted["figure_6_uncertainty"] = lambda: by_uncertainty(training, names, count, seed)
     else:
         notes.append(
             f"Figures 3, 4 and 6 show target distributions; {run.folder} was trained by "
-            f"{config.method}, which has none."
+            f"{config.method} without any."
         )
     if test:
         data = os.fspath(test[0]), os.fspath(test[1])
@@ -144,26 +141,26 @@ def constructed(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) 
     return plots.faces_with_bars(training.pixels(training.rows[ids]), series, names, titles)
 
 
-def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Figure:
+def with_neighbors(training: TrainingSet, names: tuple[str, ...], ids: np.ndarray) -> Figure:
     """Draws Figure 4: faces, each with its K neighbors, their calibration and contribution.
 
     Under a neighbor's label stands what the network says of it, which is what it contributes.
 
     Args:
       training: of a run whose method constructs target distributions.
-      config: of the run.
+      names: of its C classes.
       ids: sample_ids of the faces.
 
     Raises:
       InputError: a picture cannot be read.
     """
-    names, samples = config.data.class_names, training.samples
+    samples = training.samples
     table = samples.iloc[ids]
     neighbors = neighbor_numbers(table, "neighbors", int)
-    place = samples[["valence", "arousal"]].to_numpy(np.float32)
-    method: Any = config.method_settings
-    similarity = local_similarity(
-        place[ids], place[neighbors], method.delta, method.similarity_kernel
+    calibration = neighbor_numbers(table, "calibration")
+    contribution = neighbor_numbers(table, "contribution")
+    similarity = np.divide(  # in whichever space the run had
+        contribution, calibration, out=np.zeros_like(contribution), where=calibration > 0
     )
     labels = samples["expression"].to_numpy()
     probabilities = shares(samples, "probability", names)
@@ -179,9 +176,9 @@ def with_neighbors(training: TrainingSet, config: Config, ids: np.ndarray) -> Fi
         [training.pixels(training.rows[row]) for row in neighbors],
         [_caption(row, names) for _, row in table.iterrows()],
         [[text_of(sample) for sample in row] for row in neighbors],
-        neighbor_numbers(table, "contribution"),
-        neighbor_numbers(table, "calibration"),
-        similarity.numpy(),
+        contribution,
+        calibration,
+        similarity,
     )
 
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from ldl_fer.config.progress import tqdm
 from ldl_fer.data.annotation_checks import AROUSAL, PATH, VALENCE
-from ldl_fer.data.annotations import SOURCE_ROW, Annotations
+from ldl_fer.data.annotations import Annotations
 from ldl_fer.data.holdout import split_annotations
 from ldl_fer.errors import InputError
 from ldl_fer.files import whole_file, write_whole
@@ -64,8 +64,7 @@ class DataSet:
             )
         (whole,) = self.splits.values()
         if SUBJECT not in whole.table:
-            parts = split_annotations(whole, fraction, seed)
-            parts = [Annotations(p.table.drop(columns=SOURCE_ROW), p.class_names) for p in parts]
+            parts = [part.whole() for part in split_annotations(whole, fraction, seed)]
         else:
             persons = whole.table[SUBJECT]
             if not 0.0 < fraction < 1.0 or persons.nunique() < 2:

@@ -47,4 +47,4 @@ def test_page_and_export(run, tmp_path):
     assert "Label audit of train" in (tmp_path / "page.html").read_text("utf-8")
     assert found.export("cleanlab", tmp_path / "cleanlab", progress=False) == []
     assert (tmp_path / "cleanlab" / "pred_probs.npy").exists()
-    assert len(found.notes) == 3 and "6 rows were held out" in found.notes[1]
+    assert len(found.notes) == 3 and "6 rows were not trained on" in found.notes[1]

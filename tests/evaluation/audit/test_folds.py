@@ -66,6 +66,27 @@ def test_each_label_is_judged_once_by_a_network_without_its_picture(run, splits)
     assert not (run.folder / "folds").exists()
 
 
+def test_a_class_that_does_not_occur_is_in_no_fold(run, splits):
+    for file in (run.samples_file, run.folder.parent / "train.csv"):
+        table = pd.read_csv(file)
+        table.assign(expression=table["expression"] % 6).to_csv(file, index=False)
+    folds.from_outside(run.folder, training_set(run.folder), 3, progress=False)
+    assert len(splits) == 3
+
+
+def test_folds_have_the_landmarks_of_the_whole(run, monkeypatch):
+    config = run.config().replace(auxiliary="landmarks")
+    part = training_set(run.folder).annotations
+
+    def train(settings, **_):
+        pytest.fail(settings.data.landmarks)
+
+    monkeypatch.setattr(folds, "train", train)
+    rows = np.arange(len(part))
+    with pytest.raises(pytest.fail.Exception, match=r"made/train\.landmarks\.npz"):
+        folds._fold(config, part, rows, rows, run.folder, False)
+
+
 def test_what_was_found_is_kept_and_ranks_the_table(run, splits):
     table = audit(run, folds=3, progress=False).table
     before = audit(run).table
@@ -76,12 +97,20 @@ def test_what_was_found_is_kept_and_ranks_the_table(run, splits):
     assert len(splits) == 5
 
 
+def test_a_run_that_went_on_is_judged_anew(run, splits):
+    audit(run, folds=3, progress=False)
+    config = run.config()
+    run.config_file.write_text(config.replace(epochs=config.optimizer.epochs + 1).to_json())
+    audit(run, folds=3, progress=False)
+    assert len(splits) == 6
+
+
 @pytest.mark.parametrize("damage", [lambda text: text[:200], lambda text: "a,b\n1,2\n"])
 def test_a_damaged_file_is_named(run, splits, damage):
     audit(run, folds=3, progress=False)
     [file] = run.folder.glob("outside_*")
     file.write_text(damage(file.read_text()))
-    with pytest.raises(InputError, match="outside_3_folds.csv is damaged.*Delete it"):
+    with pytest.raises(InputError, match=r"outside_3_folds_\d+_epochs.csv is damaged.*Delete it"):
         audit(run, folds=3, progress=False)
 
 

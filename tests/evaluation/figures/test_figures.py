@@ -78,22 +78,18 @@ def test_figure_3_shows_votes_where_there_are_any(run):
 
 
 def test_figure_4_shows_each_neighbor_with_its_numbers(run):
+    _with(run, calibration="0.5;0;1", contribution="0.2;0;0.7")
     training = training_set(run.folder)
-    figure = with_neighbors(training, run.config(), np.array([4]))
+    figure = with_neighbors(training, run.config().data.class_names, np.array([4]))
     row = training.samples.iloc[4]
     neighbors = [int(n) for n in row["neighbors"].split(";")]
     for shown, sample in zip(_pictures(figure), [4, *neighbors], strict=True):
         path = training.samples["subDirectory_filePath"][sample]
         np.testing.assert_array_equal(shown, _picture(run, path))
     bars = [axes for axes in figure.axes if axes.patches and not axes.images]
-    place = training.samples[["valence", "arousal"]].to_numpy()
-    contribution = row["contribution"].split(";")
-    for axes, neighbor, c in zip(bars, neighbors, contribution, strict=True):
-        # Eq. 2 with the settings' delta 0.5: s = exp(-|a - a'|^2 / 0.5^2)
-        similarity = np.exp(-((place[4] - place[neighbor]) ** 2).sum() / 0.25)
-        assert [p.get_width() for p in axes.patches] == pytest.approx(
-            [1.0, similarity, float(c)], abs=1e-5
-        )
+    shown = [[bar.get_width() for bar in axes.patches] for axes in bars]
+    # the frame; s of c = zeta s, in whichever space the neighbors were found; c
+    np.testing.assert_allclose(shown, [[1, 0.4, 0.2], [1, 0, 0], [1, 0.7, 0.7]], atol=1e-6)
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles[1].startswith(CLASS_NAMES[training.samples["expression"][neighbors[0]]])
 
