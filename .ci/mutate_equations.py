@@ -53,8 +53,8 @@ EQUIVALENT = {
     ): _TWO_AXES,
     (
         "local_similarity",
-        "tf.debugging.assert_shapes([(valence_arousal, ('B', 2)), "
-        "(neighbor_valence_arousal, ('B', 'K_', 2))])",
+        "tf.debugging.assert_shapes([(auxiliary, ('B', 'D')), "
+        "(neighbor_auxiliary, ('B', 'K_', 'D'))])",
     ): _NAMED_ONCE,
     (
         "calibration_score",

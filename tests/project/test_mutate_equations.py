@@ -27,14 +27,18 @@ UNKNOWN = {
 }
 
 
-@pytest.fixture(scope="module")
-def answers():
-    """Expression -> (its mutants, what is unknown); in a process of its own: it sets variables."""
-    code = f"""
+LOADED = f"""
 import importlib.util, json, sys
 spec = importlib.util.spec_from_file_location("script", {str(SCRIPT)!r})
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Expression -> (its mutants, what is unknown); in a process of its own: it sets variables."""
+    code = f"""{LOADED}
 source = "def f(x: float | None, y, k, a, b, c) -> int | None:\\n    z = "
 answers = {{
     text: [[m.statement for m in script.mutants(source + text)], script.unknown(source + text)]
@@ -58,6 +62,17 @@ def test_mutants(answers, text):
 @pytest.mark.parametrize("text", UNKNOWN)
 def test_what_has_no_partner_is_named(answers, text):
     assert answers[text][1] == ([f"2: {UNKNOWN[text]}"] if UNKNOWN[text] else [])
+
+
+def test_what_is_called_equivalent_is_a_mutant_of_today():
+    """So that a renamed argument is noticed here, not by the next run of all mutants."""
+    code = f"""{LOADED}
+source = (script.ROOT / "ldl_fer/equations.py").read_text()
+today = {{mutant.key for mutant in script.mutants(source)}}
+print(json.dumps([*map(list, script.EQUIVALENT.keys() - today)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
 def test_an_unknown_function_is_refused():
