@@ -86,6 +86,12 @@ class EACSettings(MethodSettings):
     beside_clean_labels = MappingProxyType({"erase_apart": False})
 
     eac_weight: float = setting(5.0, "eac: weight of the consistency loss.")
+    eac_plain_share: float = setting(
+        0.0,
+        "eac: part of the epochs that are without the consistency, before it: a network without "
+        "batch normalization that knows no expressions yet can collapse under it.",
+        share,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

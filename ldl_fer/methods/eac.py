@@ -12,6 +12,10 @@ No gradient flows into W by way of the maps. Each view has batch statistics of i
 erased by itself, as the authors do where labels are noisy; with --noerase_apart both have the same
 patch, as they do on clean labels. --method=eac sets random erasing as in the paper.
 
+--eac_plain_share leaves L_c out of the first epochs; the authors have it from the first step. A
+network that knows no expressions yet, and whose normalization is folded into its weights, is drawn
+to maps that are alike for all faces, where L_c is 0.
+
 Departures, all of a frozen backbone's head: its features, which are no average of a map, are a map
 of one place; erasing blots out what was pooled from half of the face, to the training faces' mean;
 and dropout, which the authors' network has not, drops the same of both views, since consistency is
@@ -77,13 +81,18 @@ class EACRows(NamedTuple):
 
 
 class EAC(TwoViews):
-    """Minimizes CE(l, f(x)) + 5 L_c."""
+    """Minimizes CE(l, f(x)) + 5 L_c.
+
+    Attributes:
+      plain_steps: steps before L_c counts.
+    """
 
     LOSSES = ("loss", "classification_loss", "consistency_loss")
 
     def add_parts(self) -> None:
         super().add_parts()
         self.kernel = self.trained.get_layer("logits").kernel
+        self.plain_steps = self.steps_of(self.config.eac.eac_plain_share)
 
     def losses(self, batch: Batch, neighbors: None) -> EACRows:
         (maps, features, logits), (others, _, _) = self.pass_views(batch)
@@ -92,5 +101,7 @@ class EAC(TwoViews):
             attention_maps(tf.cast(view, tf.float32), self.kernel) for view in (maps, others)
         )
         consistency = flip_consistency(first, second)
-        loss = classification + self.config.eac.eac_weight * consistency
+        begun = self.optimizer.iterations >= self.plain_steps
+        weight = tf.where(begun, self.config.eac.eac_weight, 0.0)
+        loss = classification + weight * consistency
         return EACRows(features, logits, loss, classification, consistency)

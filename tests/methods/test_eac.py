@@ -253,6 +253,18 @@ def test_without_weight_it_is_plain_training():
     assert_trains_plainly(made, tiny_network(batch_norm=False))
 
 
+def test_consistency_counts_after_the_plain_epochs():
+    settings = dict(batch_size=BATCH, epochs=15, eac_plain_share=0.1)  # two, of 2 steps each
+    made = compiled("eac", tiny_network(batch_norm=False), **settings)
+    plain = compiled("cross_entropy", tiny_network(batch_norm=False), batch_size=BATCH)
+    for seed in range(5):
+        made.train_step(batch(seed))
+        plain.train_step(batch(seed))
+        pairs = zip(made.network.variables, plain.network.variables, strict=True)
+        apart = max(np.abs(a - b).max() for a, b in pairs)
+        assert apart < 1e-6 if seed < 4 else apart > 1e-3
+
+
 def test_the_gradient_of_the_consistency_is_that_of_the_formula():
     assert_differentiates(flip_consistency, *np.random.default_rng(1).normal(size=[2, 1, 2, 3, 2]))
 

@@ -79,7 +79,7 @@ def test_defaults_are_the_papers():
     # At batch 64 the margin is the authors' advice, not the paper's.
     assert scn == (0.7, 0.07, 0.5)
     assert (settings.scn_relabel_epoch, settings.scn_relabel_margin) == (10, 0.2)
-    assert Config().eac.eac_weight == 5.0
+    assert (Config().eac.eac_weight, Config().eac.eac_plain_share) == (5.0, 0.0)
     alsg = Config().ldl_alsg
     assert (alsg.alsg_graph, alsg.alsg_neighbors, alsg.alsg_weight) == ("batch", 5, 5e-4)
     settings = Config()
