@@ -72,11 +72,11 @@ def published(experiment: Experiment) -> pd.DataFrame:
 
     Returns:
       Columns method, dataset, noise, setting, metric, value, stderr (NaN: not printed), source.
-      For `field`, which has the noises of both: those of `original` and `noise`.
+      Those of the experiments that it repeats, if it repeats any.
     """
     text = {"setting": str, "noise": str}
     table = pd.read_csv(PUBLISHED, dtype=text, keep_default_na=False, na_values={"stderr": [""]})
-    wanted = ["original", "noise"] if experiment.name == "field" else [experiment.name]
+    wanted = experiment.repeats or [experiment.name]
     return table[table["experiment"].isin(wanted)].drop(columns="experiment")
 
 

@@ -75,6 +75,7 @@ class Experiment:
       union: whether training images get the labels of two annotators, see `data.Sets`.
       chooses: whether chosen.csv is written, for --tuned: see `tuning`.
       more: further figures.
+      repeats: other experiments whose runs are among its own: their published numbers are its own.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Experiment:
     union: bool = False
     chooses: bool = False
     more: tuple[Figure, ...] = ()
+    repeats: tuple[str, ...] = ()
 
 
 def compared(*methods: str) -> tuple[Variant, ...]:
@@ -159,6 +161,7 @@ FIELD = Experiment(
         Figure("accuracy_last", "noise", _ACCURACY, _FEW),
         Figure("accuracy", "confidence", methods=_FEW),
     ),
+    repeats=("original", "noise"),
 )
 
 _PARTS = {  # as Table 4 abbreviates them
