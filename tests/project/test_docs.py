@@ -138,6 +138,11 @@ NEAR = [(name, noise) for noise in (CLEAN, FLIPPED) for name in ("kl", "jensen_s
 TESTED = [("accuracy", {}), ("accuracy_last", {}), ("accuracy_last5", {})]
 MAJORITY, ONE_VOTE = {"dataset": "FER+"}, {"dataset": "FER+ (one vote)"}
 # First cells of a table -> folder of results, columns, and what the first cell of a row names.
+ALL_WEIGHTS = [
+    *TESTED,
+    *((name, {}) for name in ("mean_class_accuracy", "nll", "expected_calibration_error")),
+    *((name, {}) for name in ("kl", "jensen_shannon", "flips_auc")),
+]
 SHOWN = {
     ("score", "30 %: AUC"): (
         "uncertainty",
@@ -156,11 +161,12 @@ SHOWN = {
     ),
     ("all weights", "chosen"): (
         "fine_tuned/field",
-        [
-            *TESTED,
-            *((name, {}) for name in ("mean_class_accuracy", "nll", "expected_calibration_error")),
-            *((name, {}) for name in ("kl", "jensen_shannon", "flips_auc")),
-        ],
+        ALL_WEIGHTS,
+        lambda cell: {"method": cell},
+    ),
+    ("rate 0.0001", "chosen"): (
+        "fine_tuned/low_rate/field",
+        ALL_WEIGHTS,
         lambda cell: {"method": cell},
     ),
     ("K", "clean, chosen"): (
@@ -214,10 +220,10 @@ def test_the_other_tables_are_what_was_measured(first):
             if cell == "-":
                 assert chosen.empty
                 continue
-            (shown,) = chosen[["mean", "stderr"]].astype(float).to_numpy()
+            (shown,) = chosen[["mean", "stderr"]].to_numpy()
             digits = len(cell.split()[0].split(".")[1])
             factor = 100 if "accuracy" in metric else 1
-            texts = [f"{factor * value:.{digits}f}" for value in shown]
+            texts = [f"{factor * float(value):.{digits}f}" for value in shown if value != ""]
             assert cell.strip("*") in (texts[0], " ± ".join(texts)), (label, metric, keys | others)
 
 
