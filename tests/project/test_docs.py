@@ -137,17 +137,23 @@ FOUND = [column for one in FOUND for column in (one, ("precision_at_rate", one[1
 NEAR = [(name, noise) for noise in (CLEAN, FLIPPED) for name in ("kl", "jensen_shannon")]
 TESTED = [("accuracy", {}), ("accuracy_last", {}), ("accuracy_last5", {})]
 MAJORITY, ONE_VOTE = {"dataset": "FER+"}, {"dataset": "FER+ (one vote)"}
-# First cells of a table -> folder of results, columns, and what the first cell of a row names.
 ALL_WEIGHTS = [
     *TESTED,
     *((name, {}) for name in ("mean_class_accuracy", "nll", "expected_calibration_error")),
     *((name, {}) for name in ("kl", "jensen_shannon", "flips_auc")),
 ]
+
+
+def by_method(cell):
+    return {"method": cell}
+
+
+# First cells of a table -> folder of results, columns, and what the first cell of a row names.
 SHOWN = {
     ("score", "30 %: AUC"): (
         "uncertainty",
         [*FOUND, ("entropy_correlation", FLIPPED)],
-        lambda cell: {"method": cell},
+        by_method,
     ),
     ("training faces", "KL, clean"): (
         "votes",
@@ -162,12 +168,12 @@ SHOWN = {
     ("all weights", "chosen"): (
         "fine_tuned/field",
         ALL_WEIGHTS,
-        lambda cell: {"method": cell},
+        by_method,
     ),
     ("rate 0.0001", "chosen"): (
         "fine_tuned/low_rate/field",
         ALL_WEIGHTS,
-        lambda cell: {"method": cell},
+        by_method,
     ),
     ("K", "clean, chosen"): (
         "neighbors",
@@ -193,7 +199,7 @@ SHOWN = {
             *((name, ONE_VOTE) for name, _ in TESTED[:2]),
             ("kl", MAJORITY),
         ],
-        lambda cell: {"method": cell},
+        by_method,
     ),
 }
 
