@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ldl_fer import plots
+from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.evaluation.audit.hand_over import ROW, hand_over, ranked
 from ldl_fer.evaluation.audit.page import write_page
@@ -100,6 +101,7 @@ def audit(
     annotations: str | os.PathLike | None = None,
     image_dir: str | os.PathLike | None = None,
     folds: int = 0,
+    repeats: int = 1,
     progress: bool = True,
 ) -> Audit:
     """Ranks the labels that a run was trained on by the doubt about each.
@@ -110,14 +112,17 @@ def audit(
       image_dir: the folder of its pictures, if it was moved.
       folds: K >= 2: judge each label by one of K trainings that have not seen it and by the run's
         own network, which has, see `folds.from_outside`; 0: by the latter alone.
+      repeats: how many times that, each time with other folds.
       progress: whether to show these trainings.
 
     Raises:
-      InputError: as `training_set.training_set` and `folds.from_outside`.
+      InputError: as `training_set.training_set` and `folds.from_outside`; repeats of no folds.
     """
+    if repeats > 1 and not folds:
+        raise InputError(f"--repeats={repeats} is of folds: add --folds=5.")
     training = training_set(run_dir, annotations, image_dir)
     if folds:
         from ldl_fer.evaluation.audit.folds import from_outside
 
-        training = from_outside(run_dir, training, folds, progress)
+        training = from_outside(run_dir, training, folds, repeats, progress)
     return Audit(training)

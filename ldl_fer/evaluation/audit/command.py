@@ -12,7 +12,8 @@ corrected CSV and train on it:
 
 Train with the labels in doubt, of course: `ldl-fer train` on the data set as it is comes first.
 With --folds=5, five more trainings judge each label by a network that has not seen it, beside the
-run's own. That finds more wrong ones, and takes five times as long as the run did:
+run's own. That finds more wrong ones, and takes five times as long as the run did. --repeats=3 does
+it three times, each label being judged by three such networks:
 
     ldl-fer audit checkpoints/mine --folds=5
 
@@ -23,6 +24,7 @@ Other tools take the audit over, and Label Studio and FiftyOne give it back:
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -30,6 +32,9 @@ from ldl_fer.config import command_line
 from ldl_fer.errors import InputError
 from ldl_fer.evaluation.audit import COUNT, SIDE
 from ldl_fer.files import check_replaceable
+
+if TYPE_CHECKING:
+    from ldl_fer.evaluation.audit.audit import Audit
 
 _NEXT = {  # how each tool loads what was written
     "cleanlab": "find_label_issues(np.load('labels.npy'), np.load('pred_probs.npy')).",
@@ -72,11 +77,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
-    from ldl_fer.evaluation.audit.audit import audit
-
     output = Path(settings.output or run_dir / "audit.html")
     check_replaceable(output, "<title>Label audit")
-    found = audit(run_dir, settings.annotations, settings.image_dir, settings.folds)
+    found = _audit(settings, run_dir)
     _print_problems(found.write_page(output, settings.count, settings.picture_size))
     print("\n".join(found.notes))
     print(f"{output} ({output.stat().st_size / 1e6:.1f} MB): open it in a browser.")
@@ -84,13 +87,18 @@ def _write_page(settings: flags.FlagValues, run_dir: Path) -> None:
 
 def _hand_over(settings: flags.FlagValues, run_dir: Path, form: str) -> None:
     """Writes what another tool reads, and prints how it is loaded there."""
-    from ldl_fer.evaluation.audit.audit import audit
-
     folder = Path(settings.output or run_dir / f"audit_{form}")
-    found = audit(run_dir, settings.annotations, settings.image_dir, settings.folds)
+    found = _audit(settings, run_dir)
     _print_problems(found.export(form, folder, settings.count if settings["count"].present else 0))
     print("\n".join(found.notes))
     print(f"{folder}: {_NEXT[form].format(folder=folder, parent=folder.resolve().parent)}")
+
+
+def _audit(settings: flags.FlagValues, run_dir: Path) -> "Audit":
+    from ldl_fer.evaluation.audit.audit import audit
+
+    places = settings.annotations, settings.image_dir
+    return audit(run_dir, *places, settings.folds, settings.repeats)
 
 
 def _read_back(settings: flags.FlagValues, run_dir: Path, given: str) -> None:
@@ -127,6 +135,9 @@ def _define_flags() -> None:
         0,
         "Judge each label by one of so many trainings without it, too; 0: by the run's own.",
         0,
+    )
+    flags.DEFINE_integer(
+        "repeats", 1, "How many times the labels are divided into --folds, and these trained.", 1
     )
     flags.DEFINE_enum("export", None, [*_NEXT], "Write a folder for this tool, not the page.")
     flags.DEFINE_string(

@@ -1,7 +1,8 @@
 """Judges each label by a network that was trained without it: K-fold cross-validation of a run.
 
 RUN/folds/ holds the fold's trainings while they last, RUN/outside_<K>_folds_<E>_epochs.csv what
-they predict; a run that goes on to more epochs has another.
+they predict, and ..._epochs_2.csv and so on what the folds of a repeat do; a run that goes on to
+more epochs has others.
 """
 
 import dataclasses
@@ -32,31 +33,46 @@ from ldl_fer.networks.head import trained_part
 from ldl_fer.training.run import Run, load_network
 from ldl_fer.training.train import train
 
+_SEEDS_APART = 1000  # of two repeats, so that another run's are of none of them
+
 
 def from_outside(
-    run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
+    run_dir: str | os.PathLike,
+    training: TrainingSet,
+    folds: int,
+    repeats: int = 1,
+    progress: bool = True,
 ) -> TrainingSet:
-    """Gives the samples of a training set what their own network and one from outside hold of them.
+    """Gives the samples of a training set what their own network and others hold of them.
 
     Args:
-      run_dir, training, folds, progress: as that function takes them.
+      run_dir, training, folds, progress: as `outside_probabilities` takes them.
+      repeats: how many times the samples are divided into folds, and these trained, at least 1.
 
     Returns:
       `training`, the columns `probability_*` of its samples being the mean of the run's own and of
-      `outside_probabilities`: two judges, of which one has not seen the label.
+      the mean of all repeats' `outside_probabilities`: of networks that have not seen the label.
 
     Raises:
       InputError: as that function.
     """
     names = training.annotations.class_names
-    outside = outside_probabilities(run_dir, training, folds, progress)
-    both = (shares(training.samples, "probability", names) + outside) / 2.0
+    outside = []
+    for repeat in range(repeats):
+        if repeats > 1 and progress and not hidden():
+            print(f"Repeat {repeat + 1} of {repeats}")
+        outside.append(outside_probabilities(run_dir, training, folds, progress, repeat))
+    both = (shares(training.samples, "probability", names) + np.mean(outside, axis=0)) / 2.0
     columns = per_class("probability", both, names)
     return dataclasses.replace(training, samples=training.samples.assign(**columns))
 
 
 def outside_probabilities(
-    run_dir: str | os.PathLike, training: TrainingSet, folds: int, progress: bool = True
+    run_dir: str | os.PathLike,
+    training: TrainingSet,
+    folds: int,
+    progress: bool = True,
+    repeat: int = 0,
 ) -> np.ndarray:
     """Predicts each training sample by a network that was trained without it.
 
@@ -69,6 +85,7 @@ def outside_probabilities(
       training: of the run.
       folds: K, at least 2.
       progress: whether to show each training.
+      repeat: by which of the divisions into folds; each has its own, and its own networks.
 
     Returns:
       [N, C], rows sum to 1 but for the rounding of the file: the mean over each picture and its
@@ -79,11 +96,13 @@ def outside_probabilities(
     """
     run = Run(run_dir)
     check_folds(run, folds)
-    names = training.annotations.class_names
-    epochs = run.config().optimizer.epochs
-    file = run.folder / f"outside_{folds}_folds_{epochs}_epochs.csv"
+    names, config = training.annotations.class_names, run.config()
+    kept = f"outside_{folds}_folds_{config.optimizer.epochs}_epochs"
+    file = run.folder / (f"{kept}_{repeat + 1}.csv" if repeat else f"{kept}.csv")
     if not file.exists():
-        columns = per_class("probability", _cross_validated(run, training, folds, progress), names)
+        config = config.replace(seed=config.run.seed + repeat * _SEEDS_APART)
+        found = _cross_validated(config, training, folds, run.folder / "folds", progress)
+        columns = per_class("probability", found, names)
         table = pd.DataFrame({SOURCE_ROW: training.rows} | columns)
         write_whole(file, table.to_csv(index=False, float_format="%.5f"))
         shutil.rmtree(run.folder / "folds")
@@ -107,9 +126,11 @@ def check_folds(run: Run, folds: int) -> None:
         )
 
 
-def _cross_validated(run: Run, training: TrainingSet, folds: int, progress: bool) -> np.ndarray:
+def _cross_validated(
+    config: Config, training: TrainingSet, folds: int, made: Path, progress: bool
+) -> np.ndarray:
     """Returns probabilities [N, C] of the samples by the network of the other folds."""
-    config, names = run.config(), training.annotations.class_names
+    names = training.annotations.class_names
     part = training.annotations.subset(training.rows)
     labels = part.labels
     classes, counts = np.unique(labels, return_counts=True)
@@ -120,7 +141,7 @@ def _cross_validated(run: Run, training: TrainingSet, folds: int, progress: bool
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=config.run.seed)
     pictures = pd.factorize(part.table[PATH])[0]
     for number, (inside, outside) in enumerate(splits.split(labels, labels, pictures), 1):
-        folder = made_folder(run.folder / "folds") / f"{number}-of-{folds}"
+        folder = made_folder(made) / f"{number}-of-{folds}"
         if progress and not hidden():
             print(f"Fold {number} of {folds}")
         probabilities[outside] = _fold(config, part, inside, outside, folder, progress)

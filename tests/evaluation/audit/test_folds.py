@@ -34,11 +34,11 @@ def run(tmp_path):
 
 @pytest.fixture
 def splits(monkeypatch):
-    """What each fold was trained on and asked; its answer is 0.9 for the class of its number."""
+    """What each fold was trained on and asked, by which seed; it answers 0.9 for its number."""
     seen = []
 
     def fold(config, part, inside, outside, folder, progress):
-        seen.append((part, inside, outside))
+        seen.append((part, inside, outside, config.run.seed))
         answer = np.full([len(outside), 7], 0.1 / 6)
         answer[:, len(seen) - 1] = 0.9
         return answer
@@ -51,9 +51,9 @@ def test_each_label_is_judged_once_by_a_network_without_its_picture(run, splits)
     whole = training_set(run.folder)
     found = folds.from_outside(run.folder, whole, 3, progress=False)
     assert len(splits) == 3
-    asked = np.concatenate([outside for _, _, outside in splits])
+    asked = np.concatenate([outside for _, _, outside, _ in splits])
     assert sorted(asked) == list(range(50))
-    for number, (part, inside, outside) in enumerate(splits):
+    for number, (part, inside, outside, _) in enumerate(splits):
         assert len(part) == 50 and sorted([*inside, *outside]) == list(range(50))
         paths = np.array(part.paths)
         assert not set(paths[inside]) & set(paths[outside])
@@ -95,6 +95,30 @@ def test_what_was_found_is_kept_and_ranks_the_table(run, splits):
     assert audit(run, folds=3, progress=False).table.equals(table) and len(splits) == 3
     audit(run, folds=2, progress=False)
     assert len(splits) == 5
+
+
+def test_repeats_divide_anew_and_their_mean_judges_beside_the_run_itself(run, splits, capsys):
+    whole = training_set(run.folder)
+    found = folds.from_outside(run.folder, whole, 2, repeats=2)
+    assert len(splits) == 4
+    first, second = (set(splits[number][2]) for number in (0, 2))
+    assert second not in (first, set(range(50)) - first)
+    own, made = (shares(one.samples, "probability", NAMES) for one in (whole, found))
+    answers = np.full([50, 7], 0.2 / 6)
+    for number, (_, _, outside, _) in enumerate(splits):
+        answers[outside, number] += 0.9 - 0.1 / 6
+    np.testing.assert_allclose(made, own / 2 + answers / 4, atol=1e-5)
+    seeds = [seed - run.config().run.seed for *_, seed in splits]
+    assert seeds == [0, 0, 1000, 1000]
+    assert capsys.readouterr().out.splitlines()[::3] == ["Repeat 1 of 2", "Repeat 2 of 2"]
+    one = folds.from_outside(run.folder, whole, 2, progress=False)  # kept: nothing is trained
+    assert len(splits) == 4 and not one.samples.equals(found.samples)
+
+
+def test_repeats_without_folds_are_refused(run, splits):
+    with pytest.raises(InputError, match=r"--repeats=3 .*add --folds=5"):
+        audit(run, repeats=3)
+    assert not splits
 
 
 def test_a_run_that_went_on_is_judged_anew(run, splits):
