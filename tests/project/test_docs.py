@@ -170,6 +170,11 @@ SHOWN = {
         ALL_WEIGHTS,
         by_method,
     ),
+    ("all weights, clean", "chosen"): (
+        "fine_tuned/clean/field",
+        ALL_WEIGHTS[:-1],
+        by_method,
+    ),
     ("rate 0.0001", "chosen"): (
         "fine_tuned/low_rate/field",
         ALL_WEIGHTS,
