@@ -101,11 +101,12 @@ def outside_probabilities(
     file = run.folder / (f"{kept}_{repeat + 1}.csv" if repeat else f"{kept}.csv")
     if not file.exists():
         config = config.replace(seed=config.run.seed + repeat * _SEEDS_APART)
-        found = _cross_validated(config, training, folds, run.folder / "folds", progress)
+        made = run.folder / "folds"
+        found = _cross_validated(config, training, folds, made, progress)
         columns = per_class("probability", found, names)
         table = pd.DataFrame({SOURCE_ROW: training.rows} | columns)
         write_whole(file, table.to_csv(index=False, float_format="%.5f"))
-        shutil.rmtree(run.folder / "folds")
+        shutil.rmtree(made)
     return shares(_read(file, training.rows), "probability", names)
 
 
